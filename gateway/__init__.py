@@ -1,0 +1,1 @@
+"""The daemon: configuration, engine, store-and-forward, uplinks and health. `app.py` wires them."""

@@ -1,0 +1,1 @@
+"""The configuration file: typed frozen sections, and every problem of a file with its place."""

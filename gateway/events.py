@@ -1,0 +1,80 @@
+"""Events: CloudEvents 1.0 envelopes around the data that `schemas.py` describes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgpack
+import orjson
+
+TYPE_PREFIX = "linegate."
+TYPE_VERSION = ".v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, before the outbox gave it a number.
+
+    `type` is the short name (`machine.state`), `time` UTC in milliseconds, `data` plain JSON values.
+    """
+
+    type: str
+    subject: str
+    time: int
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event that is committed, as one uplink is to deliver it.
+
+    `prevseq` is the seq delivered before it to the same uplink, 0 at a chain's start; `data` is JSON.
+    """
+
+    seq: int
+    prevseq: int
+    type: str
+    subject: str
+    time: int
+    data: bytes
+
+
+def rfc3339(utc_ms: int) -> str:
+    """RFC 3339 in UTC with milliseconds: `2026-11-22T06:00:00.250Z`."""
+    seconds, milliseconds = divmod(utc_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Makes CloudEvents of stored events: `source` is the line, `stream` the buffer that numbered them."""
+
+    source: str
+    stream: str
+
+    def attributes(self, event: StoredEvent) -> dict[str, Any]:
+        """The CloudEvents attributes and our extensions, without the data."""
+        return {
+            "specversion": "1.0",
+            "id": f"{self.stream}-{event.seq}",
+            "source": self.source,
+            "type": f"{TYPE_PREFIX}{event.type}{TYPE_VERSION}",
+            "subject": event.subject,
+            "time": rfc3339(event.time),
+            "datacontenttype": "application/json",
+            "dataschema": f"urn:linegate:{event.type}{TYPE_VERSION}",
+            "stream": self.stream,
+            "seq": str(event.seq),
+            "prevseq": str(event.prevseq),
+        }
+
+    def json(self, event: StoredEvent) -> bytes:
+        """The event in CloudEvents' JSON format, one line."""
+        return orjson.dumps({**self.attributes(event), "data": orjson.Fragment(event.data)})
+
+    def msgpack(self, event: StoredEvent) -> bytes:
+        """The event as MessagePack with the names of the JSON format."""
+        packed: bytes = msgpack.packb({**self.attributes(event), "data": orjson.loads(event.data)})
+        return packed

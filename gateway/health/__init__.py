@@ -1,0 +1,1 @@
+"""What operations see: liveness, readiness, health, metrics and the line itself over HTTP."""

@@ -1,0 +1,57 @@
+"""What the engine decides from: every input carries the engine time at which its runner stamped it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from protocols.model import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed: deadlines up to `at` are due."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """A device was lost, or is there again (its signals stay bad until they are read)."""
+
+    device: str
+    connected: bool
+    at: int
+    endpoint: str = ""
+    why: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStep:
+    """The wall clock stepped: from now on UTC is engine time plus `utc_offset` (milliseconds)."""
+
+    at: int
+    utc_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A person's word about a machine; accepted as it is."""
+
+    machine: str
+    text: str
+    who: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """The engine begins: after a start (what was before it was not seen) or with a new configuration."""
+
+    at: int
+    utc_offset: int
+    cause: Literal["start", "reload"] = "start"
+
+
+Input: TypeAlias = Batch | Tick | DeviceState | ClockStep | Note | Reload

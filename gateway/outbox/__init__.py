@@ -1,0 +1,1 @@
+"""Store-and-forward: events, cursors and the checkpoint in one SQLite file."""

@@ -1,0 +1,1 @@
+"""Machine states: rules, PackML, settling and intervals."""

@@ -1,0 +1,1 @@
+"""Northbound: one module an uplink, behind one interface (`uplink.py`)."""

@@ -1,0 +1,57 @@
+"""The interface between an uplink and its runner.
+
+The runner gives committed events in order and takes back how many of them the other side has
+acknowledged; errors of the link are those of `protocols.driver`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gateway.config.model import LineConfig, UplinkConfig
+from gateway.events import Envelope, StoredEvent
+from gateway.lineview import LineView
+
+
+class Rejected(Exception):
+    """The other side refuses one event for good, whatever is tried: it settles into quarantine.
+
+    `which` is the position in what `write` was given; everything before it is acknowledged.
+    """
+
+    def __init__(self, which: int, why: str) -> None:
+        super().__init__(why)
+        self.which = which
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkContext:
+    """What an uplink is told besides its own section."""
+
+    name: str
+    line: LineConfig
+    envelope: Envelope
+    state_dir: Path
+    view: LineView
+
+
+class Uplink(Protocol):
+    """One way out. The constructor does no I/O; an uplink is used for one connection."""
+
+    def __init__(self, config: UplinkConfig, context: UplinkContext) -> None: ...
+
+    async def connect(self) -> None:
+        """Connect once. Raises ConnectFailed or ConfigError."""
+
+    async def serve(self) -> None:
+        """Listen while connected; never returns. Raises NotConnected when the connection is gone."""
+
+    async def write(self, events: Sequence[StoredEvent]) -> int:
+        """Send in order; how many of the prefix are acknowledged (at least one). Raises Rejected or NotConnected."""
+
+    async def close(self) -> None:
+        """Give everything back; idempotent."""

@@ -1,0 +1,1 @@
+"""Southbound: one package a protocol, behind one interface (`driver.py`). Imports `ext` only."""

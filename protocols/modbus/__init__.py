@@ -1,0 +1,1 @@
+"""Modbus: configuration, request plan, driver and the allow-list of function codes."""

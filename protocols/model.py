@@ -1,0 +1,53 @@
+"""What protocols hand to the gateway: values with quality, gathered in batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TypeAlias
+
+
+class Quality(IntEnum):
+    """How far a value can be trusted; ordered, so that the worst of several is their minimum."""
+
+    BAD = 0
+    UNCERTAIN = 1
+    GOOD = 2
+
+    @property
+    def label(self) -> str:
+        """The name used in events and on the page: `good`, `uncertain` or `bad`."""
+        return self.name.lower()
+
+
+class Kind(IntEnum):
+    """How the table keeps a value: its type survives unchanged from the wire to the event."""
+
+    NONE = 0
+    BOOL = 1
+    INT = 2
+    UINT = 3
+    FLOAT = 4
+    TEXT = 5
+
+
+Value: TypeAlias = bool | int | float | str | None
+"""A decoded value; None exactly where the quality is bad."""
+
+Change: TypeAlias = tuple[int, Value, int, str | None, int | None]
+"""(signal number, value, quality, why, source time in UTC milliseconds): one changed signal."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one scan or notification of a device brought: only the signals that changed.
+
+    A batch without changes still says that the signals of its scan class were sampled and stayed as
+    they were. `at` is engine time in milliseconds; the runner stamps it once, on receipt.
+    """
+
+    device: str
+    scan: int = 0
+    """Scan class: signals of one device that are sampled together."""
+    changes: list[Change] = field(default_factory=list)
+    at: int = -1
