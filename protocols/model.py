@@ -20,15 +20,6 @@ class Quality(IntEnum):
         return self.name.lower()
 
 
-class Kind(IntEnum):
-    """How the table keeps a value: its type survives unchanged from the wire to the event."""
-
-    NONE = 0
-    BOOL = 1
-    INT = 2
-    UINT = 3
-    FLOAT = 4
-    TEXT = 5
 
 
 Value: TypeAlias = bool | int | float | str | None

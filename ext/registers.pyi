@@ -1,0 +1,24 @@
+from ext.table import SignalTable
+
+class RegisterPlan:
+    count: int
+    bits: bool
+    size: int
+    def __init__(self, table: SignalTable, count: int, signals: int, *, bits: bool = False) -> None: ...
+    def add(
+        self,
+        signal: int,
+        position: int,
+        type: str,
+        *,
+        bit: int = 0,
+        words_little: bool = False,
+        bytes_little: bool = False,
+        scale: float = 1.0,
+        offset: float = 0.0,
+        length: int = 0,
+    ) -> None: ...
+    def decode(self, payload: bytes) -> None: ...
+    def fail(self, why: str) -> None: ...
+    @property
+    def signals(self) -> list[int]: ...
