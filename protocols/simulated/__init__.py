@@ -1,1 +1,1 @@
-"""A deterministic line of machines served over real protocols, for the demo and the tests. Imports nothing of gateway."""
+"""A deterministic line of machines served over real protocols, for demo and tests. Imports nothing of gateway."""

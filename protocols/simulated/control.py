@@ -1,0 +1,68 @@
+"""Commands to a running simulation: one JSON object a line in, one answer a line out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from protocols.simulated.clock import SimulatedClock
+from protocols.simulated.machine import ACTIONS, Filler
+from protocols.simulated.modbus import ModbusPlc
+from protocols.simulated.truth import as_json
+
+COMMANDS = (*ACTIONS, "mute", "unmute", "drop", "refuse", "accept", "freeze", "thaw", "truth", "quit")
+
+
+class Simulation:
+    """The machine, its time and its PLC, and what can be done to them."""
+
+    def __init__(self, filler: Filler, clock: SimulatedClock) -> None:
+        self.filler, self.clock = filler, clock
+        self.plc: ModbusPlc | None = None
+        self.ended = False
+
+    def now(self) -> int:
+        """Simulated time, with the machine brought up to it."""
+        now_ms = self.clock.now_ms()
+        self.filler.advance(now_ms)
+        return now_ms
+
+    async def obey(self, line: str | bytes) -> dict[str, Any]:
+        """Does what `{"action": ...}` says and answers `{"done": action, "truth": {...}}` when it is done.
+
+        What cannot be done is answered with `{"error": ...}` and changes nothing.
+        """
+        self.now()
+        try:
+            command = json.loads(line)
+            action = command["action"]
+            await self._act(action, command)
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            return {"error": f"{error or type(error).__name__}; one of {', '.join(COMMANDS)}"}
+        return {"done": action, "truth": as_json(self.filler.truth())}
+
+    async def _act(self, action: str, command: dict[str, Any]) -> None:
+        if action in ACTIONS:
+            self.filler.apply(action, **({"code": command["code"]} if "code" in command else {}))
+            return
+        plc = self.plc
+        assert plc is not None, "a simulation is controlled once it is served"
+        match action:
+            case "mute" | "unmute":
+                plc.muted = action == "mute"
+            case "drop":
+                plc.drop()
+            case "refuse":
+                plc.refuse()
+            case "accept":
+                await plc.accept()
+            case "freeze" | "quit":
+                self.clock.freeze()
+                self.now()
+                self.ended = action == "quit"
+            case "thaw":
+                self.clock.thaw()
+            case "truth":
+                pass
+            case _:
+                raise ValueError(f"unknown action {action!r}")
