@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gateway.pipeline import Pipeline
+from protocols.model import Quality
 
 if TYPE_CHECKING:
     from ext.table import SignalTable
+
+    from gateway.pipeline import Pipeline
 
 
 class LineView:
@@ -17,3 +19,27 @@ class LineView:
     def __init__(self, pipeline: Pipeline, tables: Mapping[str, SignalTable]) -> None:
         self._pipeline = pipeline
         self._tables = tables
+        self._watchers: list[Callable[[], None]] = []
+
+    def machines(self) -> dict[str, dict[str, Any]]:
+        """Every machine's state, reason and parts."""
+        return self._pipeline.snapshot()
+
+    def signals(self, device: str) -> dict[str, dict[str, Any]]:
+        """A device's signals with value, quality and why."""
+        table = self._tables[device]
+        signals = {}
+        for number, name in enumerate(table.names):
+            _, value, quality, why, _ = table.read(number)
+            signals[name] = {"value": value, "quality": Quality(quality).label, "why": why}
+        return signals
+
+    def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
+        """Have a plain function called after each input that changed something; the result stops that."""
+        self._watchers.append(on_change)
+        return lambda: self._watchers.remove(on_change)
+
+    def changed(self) -> None:
+        """Tell the watchers; only the one who drives the engine calls this."""
+        for on_change in self._watchers:
+            on_change()

@@ -1,0 +1,163 @@
+"""An absolute PLC counter: how many parts lie between two readings, and when that cannot be known.
+
+Two readings a and b of a counter with modulus m differ by f = (b - a) mod m. With L, the most that
+can have been made meanwhile, a step is, in this order: f parts; perhaps a reset to 0; perhaps a
+correction by hand; perhaps a jump. The last three wait for the next reading, since a 32-bit value
+that is read while it is written can show any mixture of its halves. After an outage every number
+that fits is a candidate: the smallest counts, and the others are its bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+UNCHANGED_CAP_MS = 60_000
+"""Longest time since the last change that is allowed for when judging a step without an outage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Parts that one reading brought; `low` and `high` differ where the number is ambiguous."""
+
+    parts: int
+    low: int
+    high: int
+    outage_from: int | None = None
+    """Engine time of the last good reading before an outage over which the parts were counted."""
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether more than one number fits."""
+        return self.low != self.high
+
+
+@dataclass(frozen=True, slots=True)
+class CounterFault:
+    """A step that no production explains: nothing was counted."""
+
+    before: int
+    after: int
+    why: str
+
+
+@dataclass(slots=True)
+class _Pending:
+    kind: Literal["reset", "correction", "jump"]
+    value: int
+    at: int
+    high: int
+    outage_from: int | None
+
+
+class Counter:
+    """Judges the readings of one counter. Times are engine milliseconds; a machine counts in its own unit."""
+
+    def __init__(self, modulus: int, parts_per_ms: float | None, correction: int | None = None) -> None:
+        """`parts_per_ms` is the fastest that it can count, None where nothing says so."""
+        self.modulus = modulus
+        self._rate = parts_per_ms
+        self._correction = correction
+        self.base: int | None = None
+        self.scan = 0
+        """Scan class in which its signal is read."""
+        self._changed_at = 0
+        self._outage_from: int | None = None
+        self._pending: _Pending | None = None
+        self.day_parts = 0
+        """Parts since the production day began; the owner sets it back."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether a doubtful reading waits for the next one, be it changed or not."""
+        return self._pending is not None
+
+    def lost(self, last_good: int) -> None:
+        """Its signal turned bad; `last_good` is when it was last read."""
+        if self._outage_from is None and self.base is not None:
+            self._outage_from = last_good
+
+    def read(self, value: int, at: int) -> list[Counted | CounterFault]:
+        """Judge a good reading; what it proves, in order."""
+        if self.base is None:
+            self.base, self._changed_at = value, at
+            return []
+        found: list[Counted | CounterFault] = []
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            if (value - pending.value) % self.modulus <= self._limit(at, pending.at):
+                found.append(self._confirm(pending))
+            elif self._outage_from is None:
+                self._outage_from = pending.outage_from  # it was torn: this reading is the first after the outage
+        found += self._judge(value, at)
+        self._outage_from = None
+        for counted in found:
+            if isinstance(counted, Counted):
+                self.day_parts += counted.parts
+        return found
+
+    def _limit(self, at: int, changed_at: int) -> float:
+        if self._rate is None:
+            return self.modulus / 2
+        span = min(at - changed_at, UNCHANGED_CAP_MS)
+        if self._outage_from is not None:
+            span = max(span, at - self._outage_from)
+        return self._rate * span + 1
+
+    def _confirm(self, pending: _Pending) -> Counted | CounterFault:
+        before, self.base, self._changed_at = self.base or 0, pending.value, pending.at
+        if pending.kind == "reset":
+            return Counted(pending.value, pending.value, pending.high, pending.outage_from)
+        if pending.kind == "correction":
+            step = pending.value - before
+            return Counted(step, step, step, pending.outage_from)
+        return CounterFault(before, pending.value, "the counter jumped further than the machine can have made")
+
+    def _judge(self, value: int, at: int) -> list[Counted | CounterFault]:
+        before = self.base or 0
+        if value == before:
+            return []
+        limit, outage = self._limit(at, self._changed_at), self._outage_from
+        forward = (value - before) % self.modulus
+        if forward <= limit:
+            self.base, self._changed_at = value, at
+            return [self._forward(forward, value, limit, outage)]
+        most = self._most_correction()
+        kind: Literal["reset", "correction", "jump"] = "jump"
+        if value <= limit:
+            kind = "reset"
+        elif value < before and before - value <= most:
+            kind = "correction"
+        self._pending = _Pending(kind, value, at, int(limit), outage)
+        return []
+
+    def _forward(self, forward: int, value: int, limit: float, outage: int | None) -> Counted:
+        """A step that production explains; over an outage with every other number that fits."""
+        if outage is None:
+            return Counted(forward, forward, forward)
+        turns = int((limit - forward) // self.modulus)
+        low, high = forward, forward + turns * self.modulus
+        if value <= limit:  # it may as well have been reset, after some parts that nobody saw
+            low, high = min(low, value), max(high, int(limit))
+        return Counted(low, low, high, outage)
+
+    def _most_correction(self) -> float:
+        return self.day_parts / 100 if self._correction is None else self._correction
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Plain values from which `restore` makes the counter what it is now."""
+        return {
+            "base": self.base,
+            "scan": self.scan,
+            "changed_at": self._changed_at,
+            "outage_from": self._outage_from,
+            "pending": None if self._pending is None else asdict(self._pending),
+            "day_parts": self.day_parts,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.base, self.scan = saved["base"], saved["scan"]
+        self._changed_at, self._outage_from = saved["changed_at"], saved["outage_from"]
+        self._pending = None if saved["pending"] is None else _Pending(**saved["pending"])
+        self.day_parts = saved["day_parts"]

@@ -1,0 +1,169 @@
+"""One machine's parts: readings of its counters into minutes of production, and what a state interval made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.config.model import CounterConfig, MachineConfig, PartsConfig
+from gateway.kpi.counter import Counted, Counter, CounterFault
+
+MINUTE_MS = 60_000
+DEFAULT_RATE_FACTOR = 3
+"""`max_rate` where none is given: this many times the ideal rate."""
+
+ROLES = ("total", "good", "scrap")
+
+
+@dataclass(slots=True)
+class Tally:
+    """Parts by the counters that a machine has; a role without a counter stays 0."""
+
+    total: int = 0
+    good: int = 0
+    scrap: int = 0
+
+    def add(self, role: str, parts: int) -> None:
+        """Count parts that the role's counter brought."""
+        setattr(self, role, getattr(self, role) + parts)
+
+    def minus(self, other: Tally) -> Tally:
+        """What remains without another tally."""
+        return Tally(self.total - other.total, self.good - other.good, self.scrap - other.scrap)
+
+    def __bool__(self) -> bool:
+        return bool(self.total or self.good or self.scrap)
+
+
+@dataclass(slots=True)
+class Window:
+    """Parts of one span of time; `began` is engine time."""
+
+    began: int
+    tally: Tally = field(default_factory=Tally)
+    spread: int = 0
+    """How many more parts than counted there may have been, where the number is ambiguous."""
+
+
+class Parts:
+    """The counters of one machine. `third` figures follow from any two; good is never negative."""
+
+    def __init__(self, machine: MachineConfig, config: PartsConfig, moduli: dict[str, int]) -> None:
+        """`moduli`: of each counter's signal, by its name."""
+        self.signals: dict[str, str] = {}
+        """Role of each counter by its signal."""
+        self.counters: dict[str, Counter] = {}
+        for role in ROLES:
+            counter: CounterConfig | None = getattr(config, role)
+            if counter is None:
+                continue
+            modulus = counter.rollover + 1 if counter.rollover is not None else moduli[counter.signal]
+            self.signals[counter.signal] = role
+            self.counters[role] = Counter(modulus, _fastest(machine, counter), counter.correction)
+        self.minute: Window | None = None
+        self.minute_ends = 0
+        self.day = Tally()
+        self.day_name = ""
+        self._carry: dict[str, int] = {}
+
+    def read(self, signal: str, value: int, at: int, scan: int) -> list[Counted | CounterFault]:
+        """A good reading of a counter's signal."""
+        counter = self.counters[self.signals[signal]]
+        counter.scan = scan
+        return counter.read(value, at)
+
+    def count(self, role: str, counted: Counted, began: int, ends: int) -> None:
+        """Put parts into the minute that runs from `began` to `ends`, and into the day."""
+        if self.minute is None:
+            self.minute, self.minute_ends = Window(began), ends
+        self.minute.tally.add(role, counted.parts)
+        self.minute.spread += self.spread(role, counted)
+        self.day.add(role, counted.parts)
+
+    def spread(self, role: str, counted: Counted) -> int:
+        """By how much the total may be higher than counted, where this counter is part of it."""
+        return counted.high - counted.low if role == "total" or "total" not in self.counters else 0
+
+    def begin_day(self, name: str) -> None:
+        """A production day begins: what belongs to one starts at 0."""
+        if name != self.day_name:
+            self.day_name, self.day = name, Tally()
+            for counter in self.counters.values():
+                counter.day_parts = 0
+
+    def figures(self, tally: Tally) -> dict[str, int | None]:
+        """total, good and scrap of a tally; scrap is null where no counter says anything about it."""
+        has = self.counters.keys()
+        total, good, scrap = tally.total, tally.good, tally.scrap
+        if "total" not in has:
+            total = good + scrap
+        if "good" not in has:
+            good = total - scrap
+        if "scrap" not in has:
+            scrap = total - good
+        one_counter = len(has) == 1
+        return {"total": max(0, total), "good": max(0, good), "scrap": None if one_counter else max(0, scrap)}
+
+    def published(self, tally: Tally) -> dict[str, int | None]:
+        """Like `figures`; what would be negative is carried over to the next window, so that sums stay right."""
+        carried = Tally(**{role: getattr(tally, role) + self._carry.get(role, 0) for role in ROLES})
+        has = self.counters.keys()
+        if "good" not in has and "scrap" in has and carried.scrap > carried.total:
+            held = carried.scrap - max(0, carried.total)  # scrap seen before its parts passed the total's place
+            carried.scrap -= held
+            self._carry = {"scrap": held}
+        elif "scrap" not in has and "good" in has and carried.good > carried.total and "total" in has:
+            held = carried.good - max(0, carried.total)
+            carried.good -= held
+            self._carry = {"good": held}
+        else:
+            self._carry = {}
+        for role in ROLES:
+            if (value := getattr(carried, role)) < 0:
+                self._carry[role] = self._carry.get(role, 0) + value
+                setattr(carried, role, 0)
+        return self.figures(carried)
+
+    def close_minute(self) -> Window | None:
+        """The minute's window if anything was counted in it; the next count begins a new one."""
+        window, self.minute = self.minute, None
+        return window if window is not None and (window.tally or window.spread) else None
+
+    def readings(self) -> dict[str, int | None]:
+        """The counters' last accepted values by signal."""
+        return {signal: self.counters[role].base for signal, role in self.signals.items()}
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Plain values from which `restore` goes on."""
+        window = self.minute
+        return {
+            "counters": {role: counter.checkpoint() for role, counter in self.counters.items()},
+            "minute": None if window is None else [window.began, _triple(window.tally), window.spread],
+            "minute_ends": self.minute_ends,
+            "day": _triple(self.day),
+            "day_name": self.day_name,
+            "carry": self._carry,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from a checkpoint; a counter that it does not know begins anew."""
+        for role, counter in saved["counters"].items():
+            if role in self.counters:
+                self.counters[role].restore(counter)
+        if saved["minute"] is not None:
+            began, tally, spread = saved["minute"]
+            self.minute = Window(began, Tally(*tally), spread)
+        self.minute_ends = saved["minute_ends"]
+        self.day, self.day_name = Tally(*saved["day"]), saved["day_name"]
+        self._carry = dict(saved["carry"])
+
+
+def _triple(tally: Tally) -> list[int]:
+    return [tally.total, tally.good, tally.scrap]
+
+
+def _fastest(machine: MachineConfig, counter: CounterConfig) -> float | None:
+    """Most parts a millisecond that a counter can count."""
+    if counter.max_rate is not None:
+        return 1 / counter.max_rate
+    return None if machine.ideal is None else DEFAULT_RATE_FACTOR / machine.ideal

@@ -1,0 +1,246 @@
+"""One machine of the engine: its rules, its intervals and its counters, and the events that they become."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from gateway.config.model import MachineConfig, Reasons
+from gateway.events import Event
+from gateway.kpi.counter import Counted, CounterFault
+from gateway.kpi.parts import Parts, Window
+from gateway.linetime import LineTime
+from gateway.states.interval import Decision, Revision, Timeline
+from gateway.states.packml import UNKNOWN, category_of
+from gateway.states.ruleset import Evidence, Ruleset, Verdict
+from protocols.model import Value
+
+CHECKPOINT_SCHEMA = 1
+GATEWAY_OFF = Decision(
+    UNKNOWN, reason={"code": "gateway_off", "text": "the gateway was not running", "source": "rule"}
+)
+
+
+class Machine:
+    """Works on engine time; every method that returns events is called in order of time."""
+
+    def __init__(
+        self,
+        name: str,
+        config: MachineConfig,
+        types: Mapping[str, Any],
+        moduli: dict[str, int],
+        reasons: Reasons,
+        line_time: LineTime,
+        common: Mapping[str, Any],
+    ) -> None:
+        """`types` and `moduli` are of `device.signal`; `common` are the fields that every event carries."""
+        self.name = name
+        self.rules = Ruleset(config, types, reasons)
+        self.parts = None if config.parts is None else Parts(config, config.parts, moduli)
+        self.signals: frozenset[str] = self.rules.signals | (self.parts.signals.keys() if self.parts else frozenset())
+        self.ideal_ms = config.ideal
+        self.dirty = False
+        self._timeline = Timeline(name, config.settle)
+        self._verdict: Verdict | None = None
+        self._time = line_time
+        self._common = common
+        self._at = 0
+
+    @property
+    def deadline(self) -> int | None:
+        """When something is due without any input: a state that settles, a minute that ends."""
+        minute = self.parts.minute_ends if self.parts is not None and self.parts.minute is not None else None
+        due = [moment for moment in (self._timeline.deadline, minute) if moment is not None]
+        return min(due) if due else None
+
+    def fire(self, at: int) -> list[Event]:
+        """What is due at `at`, the machine's own deadline."""
+        self._touch(at)
+        if self._timeline.deadline == at:
+            return self._publish(self._timeline.settle())
+        return self._end_minute(at)
+
+    def sample(
+        self,
+        changed: Collection[str],
+        values: Mapping[str, Value],
+        at: int,
+        scan: int,
+        since: int | None,
+        evidence: Evidence,
+    ) -> list[Event]:
+        """Signals of one scan changed; `since` is when they were sampled before."""
+        self._touch(at)
+        events = self._count(changed, values, at, scan, since)
+        self.rules.update(changed, values)
+        verdict = self.rules.verdict(values)
+        if verdict != self._verdict:
+            self._verdict = verdict
+            uncertainty = None if since is None else at - since
+            events += self._publish(self._timeline.decide(self.rules.decision(verdict, evidence), at, uncertainty))
+        return events
+
+    @property
+    def waits(self) -> bool:
+        """Whether a counter waits for the next reading to judge the last one."""
+        return self.parts is not None and any(counter.waits for counter in self.parts.counters.values())
+
+    def counters_waiting(self, scan: int) -> list[str]:
+        """Signals of waiting counters that are read in this scan class."""
+        if self.parts is None:
+            return []
+        counters = self.parts.counters
+        return [s for s, role in self.parts.signals.items() if counters[role].waits and counters[role].scan == scan]
+
+    def interrupt(self, since: int, at: int) -> list[Event]:
+        """The gateway was off from `since`, or from when this machine was last known, to `at`."""
+        since = max(since, self._at)
+        self._touch(at)
+        self._verdict = None
+        for counter in self.parts.counters.values() if self.parts is not None else ():
+            counter.lost(since)
+        begin = at if self._timeline.current is None else max(since, self._timeline.current.began)
+        return self._publish(self._timeline.decide(GATEWAY_OFF, begin, None))
+
+    def clock_stepped(self, at: int) -> list[Event]:
+        """UTC has another distance from now on: the minute that runs ends here."""
+        self._touch(at)
+        return self._end_minute(at)
+
+    def _touch(self, at: int) -> None:
+        self.dirty = True
+        self._at = at
+        if self.parts is not None:
+            self.parts.begin_day(self._time.production_date(at))
+
+    def _count(
+        self, changed: Iterable[str], values: Mapping[str, Value], at: int, scan: int, since: int | None
+    ) -> list[Event]:
+        parts = self.parts
+        if parts is None:
+            return []
+        events: list[Event] = []
+        outages: dict[int, Window] = {}
+        for signal in sorted(parts.signals.keys() & changed):
+            role, value = parts.signals[signal], values[signal]
+            if value is None:
+                parts.counters[role].lost(at if since is None else since)
+                continue
+            for found in parts.read(signal, int(value), at, scan):
+                if isinstance(found, CounterFault):
+                    events.append(self._fault(signal, found, at))
+                else:
+                    self._add(role, found, at, outages)
+        return events + [self._production(window, at, recovered=True) for window in outages.values()]
+
+    def _add(self, role: str, counted: Counted, at: int, outages: dict[int, Window]) -> None:
+        """Parts go to their minute; those of an outage to a window of their own that holds all of it."""
+        parts = self.parts
+        assert parts is not None
+        self._timeline.count(role, counted.parts)
+        if counted.outage_from is None:
+            parts.count(role, counted, *self._time.minute(at))
+            return
+        window = outages.setdefault(counted.outage_from, Window(counted.outage_from))
+        window.tally.add(role, counted.parts)
+        window.spread += parts.spread(role, counted)
+        parts.day.add(role, counted.parts)
+
+    def _end_minute(self, at: int) -> list[Event]:
+        window = self.parts.close_minute() if self.parts is not None else None
+        return [] if window is None else [self._production(window, at)]
+
+    def _production(self, window: Window, ended: int, *, recovered: bool = False) -> Event:
+        parts = self.parts
+        assert parts is not None
+        figures = parts.published(window.tally)
+        total = figures["total"] or 0
+        data = {
+            "began": self._time.text(window.began),
+            "ended": self._time.text(ended),
+            **figures,
+            "rework": None,
+            "recovered": total if recovered else 0,
+            "ambiguous": {"low": total, "high": total + window.spread} if window.spread else None,
+            "scrap_by_reason": {},
+            "counter": parts.readings(),
+            "cycle": None,
+        }
+        return self._event("machine.production", self.name, ended, data)
+
+    def _fault(self, signal: str, fault: CounterFault, at: int) -> Event:
+        data = {"signal": signal, "before": fault.before, "after": fault.after, "why": fault.why, "counted": 0}
+        return self._event("counter.fault", signal, at, data)
+
+    def _publish(self, revisions: list[Revision]) -> list[Event]:
+        return [self._state(revision) for revision in revisions]
+
+    def _state(self, revision: Revision) -> Event:
+        interval, ended = revision.interval, revision.ended
+        decision = interval.decision
+        category = category_of(decision.state, decision.cause)
+        parts = None if self.parts is None else self.parts.figures(interval.parts)
+        data = {
+            "interval": interval.id,
+            "stop": None,
+            "rev": interval.rev,
+            "final": ended is not None,
+            "state": decision.state,
+            "category": category,
+            "mode": None,
+            "reason": decision.reason,
+            "cause": (decision.cause or UNKNOWN) if category in ("starved", "blocked", "suspended") else None,
+            "inferred": False,
+            "began": self._time.text(interval.began),
+            "ended": None if ended is None else self._time.text(ended),
+            "duration_s": None if ended is None else (ended - interval.began) / 1000,
+            "uncertainty_s": None if interval.uncertainty is None else interval.uncertainty / 1000,
+            "unscheduled": False,
+            "assumed": False,
+            "demand": UNKNOWN if category == "idle" else None,
+            "rule": decision.rule,
+            "because": decision.because,
+            "parts": parts,
+            "previous": interval.previous,
+        }
+        return self._event("machine.state", self.name, interval.began if ended is None else ended, data)
+
+    def _event(self, kind: str, subject: str, at: int, data: dict[str, Any]) -> Event:
+        common = {**self._common, "production_date": self._time.production_date(at)}
+        return Event(kind, subject, self._time.utc(at), {**data, **common})
+
+    def snapshot(self) -> dict[str, Any]:
+        """The machine as it is now, for people."""
+        current = self._timeline.current
+        decision = current.decision if current is not None else GATEWAY_OFF
+        return {
+            "state": decision.state,
+            "category": category_of(decision.state, decision.cause),
+            "cause": decision.cause,
+            "since": None if current is None else self._time.text(current.began),
+            "reason": decision.reason,
+            "rule": decision.rule,
+            "interval": None if current is None else current.id,
+            "parts": None if self.parts is None else self.parts.figures(self.parts.day),
+            "ideal_s": None if self.ideal_ms is None else self.ideal_ms / 1000,
+        }
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Plain values from which `restore` goes on."""
+        return {
+            "v": CHECKPOINT_SCHEMA,
+            "at": self._at,
+            "timeline": self._timeline.checkpoint(),
+            "parts": None if self.parts is None else self.parts.checkpoint(),
+        }
+
+    def restore(self, saved: dict[str, Any], values: Mapping[str, Value]) -> int:
+        """Go on from a checkpoint, with the signals' values of then; the engine time that it is of."""
+        self._at = int(saved["at"])
+        self._timeline.restore(saved["timeline"])
+        if self.parts is not None and saved["parts"] is not None:
+            self.parts.restore(saved["parts"])
+        self.rules.update(self.rules.signals, values)
+        self._verdict = self.rules.verdict(values)
+        return self._at

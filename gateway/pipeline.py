@@ -1,0 +1,297 @@
+"""The engine: what is decided is a function of the inputs and the checkpoint; it never reads a clock.
+
+`process` takes one input at a time, in order of engine time. It first fires every deadline that is
+due, in order of deadline and machine and at the deadline's own time, so that more Ticks change no
+event; then it applies the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import msgpack
+
+from gateway.config.model import Config
+from gateway.events import Event
+from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload
+from gateway.linetime import LineTime
+from gateway.machine import CHECKPOINT_SCHEMA, Machine
+from gateway.signals import expression_types, moduli
+from protocols.model import Batch, Quality, Value
+
+ENGINE_ROW = "engine"
+MACHINE_ROW = "machine/"
+DEVICE_ROW = "device/"
+OFF = "the gateway was not running"
+
+
+class _Device:
+    """What the engine keeps of one device: only the signals that a machine uses."""
+
+    def __init__(self, name: str, signals: Iterable[str], used: Collection[str]) -> None:
+        self.name = name
+        self.route = [f"{name}.{signal}" if f"{name}.{signal}" in used else None for signal in signals]
+        self.names = [signal for signal in self.route if signal is not None]
+        self.sampled: dict[int, int] = {}
+        """Engine time of the last sample by scan class."""
+        self.lost_since: int | None = None
+        self.lost_why: dict[str, str] = {}
+        self.dirty = True
+
+
+class Pipeline:
+    """One line's machines and the signals that they decide from."""
+
+    def __init__(self, config: Config) -> None:
+        self._time = LineTime(config.line.time_zone)
+        common = {
+            "job": None,
+            "product": None,
+            "shift": None,
+            "unit": config.line.unit,
+            "config_digest": config.digest,
+        }
+        self._common = common
+        types, ranges = expression_types(config), moduli(config)
+        self._machines = [
+            Machine(name, machine, types, ranges, config.reasons, self._time, common)
+            for name, machine in config.machines.items()
+        ]
+        self.signals: frozenset[str] = frozenset().union(*(machine.signals for machine in self._machines))
+        """`device.signal` of everything that the engine decides from: every change of these must reach it."""
+        self._devices = {
+            name: _Device(name, device.signal_settings, self.signals) for name, device in config.devices.items()
+        }
+        names = [name for device in self._devices.values() for name in device.names]
+        self._values: dict[str, Value] = dict.fromkeys(names)
+        self._proofs: dict[str, tuple[int, str | None, int | None, int | None]] = {
+            name: (Quality.BAD, "not read yet", None, None) for name in names
+        }
+        self._users = {
+            name: [index for index, machine in enumerate(self._machines) if name in machine.signals] for name in names
+        }
+        self._deadlines: dict[int, int] = {}
+        self._waiting: set[int] = set()
+        """Machines with a counter whose doubtful reading waits for the next scan, changed or not."""
+        self.at = 0
+        """Engine time of the last input."""
+        self._known_until = 0
+        """Engine time up to which every machine's row in the checkpoint was true."""
+
+    @property
+    def utc_offset(self) -> int:
+        """UTC minus engine time, in milliseconds."""
+        return self._time.utc_offset
+
+    def process(self, given: Input) -> tuple[list[Event], int | None]:
+        """Apply one input; its events in order, and the next deadline in engine time."""
+        events: list[Event] = []
+        if isinstance(given, Reload) and given.cause == "start":
+            events += self._interrupt(given.at)
+        self._fire(given.at, events)
+        self.at = self._known_until = max(self.at, given.at)
+        if isinstance(given, Batch):
+            self._batch(given, events)
+        elif isinstance(given, DeviceState):
+            self._device_state(given, events)
+        elif isinstance(given, ClockStep):
+            self._clock_step(given, events)
+        elif isinstance(given, Reload):
+            self._time.utc_offset = given.utc_offset
+            self._evaluate_all(given.at, events)
+        elif isinstance(given, Note):
+            events.append(self._note(given))
+        return events, min(self._deadlines.values(), default=None)
+
+    def _fire(self, until: int, events: list[Event]) -> None:
+        while self._deadlines:
+            due, index = min((due, index) for index, due in self._deadlines.items())
+            if due > until:
+                return
+            events += self._machines[index].fire(due)
+            self._schedule(index)
+
+    def _schedule(self, index: int) -> None:
+        """A machine was touched: what it waits for may have changed."""
+        deadline = self._machines[index].deadline
+        if self._machines[index].waits:
+            self._waiting.add(index)
+        else:
+            self._waiting.discard(index)
+        if deadline is None:
+            self._deadlines.pop(index, None)
+        else:
+            self._deadlines[index] = deadline
+
+    def _batch(self, batch: Batch, events: list[Event]) -> None:
+        device = self._devices[batch.device]
+        changed: set[str] = set()
+        for number, value, quality, why, source_time in batch.changes:
+            if (name := device.route[number]) is not None:
+                self._values[name] = value
+                self._proofs[name] = (quality, why, batch.at, source_time)
+                changed.add(name)
+        since = device.sampled.get(batch.scan)
+        device.sampled[batch.scan] = batch.at
+        affected = {index for name in changed for index in self._users[name]}
+        for index in self._waiting:
+            again = {signal for signal in self._machines[index].counters_waiting(batch.scan) if signal in device.names}
+            if again := {signal for signal in again if self._values[signal] is not None}:
+                changed |= again
+                affected.add(index)
+        for index in sorted(affected):
+            self._sample(index, changed, batch.at, batch.scan, since, events)
+        device.dirty |= bool(batch.changes)
+
+    def _sample(
+        self, index: int, changed: Collection[str], at: int, scan: int, since: int | None, events: list[Event]
+    ) -> None:
+        machine = self._machines[index]
+        mine = machine.signals.intersection(changed)
+        events += machine.sample(mine, self._values, at, scan, since, self._evidence)
+        self._schedule(index)
+
+    def _device_state(self, state: DeviceState, events: list[Event]) -> None:
+        device = self._devices[state.device]
+        if state.connected:
+            if device.lost_since is not None:
+                events.append(self._transition("device.restored", device, state))
+                device.lost_since = None
+        elif device.lost_since is None:
+            device.lost_since = state.at
+            device.lost_why = {"endpoint": state.endpoint, "why": state.why, "remedy": state.remedy}
+            events.append(self._transition("device.lost", device, state))
+            self._forget(device, f"device lost: {state.why}", state.at, events)
+        device.dirty = True
+
+    def _transition(self, kind: str, device: _Device, state: DeviceState) -> Event:
+        since = device.lost_since if device.lost_since is not None else state.at
+        data = {
+            "device": device.name,
+            **device.lost_why,
+            "since": self._time.text(since),
+            "signals": len(device.route),
+            "duration_s": (state.at - since) / 1000 if state.connected else None,
+        }
+        return Event(kind, device.name, self._time.utc(state.at), data)
+
+    def _forget(self, device: _Device, why: str, at: int, events: list[Event]) -> None:
+        """All signals of a device become bad; each scan class keeps the time of its last sample."""
+        for name in device.names:
+            self._values[name] = None
+            self._proofs[name] = (Quality.BAD, why, at, None)
+        since = max(device.sampled.values(), default=None)
+        lost = set(device.names)
+        for index in sorted({index for name in lost for index in self._users[name]}):
+            self._sample(index, lost, at, 0, since, events)
+
+    def _interrupt(self, at: int) -> list[Event]:
+        """The gateway was off since the last input: what was not seen is unknown."""
+        events: list[Event] = []
+        self._fire(self.at, events)
+        for device in self._devices.values():
+            for name in device.names:
+                self._values[name] = None
+                self._proofs[name] = (Quality.BAD, OFF, at, None)
+            device.dirty = True
+        for index, machine in enumerate(self._machines):
+            events += machine.interrupt(self._known_until, at)
+            self._schedule(index)
+        return events
+
+    def _evaluate_all(self, at: int, events: list[Event]) -> None:
+        for index, machine in enumerate(self._machines):
+            self._sample(index, machine.rules.signals, at, 0, None, events)
+
+    def _clock_step(self, step: ClockStep, events: list[Event]) -> None:
+        for machine in self._machines:
+            events += machine.clock_stepped(step.at)
+        self._time.utc_offset = step.utc_offset
+        for index in range(len(self._machines)):
+            self._schedule(index)
+
+    def _note(self, note: Note) -> Event:
+        when = self._time.text(note.at)
+        data = {
+            "entry": f"{note.machine}-note-{note.at}",
+            "what": "note",
+            "target": None,
+            "reason": None,
+            "note": note.text,
+            "amount": None,
+            "who": note.who,
+            "when": when,
+        }
+        common = {**self._common, "production_date": self._time.production_date(note.at)}
+        return Event("operator.entry", note.machine, self._time.utc(note.at), {**data, **common})
+
+    def _evidence(self, signal: str) -> dict[str, Any]:
+        quality, why, at, source_time = self._proofs[signal]
+        time = source_time if source_time is not None else None if at is None else self._time.utc(at)
+        proof: dict[str, Any] = {
+            "value": self._values[signal],
+            "quality": Quality(quality).label,
+            "time": None if time is None else self._time.text(time - self._time.utc_offset),
+        }
+        if why is not None:
+            proof["why"] = why
+        return proof
+
+    def snapshot(self) -> dict[str, dict[str, Any]]:
+        """Every machine as it is now, for people."""
+        return {machine.name: machine.snapshot() for machine in self._machines}
+
+    def checkpoint(self, subjects: Collection[str] | None = None) -> dict[str, bytes]:
+        """Rows of what changed since they were last taken: of the named machines, or of everything.
+
+        Only a whole checkpoint moves the engine's own time, so that after a crash each machine goes on
+        from a moment at which its row was true.
+        """
+        rows: dict[str, bytes] = {}
+        for machine in self._machines:
+            if machine.dirty and (subjects is None or machine.name in subjects):
+                rows[MACHINE_ROW + machine.name] = msgpack.packb(machine.checkpoint())
+                machine.dirty = False
+        if subjects is not None:
+            return rows
+        for device in self._devices.values():
+            if device.dirty:
+                rows[DEVICE_ROW + device.name] = msgpack.packb(self._device_row(device))
+                device.dirty = False
+        rows[ENGINE_ROW] = msgpack.packb(
+            {
+                "v": CHECKPOINT_SCHEMA,
+                "at": self.at,
+                "utc_offset": self._time.utc_offset,
+                "sampled": {device.name: device.sampled for device in self._devices.values()},
+            }
+        )
+        return rows
+
+    def _device_row(self, device: _Device) -> dict[str, Any]:
+        return {
+            "v": CHECKPOINT_SCHEMA,
+            "lost_since": device.lost_since,
+            "lost_why": device.lost_why,
+            "signals": {name: [self._values[name], *self._proofs[name]] for name in device.names},
+        }
+
+    def restore(self, rows: Mapping[str, bytes]) -> None:
+        """Go on from a checkpoint: names that the configuration no longer has are left out, new ones begin anew."""
+        saved = {name: msgpack.unpackb(body, strict_map_key=False) for name, body in rows.items()}
+        engine = saved.get(ENGINE_ROW, {"at": 0, "utc_offset": 0, "sampled": {}})
+        self.at = self._known_until = engine["at"]
+        self._time.utc_offset = engine["utc_offset"]
+        for device in self._devices.values():
+            device.sampled = engine["sampled"].get(device.name, {})
+            if (row := saved.get(DEVICE_ROW + device.name)) is not None:
+                device.lost_since, device.lost_why = row["lost_since"], row["lost_why"]
+                for name, (value, *proof) in row["signals"].items():
+                    if name in self._values:
+                        self._values[name] = value
+                        self._proofs[name] = tuple(proof)
+        for index, machine in enumerate(self._machines):
+            if (row := saved.get(MACHINE_ROW + machine.name)) is not None:
+                self.at = max(self.at, machine.restore(row, self._values))
+                self._schedule(index)
