@@ -97,7 +97,7 @@ class Profile:
     reject_ratio: float = 0.02
     start_up_ms: int = 2_000
     """How long it stands before it first executes."""
-    mean_run_ms: int = 35_000
+    mean_run_ms: int = 25_000
     """Mean time from the end of one disturbance to the beginning of the next."""
     disturbances: tuple[Disturbance, ...] = DISTURBANCES
 
@@ -132,7 +132,7 @@ class Filler:
         self.parts: deque[Part] = deque(maxlen=remember)
         # Two streams of chance: what the script does to one leaves the other as it would have been.
         self._quality = Random(f"{seed}/parts")
-        self._trouble = Random(f"{seed}/trouble")
+        self._trouble = Random(f"{seed}/hindrance")
         self._script = sorted(script, key=lambda entry: entry[0])[::-1]
         self._bottles, self._rejects = bottles, rejects
         self._observer = observer

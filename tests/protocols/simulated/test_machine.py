@@ -201,9 +201,9 @@ def test_memory_is_bounded_where_asked() -> None:
 
 def test_the_default_life_shows_every_kind_of_trouble_within_ten_minutes() -> None:
     """What the demo lives on: a minute at speed 10."""
-    for seed in (3, 7):
-        filler = Filler(seed)
-        filler.advance(600_000)
-        shown = {(one.state, one.reason) for one in filler.intervals}
-        assert {(State.STARVED, 0), (State.FAULTED, CAP_JAM), (State.FAULTED, LOW_PRESSURE)} <= shown
-        assert len(filler.intervals) > 15
+    filler = Filler()
+    filler.advance(600_000)
+    shown = {(one.state, one.reason) for one in filler.intervals}
+    assert {(State.FAULTED, CAP_JAM), (State.FAULTED, LOW_PRESSURE)} <= shown
+    assert {state for state, _ in shown} == set(State)
+    assert len(filler.intervals) > 20

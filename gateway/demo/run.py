@@ -1,0 +1,205 @@
+"""Runs the demo: simulator, daemon, what is seen of them, and at the end the daemon's counts against the truth."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import Any
+
+import click
+
+from gateway.demo.children import ChildError, Daemon, Simulator
+from gateway.demo.configuration import DEVICE, MACHINE, TRUTH, Places, write_configuration
+from gateway.demo.journal import Journal
+from gateway.demo.show import Show, show_for
+
+START_S = 30.0
+CATCH_UP_S = 10.0
+"""Much longer than the daemon needs to read a machine that stands still."""
+MINUTE_S = 75.0
+"""Production is published when a minute of the clock ends."""
+_VIOLATED = 3
+"""The simulator's exit code where it was asked for anything but reading."""
+_LOOK_S = 0.2
+_REFRESH_S = 1.0
+
+
+class Ending:
+    """Whether somebody wants the demo to end: once in order, twice at once."""
+
+    def __init__(self) -> None:
+        self.wanted = Event()
+        self.at_once = False
+
+    def request(self, _number: int, _frame: FrameType | None) -> None:
+        """A signal handler."""
+        self.at_once = self.wanted.is_set()
+        self.wanted.set()
+
+    @contextmanager
+    def by_signals(self) -> Iterator[None]:
+        """Listens to Ctrl-C, SIGTERM and a terminal that goes away."""
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = [signal.signal(number, self.request) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+
+
+class Demo:
+    """One run against a simulator that runs: starts the daemon. `Ending` and ChildError end it early."""
+
+    def __init__(self, places: Places, simulator: Simulator, show: Show, ending: Ending) -> None:
+        self._simulator, self._daemon = simulator, Daemon(places)
+        self._show, self._ending = show, ending
+        self.places = places
+        self.journal = Journal(places.events)
+
+    def start(self) -> None:
+        """Waits until the daemon has seen the machine, which stands still meanwhile: so every part is counted."""
+        self._wait("answers on /readyz", self._daemon.is_ready, START_S)
+        self._wait("has read the PLC", self._knows_the_machine, START_S)
+
+    def run(self, seconds: float | None) -> None:
+        """Lets the machine live and shows it, for so long or until somebody ends it."""
+        self._show.begin(self.places)
+        self._simulator.tell("thaw")
+        began = shown = time.monotonic()
+        while not self._ending.wanted.is_set():
+            elapsed = time.monotonic() - began
+            if seconds is not None and elapsed >= seconds:
+                return
+            self._look()
+            if time.monotonic() - shown >= _REFRESH_S:
+                shown = time.monotonic()
+                if (snapshot := self._daemon.line()) is not None:
+                    self._show.line(snapshot, elapsed)
+            left = _LOOK_S if seconds is None else min(_LOOK_S, seconds - elapsed)
+            self._ending.wanted.wait(max(left, 0.0))
+
+    def settle(self) -> dict[str, Any]:
+        """Stops the machine's time, then the daemon when that has seen all parts; the truth.
+
+        A daemon that keeps the minute it was in, to go on with it, is started once more until that has ended:
+        what it publishes then shows that a stop neither loses nor doubles a part.
+        """
+        truth = self._simulator.tell("freeze")
+        self._show.note("The machine's time stands still.")
+        self._until(lambda: self._has_counted(truth), CATCH_UP_S)
+        self.end_daemon()
+        if not self._agrees(truth) and not self._ending.at_once:
+            left = 60 - time.time() % 60
+            self._show.note(f"The daemon, stopped and started again, closes its minute in {left:.0f} s.")
+            self._daemon = Daemon(self.places)
+            self._until(lambda: self._agrees(truth), MINUTE_S)
+            self.end_daemon()
+        return truth
+
+    def end_daemon(self) -> None:
+        """Ends the daemon and reads what it still wrote; idempotent."""
+        self._daemon.end()
+        self._read_journal()
+
+    def verdict(self, truth: dict[str, Any], violations: bool) -> int:
+        """Says what was counted and what was made; 0 where they are the same."""
+        self._show.end()
+        agrees = self._agrees(truth)
+        click.echo(f"{'':<21}  parts  rejects")
+        click.echo(f"{'the machine made':<21} {truth['total']:>6} {truth['rejects']:>8}")
+        click.echo(f"{'the daemon counted':<21} {self.journal.total:>6} {self.journal.scrap:>8}")
+        if violations:
+            click.echo("The daemon asked the PLC for more than reading.")
+        if not agrees and self._ending.at_once:
+            click.echo("They differ: the demo was ended before the daemon's minute.")
+        else:
+            click.echo("They agree." if agrees else "They differ.")
+        return 0 if agrees and not violations else 1
+
+    def _agrees(self, truth: dict[str, Any]) -> bool:
+        return (self.journal.total, self.journal.scrap) == (truth["total"], truth["rejects"])
+
+    def _has_counted(self, truth: dict[str, Any]) -> bool:
+        snapshot = self._daemon.line()
+        parts = None if snapshot is None else snapshot["machines"][MACHINE]["parts"]
+        return parts is not None and (parts["total"], parts["scrap"]) == (truth["total"], truth["rejects"])
+
+    def _until(self, holds: Callable[[], bool], patience_s: float) -> None:
+        """Looks until it holds, patience is at its end, or somebody wants out at once."""
+        deadline, pause = time.monotonic() + patience_s, Event()
+        while not holds() and time.monotonic() < deadline and not self._ending.at_once:
+            pause.wait(_LOOK_S)
+            self._look()
+
+    def _look(self) -> None:
+        self._daemon.check()
+        self._read_journal()
+
+    def _read_journal(self) -> None:
+        for event in self.journal.news():
+            self._show.event(event)
+
+    def _knows_the_machine(self) -> bool:
+        snapshot = self._daemon.line()
+        if snapshot is None:
+            return False
+        machine, device = snapshot["machines"][MACHINE], snapshot["devices"][DEVICE]
+        return bool(device["connected"]) and machine["state"] not in ("unknown", "undefined")
+
+    def _wait(self, what: str, holds: Callable[[], bool], patience_s: float) -> None:
+        deadline = time.monotonic() + patience_s
+        while not holds():
+            self._daemon.check()
+            if time.monotonic() > deadline:
+                said = "\n".join(self._daemon.last_lines())
+                raise ChildError(f"after {patience_s:g} s it is not so that the daemon {what}. Its last lines:\n{said}")
+            if self._ending.wanted.wait(_LOOK_S):
+                raise ChildError("ended before it had begun")
+
+
+def run_demo(seconds: float | None, speed: float, seed: int, keep: Path | None) -> int:
+    """Runs the demo for `seconds` (None: until Ctrl-C) and returns the exit code.
+
+    0: the daemon counted what the machine made; 1: it did not, or something died; 2: wrong use. Everything is
+    kept in `keep`, a new or empty directory, or else removed at the end.
+    """
+    if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        click.echo(f"{keep} is not an empty directory: the demo wants one of its own", err=True)
+        return 2
+    ending = Ending()
+    with ExitStack() as stack:
+        stack.enter_context(ending.by_signals())
+        if keep is None:
+            state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="linegate-demo-")))
+        else:
+            keep.mkdir(parents=True, exist_ok=True)
+            state = keep.resolve()
+        try:
+            return _run_in(state, seconds, speed, seed, ending)
+        except ChildError as error:
+            click.echo(str(error), err=True)
+            return 1
+
+
+def _run_in(state: Path, seconds: float | None, speed: float, seed: int, ending: Ending) -> int:
+    show = show_for(sys.stdout.isatty())
+    with ExitStack() as stack:
+        simulator = Simulator(seed, speed, state / TRUTH)
+        stack.callback(simulator.end)
+        places = write_configuration(state, simulator.ready(), speed)
+        demo = Demo(places, simulator, show, ending)
+        stack.callback(demo.journal.close)
+        stack.callback(show.end)
+        stack.callback(demo.end_daemon)
+        demo.start()
+        demo.run(seconds)
+        truth = demo.settle()
+        return demo.verdict(truth, violations=simulator.end() == _VIOLATED)

@@ -1,0 +1,54 @@
+"""`linegate demo` as a user runs it: the simulator, the real daemon, and their counts compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+DEMO = (sys.executable, "-m", "gateway", "demo")
+LONGEST_S = 110
+"""Start, run and stop, and at worst a whole minute until the daemon publishes its production."""
+
+
+def test_it_ends_by_itself_and_the_counts_agree(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    command = [*DEMO, "--for", "5s", "--speed", "20", "--keep", str(kept)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "They agree."
+    assert any("/api/line" in line and "http://127.0.0.1:" in line for line in lines)
+    assert any(" execute" in line for line in lines)
+    truth = [json.loads(line) for line in (kept / "truth.ndjson").read_text().splitlines()]
+    made, counted = lines[-3].split()[-2:], lines[-2].split()[-2:]
+    assert made == counted == [str(truth[-1]["final"][key]) for key in ("total", "rejects")]
+    assert int(made[0]) > 50
+
+
+def test_ctrl_c_ends_it_and_its_children(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    with subprocess.Popen([*DEMO, "--keep", str(kept)], stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        children: list[int] = []
+        for line in demo.stdout:
+            if " execute" in line and not children:
+                children = [int(pid) for pid in Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text().split()]
+                demo.send_signal(signal.SIGINT)
+            if children and "stands still" in line:
+                demo.send_signal(signal.SIGINT)  # a second one does not wait for the minute
+        assert demo.wait(LONGEST_S) in (0, 1)
+    assert len(children) == 2
+    assert not any(_is_alive(pid) for pid in children)
+    assert '"final"' in (kept / "truth.ndjson").read_text()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
