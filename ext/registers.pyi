@@ -1,10 +1,15 @@
+from typing import Self
+
+from typing_extensions import disjoint_base
+
 from ext.table import SignalTable
 
+@disjoint_base
 class RegisterPlan:
     count: int
     bits: bool
     size: int
-    def __init__(self, table: SignalTable, count: int, signals: int, *, bits: bool = False) -> None: ...
+    def __new__(cls, table: SignalTable, count: int, signals: int, *, bits: bool = False) -> Self: ...
     def add(
         self,
         signal: int,

@@ -1,6 +1,8 @@
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import TypeAlias
+from typing import Self, TypeAlias
+
+from typing_extensions import disjoint_base
 
 _Value: TypeAlias = bool | int | float | str | None
 _Change: TypeAlias = tuple[int, _Value, int, str | None, int | None]
@@ -17,9 +19,10 @@ class DecodeError(ValueError):
     offset: int
     def __init__(self, message: str, offset: int) -> None: ...
 
+@disjoint_base
 class SignalTable:
     names: tuple[str, ...]
-    def __init__(self, names: Iterable[str]) -> None: ...
+    def __new__(cls, names: Iterable[str]) -> Self: ...
     def __len__(self) -> int: ...
     def define(self, signal: int, kind: int, *, length: int = 0) -> None: ...
     def forward(self, signal: int, *, deadband: float = 0.0, exact: bool = False) -> None: ...

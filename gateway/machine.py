@@ -9,7 +9,7 @@ from gateway.config.model import MachineConfig, Reasons
 from gateway.events import Event
 from gateway.kpi.counter import Counted, CounterFault
 from gateway.kpi.parts import Parts, Window
-from gateway.linetime import LineTime
+from gateway.linetime import MINUTE_MS, LineTime
 from gateway.states.interval import Decision, Revision, Timeline
 from gateway.states.packml import UNKNOWN, category_of
 from gateway.states.ruleset import Evidence, Ruleset, Verdict
@@ -46,6 +46,8 @@ class Machine:
         self._time = line_time
         self._common = common
         self._at = 0
+        self._last_minute: tuple[int, int] | None = None
+        """Its end and what it made, for people only."""
 
     @property
     def deadline(self) -> int | None:
@@ -56,7 +58,7 @@ class Machine:
 
     def fire(self, at: int) -> list[Event]:
         """What is due at `at`, the machine's own deadline."""
-        self._touch(at)
+        self._begin(at)
         if self._timeline.deadline == at:
             return self._publish(self._timeline.settle())
         return self._end_minute(at)
@@ -109,8 +111,12 @@ class Machine:
         return self._end_minute(at)
 
     def _touch(self, at: int) -> None:
-        self.dirty = True
+        """Something was seen at `at`."""
         self._at = at
+        self._begin(at)
+
+    def _begin(self, at: int) -> None:
+        self.dirty = True
         if self.parts is not None:
             self.parts.begin_day(self._time.production_date(at))
 
@@ -149,7 +155,11 @@ class Machine:
 
     def _end_minute(self, at: int) -> list[Event]:
         window = self.parts.close_minute() if self.parts is not None else None
-        return [] if window is None else [self._production(window, at)]
+        if window is None:
+            return []
+        event = self._production(window, at)
+        self._last_minute = (at, event.data["total"])
+        return [event]
 
     def _production(self, window: Window, ended: int, *, recovered: bool = False) -> Event:
         parts = self.parts
@@ -210,9 +220,9 @@ class Machine:
         common = {**self._common, "production_date": self._time.production_date(at)}
         return Event(kind, subject, self._time.utc(at), {**data, **common})
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self, now: int) -> dict[str, Any]:
         """The machine as it is now, for people."""
-        current = self._timeline.current
+        current, minute = self._timeline.current, self._last_minute
         decision = current.decision if current is not None else GATEWAY_OFF
         return {
             "state": decision.state,
@@ -223,6 +233,7 @@ class Machine:
             "rule": decision.rule,
             "interval": None if current is None else current.id,
             "parts": None if self.parts is None else self.parts.figures(self.parts.day),
+            "rate_per_min": None if minute is None or now - minute[0] > 2 * MINUTE_MS else minute[1],
             "ideal_s": None if self.ideal_ms is None else self.ideal_ms / 1000,
         }
 

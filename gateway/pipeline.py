@@ -14,7 +14,7 @@ import msgpack
 
 from gateway.config.model import Config
 from gateway.events import Event
-from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload
+from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
 from gateway.linetime import LineTime
 from gateway.machine import CHECKPOINT_SCHEMA, Machine
 from gateway.signals import expression_types, moduli
@@ -77,7 +77,7 @@ class Pipeline:
         self.at = 0
         """Engine time of the last input."""
         self._known_until = 0
-        """Engine time up to which every machine's row in the checkpoint was true."""
+        """Engine time of the last input that showed something; a Tick does not."""
 
     @property
     def utc_offset(self) -> int:
@@ -87,10 +87,12 @@ class Pipeline:
     def process(self, given: Input) -> tuple[list[Event], int | None]:
         """Apply one input; its events in order, and the next deadline in engine time."""
         events: list[Event] = []
-        if isinstance(given, Reload) and given.cause == "start":
-            events += self._interrupt(given.at)
         self._fire(given.at, events)
-        self.at = self._known_until = max(self.at, given.at)
+        if isinstance(given, Reload) and given.cause == "start":
+            self._interrupt(given.at, events)
+        self.at = max(self.at, given.at)
+        if not isinstance(given, Tick):
+            self._known_until = self.at
         if isinstance(given, Batch):
             self._batch(given, events)
         elif isinstance(given, DeviceState):
@@ -186,10 +188,8 @@ class Pipeline:
         for index in sorted({index for name in lost for index in self._users[name]}):
             self._sample(index, lost, at, 0, since, events)
 
-    def _interrupt(self, at: int) -> list[Event]:
-        """The gateway was off since the last input: what was not seen is unknown."""
-        events: list[Event] = []
-        self._fire(self.at, events)
+    def _interrupt(self, at: int, events: list[Event]) -> None:
+        """The gateway was off since the last input that was no Tick: what was not seen is unknown."""
         for device in self._devices.values():
             for name in device.names:
                 self._values[name] = None
@@ -198,7 +198,6 @@ class Pipeline:
         for index, machine in enumerate(self._machines):
             events += machine.interrupt(self._known_until, at)
             self._schedule(index)
-        return events
 
     def _evaluate_all(self, at: int, events: list[Event]) -> None:
         for index, machine in enumerate(self._machines):
@@ -240,7 +239,7 @@ class Pipeline:
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """Every machine as it is now, for people."""
-        return {machine.name: machine.snapshot() for machine in self._machines}
+        return {machine.name: machine.snapshot(self.at) for machine in self._machines}
 
     def checkpoint(self, subjects: Collection[str] | None = None) -> dict[str, bytes]:
         """Rows of what changed since they were last taken: of the named machines, or of everything.
@@ -263,6 +262,7 @@ class Pipeline:
             {
                 "v": CHECKPOINT_SCHEMA,
                 "at": self.at,
+                "known_until": self._known_until,
                 "utc_offset": self._time.utc_offset,
                 "sampled": {device.name: device.sampled for device in self._devices.values()},
             }
@@ -280,8 +280,8 @@ class Pipeline:
     def restore(self, rows: Mapping[str, bytes]) -> None:
         """Go on from a checkpoint: names that the configuration no longer has are left out, new ones begin anew."""
         saved = {name: msgpack.unpackb(body, strict_map_key=False) for name, body in rows.items()}
-        engine = saved.get(ENGINE_ROW, {"at": 0, "utc_offset": 0, "sampled": {}})
-        self.at = self._known_until = engine["at"]
+        engine = saved.get(ENGINE_ROW, {"at": 0, "known_until": 0, "utc_offset": 0, "sampled": {}})
+        self.at, self._known_until = engine["at"], engine["known_until"]
         self._time.utc_offset = engine["utc_offset"]
         for device in self._devices.values():
             device.sampled = engine["sampled"].get(device.name, {})

@@ -8,7 +8,6 @@ from typing import Any
 from gateway.config.model import CounterConfig, MachineConfig, PartsConfig
 from gateway.kpi.counter import Counted, Counter, CounterFault
 
-MINUTE_MS = 60_000
 DEFAULT_RATE_FACTOR = 3
 """`max_rate` where none is given: this many times the ideal rate."""
 

@@ -58,6 +58,18 @@ class DeviceRunner:
         """Whether the device delivers values."""
         return self._up[device] is True
 
+    def counts(self) -> dict[str, int]:
+        """What is counted about the connection."""
+        stats = self.stats
+        return {
+            "requests": stats.requests,
+            "request_errors": stats.request_errors,
+            "timeouts": stats.timeouts,
+            "overruns": stats.overruns,
+            "bytes_read": stats.bytes_read,
+            "reconnects": self.reconnects,
+        }
+
     async def run(self) -> None:
         """Connect and read until cancelled."""
         while True:

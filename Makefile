@@ -1,0 +1,49 @@
+# Every target sets itself up: `make demo` and `make test` work from a fresh clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(wildcard ext/*.pyx ext/*.pxd) setup.py pyproject.toml
+
+.PHONY: help demo test bench lint format clean services
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo                            simulated PLCs, the daemon, and where to look (DEMO_ARGS=\"--for 60s --speed 10\")"
+	@echo "make test                            every test (TEST_ARGS=\"-k outbox\")"
+	@echo "make lint                            ruff, mypy, stubs"
+	@echo "make bench                           figures as ratios, into bench/results.json"
+
+$(VENV)/installed: requirements.lock scripts/preflight.sh
+	@sh scripts/preflight.sh $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/built: $(VENV)/installed $(SOURCES)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --config-settings editable_mode=compat -e .
+	@touch $@
+
+demo: $(VENV)/built
+	$(BIN)/linegate demo $(DEMO_ARGS)
+
+services:
+	@sh scripts/services.sh
+
+test: $(VENV)/built services
+	$(BIN)/python -m pytest -n 2 $(TEST_ARGS)
+
+lint: $(VENV)/built
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest ext.table ext.registers --allowlist ext/stubtest.allow --ignore-unused-allowlist
+
+format: $(VENV)/built
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/built services
+	$(BIN)/python -m tests.benchmarks
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info ext/*.c ext/*.so

@@ -1,0 +1,5 @@
+"""`python -m gateway` is `linegate`."""
+
+from gateway.cli import main
+
+main()

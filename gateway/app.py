@@ -1,0 +1,246 @@
+"""The daemon: builds every part, wires them, and ends them in order. The only place that knows all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from ext.table import SignalTable
+from gateway.clock import EngineClock
+from gateway.config.model import Config
+from gateway.engine import Engine
+from gateway.events import Envelope, Event, rfc3339
+from gateway.health.server import HealthServer
+from gateway.health.sources import Sources
+from gateway.inputs import Reload
+from gateway.lineview import LineView
+from gateway.outbox.outbox import Outbox
+from gateway.pipeline import Pipeline
+from gateway.runner.device import DeviceRunner
+from gateway.runner.uplink import UplinkRunner
+from gateway.systemd import Notifier
+from gateway.uplinks.registry import uplink_class
+from gateway.uplinks.uplink import UplinkContext
+from protocols.driver import Driver, EndpointConfig, LinkStats
+from protocols.registry import driver_class
+
+DRAIN_S = 10.0
+"""How long a stopping daemon lets its uplinks catch up."""
+ALIVE_S = 60.0
+STATUS_S = 5.0
+EXTEND_S = 60
+
+log = structlog.get_logger("gateway")
+
+
+class App:
+    """One line's daemon, from opening the store to closing it."""
+
+    def __init__(self, config: Config, state_dir: Path, notifier: Notifier) -> None:
+        self._config = config
+        self._state_dir = state_dir
+        self._notifier = notifier
+        self._stop = asyncio.Event()
+        self._force = asyncio.Event()
+        self._why_stopped = "asked to"
+
+    def stop(self, why: str) -> None:
+        """Begin to stop; a second call does not wait for uplinks any more."""
+        if self._stop.is_set():
+            self._force.set()
+            return
+        self._why_stopped = why
+        self._stop.set()
+
+    async def run(self, seconds: float | None = None) -> int:
+        """Run until stopped, or for some seconds; the exit code: 0, or 1 after an error of the engine."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop, signal.Signals(number).name)
+        outbox = await self._open_store()
+        clean = False
+        try:
+            pipeline = Pipeline(self._config)
+            pipeline.restore(await outbox.load_checkpoint())
+            clock = EngineClock(pipeline.at or None, pipeline.utc_offset)
+            clean = await self._serve(outbox, pipeline, clock, seconds)
+        finally:
+            await outbox.close(clean=clean)
+            self._notifier.close()
+        return 0 if clean else 1
+
+    async def _open_store(self) -> Outbox:
+        """Open the buffer; after an unclean stop it is checked, and systemd told to wait for that."""
+        path = self._state_dir / self._config.buffer.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._notifier.send(STATUS="opening the buffer", EXTEND_TIMEOUT_USEC=EXTEND_S * 1_000_000)
+        return await Outbox.open(path, self._config.buffer, self._config.uplinks)
+
+    async def _serve(self, outbox: Outbox, pipeline: Pipeline, clock: EngineClock, seconds: float | None) -> bool:
+        config = self._config
+        tables = _tables(config, pipeline.signals)
+        view = LineView(pipeline, tables)
+        engine = Engine(pipeline, clock, outbox.append, view.changed, self.stop)
+        outbox.checkpoint = pipeline.checkpoint
+        self._announce(outbox, clock, pipeline.at)
+        engine.submit(Reload(clock.now(), clock.utc_offset))
+        devices = _device_runners(config, tables, clock, engine)
+        uplinks = self._uplink_runners(outbox, view)
+        sources = Sources(config, outbox, devices, uplinks, view, clock, self._stop.is_set)
+        health = HealthServer(config.health, sources)
+        async with asyncio.TaskGroup() as group:
+            store = group.create_task(outbox.run(), name="store")
+            south = [group.create_task(runner.run(), name=f"device {runner.endpoint.name}") for runner in devices]
+            north = [group.create_task(runner.run(), name=f"uplink {name}") for name, runner in uplinks.items()]
+            others = [
+                group.create_task(health.run(), name="health"),
+                group.create_task(engine.follow_clock(), name="clock"),
+                group.create_task(self._alive(outbox, engine), name="alive"),
+                group.create_task(self._tell_systemd(outbox, sources), name="systemd"),
+            ]
+            self._notifier.send(READY=1, STATUS="running")
+            log.info("started", version=version("linegate"), stream=outbox.stream, configuration=config.digest)
+            await self._wait(seconds)
+            self._notifier.send(STOPPING=1, STATUS="stopping")
+            await _end(south)
+            engine.close()
+            outbox.append([self._event("gateway.stopped", clock, {"why": self._why_stopped})])
+            await self._drain(outbox)
+            await _end([*north, *others, store])
+        log.info("stopped", why=self._why_stopped, last_seq=outbox.last_seq)
+        return engine.failed is None
+
+    async def _wait(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        except TimeoutError:
+            self.stop(f"ran for {seconds:g} s")
+
+    async def _drain(self, outbox: Outbox) -> None:
+        """Make everything durable, then let the uplinks catch up for a while; a second signal ends the wait."""
+        await outbox.flush()
+        deadline = time.monotonic() + DRAIN_S
+        while time.monotonic() < deadline and not self._force.is_set():
+            if not any(outbox.backlog(name) for name in self._config.uplinks):
+                break
+            try:
+                async with asyncio.timeout(0.1):
+                    await self._force.wait()
+            except TimeoutError:
+                continue
+        await outbox.flush()
+
+    def _uplink_runners(self, outbox: Outbox, view: LineView) -> dict[str, UplinkRunner]:
+        envelope = Envelope(self._config.source, outbox.stream)
+        runners = {}
+        for name, config in self._config.uplinks.items():
+            context = UplinkContext(name, self._config.line, envelope, self._state_dir, view)
+            make = partial(_make_uplink, config, context)
+            runners[name] = UplinkRunner(name, config, make, outbox)
+        return runners
+
+    def _event(self, kind: str, clock: EngineClock, data: dict[str, Any]) -> Event:
+        return Event(kind, "gateway", clock.utc(), data)
+
+    def _announce(self, outbox: Outbox, clock: EngineClock, known_until: int) -> None:
+        """Say who begins, and which time nobody saw."""
+        previous = outbox.previous
+        data = {
+            "version": version("linegate"),
+            "extension": "cython",
+            "sqlite": sqlite3.sqlite_version,
+            "config_digest": self._config.digest,
+            "previous": None
+            if previous is None
+            else {
+                "stream": previous.stream,
+                "last_seq": str(previous.last_seq),
+                "ended": "clean" if previous.clean else "unclean",
+            },
+        }
+        events = [self._event("gateway.started", clock, data)]
+        if known_until and clock.now() > known_until:
+            gap = {
+                "what": "off",
+                "began": rfc3339(known_until + clock.utc_offset),
+                "ended": rfc3339(clock.utc()),
+                "from": None,
+                "to": None,
+                "class": None,
+                "count": None,
+                "why": "the gateway was stopped" if previous and previous.clean else "the gateway ended without notice",
+            }
+            events.append(self._event("gateway.gap", clock, gap))
+        outbox.append(events)
+
+    async def _alive(self, outbox: Outbox, engine: Engine) -> None:
+        """Each minute, so that silence is never ambiguous."""
+        while True:
+            await asyncio.sleep(ALIVE_S)
+            backlog = {name: outbox.backlog(name) for name in self._config.uplinks}
+            open_intervals = [machine["interval"] for machine in engine.snapshot().values() if machine["interval"]]
+            data = {"last_seq": str(outbox.last_seq), "backlog": backlog, "open": open_intervals}
+            outbox.append([self._event("gateway.alive", engine.clock, data)])
+
+    async def _tell_systemd(self, outbox: Outbox, sources: Sources) -> None:
+        """The watchdog hears of us only while this loop turns and the store task does."""
+        watchdog = self._notifier.watchdog_s
+        period = STATUS_S if watchdog is None else min(STATUS_S, watchdog / 3)
+        while True:
+            if watchdog is not None and time.monotonic() - outbox.heartbeat < watchdog:
+                self._notifier.send(WATCHDOG=1)
+            if not self._stop.is_set():
+                self._notifier.send(STATUS=sources.summary())
+            await asyncio.sleep(period)
+
+
+def _tables(config: Config, exact: frozenset[str]) -> dict[str, SignalTable]:
+    """One table a device; what the engine decides from passes every change."""
+    tables = {}
+    for name, device in config.devices.items():
+        table = tables[name] = SignalTable(device.signal_settings)
+        for number, (signal_name, settings) in enumerate(device.signal_settings.items()):
+            table.forward(number, deadband=settings.deadband, exact=f"{name}.{signal_name}" in exact)
+    return tables
+
+
+def _device_runners(
+    config: Config, tables: Mapping[str, SignalTable], clock: EngineClock, engine: Engine
+) -> list[DeviceRunner]:
+    """One runner an endpoint, whatever the number of devices behind it."""
+    endpoints: dict[tuple[str, str], dict[str, Any]] = {}
+    for name, device in config.devices.items():
+        endpoints.setdefault((device.protocol, device.endpoint), {})[name] = device
+    runners = []
+    for (_, endpoint_name), devices in endpoints.items():
+        endpoint = EndpointConfig(endpoint_name, devices)
+        mine = {name: tables[name] for name in devices}
+        make: Callable[[LinkStats], Driver] = partial(_make_driver, endpoint, mine)
+        runners.append(DeviceRunner(endpoint, make, mine, clock, engine.submit))
+    return runners
+
+
+def _make_driver(endpoint: EndpointConfig, tables: Mapping[str, SignalTable], stats: LinkStats) -> Driver:
+    first = next(iter(endpoint.devices.values()))
+    return driver_class(first)(endpoint, tables, stats)
+
+
+def _make_uplink(config: Any, context: UplinkContext) -> Any:
+    return uplink_class(config)(config, context)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait until they are gone."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,95 @@
+"""Drives the pipeline: one plain call an input, its events to the outbox, and a Tick at every deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+
+from gateway.clock import EngineClock
+from gateway.events import Event
+from gateway.inputs import ClockStep, Input, Tick
+from gateway.pipeline import Pipeline
+
+CLOCK_CHECK_S = 1.0
+
+log = structlog.get_logger("engine")
+
+
+class Engine:
+    """The only caller of `Pipeline.process`. An error of the engine ends the daemon: what follows it cannot be right."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        clock: EngineClock,
+        append: Callable[[Iterable[Event]], None],
+        changed: Callable[[], None],
+        stop: Callable[[str], None],
+    ) -> None:
+        self.clock = clock
+        self.failed: Exception | None = None
+        self.inputs = 0
+        self._pipeline = pipeline
+        self._append = append
+        self._changed = changed
+        self._stop = stop
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline: int | None = None
+        self._closed = False
+
+    def submit(self, given: Input) -> None:
+        """Decide about one input, stamped by its runner. Never raises: a runner could do nothing about it."""
+        if self._closed:
+            return
+        try:
+            events, deadline = self._pipeline.process(given)
+        except Exception as error:  # noqa: BLE001 - the engine's one catch-all: log, stop, let systemd restart
+            log.exception("engine_failed", input=type(given).__name__)
+            self.failed, self._closed = error, True
+            self._stop("an error of the engine")
+            return
+        self.inputs += 1
+        if events:
+            self._append(events)
+            self._changed()
+        if deadline != self._deadline:
+            self._await(deadline)
+
+    def _await(self, deadline: int | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._deadline = deadline
+        if deadline is not None:
+            delay = max(0, deadline - self.clock.now()) / 1000
+            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        self._timer, self._deadline = None, None
+        self.submit(Tick(self.clock.now()))
+
+    async def follow_clock(self) -> None:
+        """Notice when the wall clock is set, and say so."""
+        while True:
+            await asyncio.sleep(CLOCK_CHECK_S)
+            stepped = self.clock.step()
+            if stepped is None:
+                continue
+            log.warning("clock_stepped", seconds=stepped / 1000)
+            self.submit(ClockStep(self.clock.now(), self.clock.utc_offset))
+            data = {"step_s": stepped / 1000, "suspect": False}
+            self._append([Event("gateway.clock", "gateway", self.clock.utc(), data)])
+
+    def snapshot(self) -> dict[str, dict[str, Any]]:
+        """Every machine as it is now."""
+        return self._pipeline.snapshot()
+
+    def close(self) -> None:
+        """No further input is decided; what has been decided is the outbox's."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

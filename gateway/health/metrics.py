@@ -1,0 +1,93 @@
+"""Counters and gauges of the running parts as OpenMetrics, gathered when someone asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from gateway.health.sources import Sources
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class _LineCollector(Collector):
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics; names carry their unit."""
+        yield from self._process()
+        yield from self._devices()
+        yield from self._store()
+        yield from self._uplinks()
+
+    def _process(self) -> Iterator[Metric]:
+        sources = self._sources
+        build = GaugeMetricFamily("linegate_build_info", "Version and configuration", labels=["version", "configuration"])
+        build.add_metric([sources.version, sources.config.digest], 1)
+        yield build
+        uptime = time.monotonic() - sources.started
+        yield GaugeMetricFamily("linegate_uptime_seconds", "Time since the start", value=uptime)
+
+    def _devices(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("linegate_device_up", "1 while the device delivers values", labels=["device"])
+        for name, runner in self._sources.runners.items():
+            up.add_metric([name], runner.is_up(name))
+        yield up
+        round_trip = GaugeMetricFamily(
+            "linegate_endpoint_round_trip_seconds", "Duration of the last scan's requests", labels=["endpoint"]
+        )
+        for runner in self._sources.endpoints:
+            round_trip.add_metric([runner.endpoint.name], runner.stats.round_trip_ms / 1000)
+        yield round_trip
+        helps = {
+            "requests": "Requests sent",
+            "request_errors": "Requests that were refused or answered wrongly",
+            "timeouts": "Requests without an answer",
+            "overruns": "Scans skipped because the one before took too long",
+            "bytes_read": "Bytes of values read",
+            "reconnects": "Connections given up and begun anew",
+        }
+        for key, text in helps.items():
+            family = CounterMetricFamily(f"linegate_endpoint_{key}", text, labels=["endpoint"])
+            for runner in self._sources.endpoints:
+                family.add_metric([runner.endpoint.name], runner.counts()[key])
+            yield family
+
+    def _store(self) -> Iterator[Metric]:
+        outbox, stats = self._sources.outbox, self._sources.outbox.stats
+        yield GaugeMetricFamily("linegate_buffer_last_seq", "Number of the last committed event", value=outbox.last_seq)
+        yield GaugeMetricFamily("linegate_buffer_pending_events", "Events not committed yet", value=stats.pending)
+        yield GaugeMetricFamily("linegate_buffer_size_bytes", "Size of the buffer's file", value=stats.size_bytes)
+        yield GaugeMetricFamily("linegate_buffer_degraded", "1 while nothing can be stored", value=bool(stats.degraded))
+        yield GaugeMetricFamily("linegate_buffer_commit_seconds", "Last commit's duration", value=stats.commit_ms / 1000)
+        yield CounterMetricFamily("linegate_buffer_commits", "Transactions committed", value=stats.commits)
+        yield CounterMetricFamily("linegate_buffer_commit_failures", "Transactions undone", value=stats.commit_failures)
+        yield CounterMetricFamily("linegate_buffer_events_stored", "Events committed", value=stats.events_stored)
+        yield GaugeMetricFamily("linegate_buffer_quarantined_events", "Events set aside", value=stats.quarantined)
+
+    def _uplinks(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("linegate_uplink_up", "1 while the uplink is connected", labels=["uplink"])
+        backlog = GaugeMetricFamily("linegate_uplink_backlog_events", "Events to deliver", labels=["uplink"])
+        sent = CounterMetricFamily("linegate_uplink_acknowledged_events", "Events acknowledged", labels=["uplink"])
+        refused = CounterMetricFamily("linegate_uplink_refused_events", "Refusals of events", labels=["uplink"])
+        again = CounterMetricFamily("linegate_uplink_reconnects", "Connections begun anew", labels=["uplink"])
+        for name, runner in self._sources.uplinks.items():
+            up.add_metric([name], runner.stats.state == "connected")
+            backlog.add_metric([name], self._sources.outbox.backlog(name))
+            sent.add_metric([name], runner.stats.acknowledged)
+            refused.add_metric([name], runner.stats.refused)
+            again.add_metric([name], runner.stats.reconnects)
+        yield from (up, backlog, sent, refused, again)
+
+
+def exposition(sources: Sources) -> bytes:
+    """The metrics as text."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_LineCollector(sources))
+    return bytes(generate_latest(registry))  # type: ignore[no-untyped-call]

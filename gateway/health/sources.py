@@ -1,0 +1,139 @@
+"""What the endpoint reports on: read from the running parts, never kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from gateway.clock import EngineClock
+from gateway.config.model import Config
+from gateway.events import rfc3339
+from gateway.lineview import LineView
+from gateway.outbox.outbox import Outbox
+from gateway.runner.device import DeviceRunner
+from gateway.runner.uplink import UplinkRunner
+
+STORE_SILENT_S = 10.0
+"""Longest time without a turn of the store task that still counts as alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the health report: what it is about, how it is, and what to do about it."""
+
+    name: str
+    status: str
+    """pass, warn or fail."""
+    output: str = ""
+    remedy: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Sources:
+    """Every part that has something to say about itself."""
+
+    def __init__(
+        self,
+        config: Config,
+        outbox: Outbox,
+        devices: list[DeviceRunner],
+        uplinks: Mapping[str, UplinkRunner],
+        view: LineView,
+        clock: EngineClock,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self.config = config
+        self.outbox = outbox
+        self.runners = {name: runner for runner in devices for name in runner.endpoint.devices}
+        self.endpoints = devices
+        self.uplinks = uplinks
+        self.view = view
+        self.clock = clock
+        self.stopping = stopping
+        self.started = time.monotonic()
+        self.version = version("linegate")
+
+    def alive(self) -> bool:
+        """Whether the store task turns; that this runs shows that the loop does."""
+        return time.monotonic() - self.outbox.heartbeat < STORE_SILENT_S
+
+    def checks(self) -> list[Check]:
+        """Store, devices and uplinks; a lost PLC or broker is a warning: the daemon itself does its work."""
+        return [self._store(), *map(self._device, self.runners), *(self._uplink(name) for name in self.uplinks)]
+
+    def _store(self) -> Check:
+        stats = self.outbox.stats
+        values = {"last_seq": self.outbox.last_seq, "pending": stats.pending, "size_bytes": stats.size_bytes}
+        if not self.alive():
+            return Check("store", "fail", "the store task makes no progress", "check the disk; see the log", values)
+        if stats.degraded:
+            remedy = "free space or mend the disk; the daemon goes on by itself"
+            return Check("store", "fail", f"events cannot be stored: {stats.degraded}", remedy, values)
+        return Check("store", "pass", values=values)
+
+    def _device(self, name: str) -> Check:
+        runner = self.runners[name]
+        age = None if runner.last_batch is None else round(time.monotonic() - runner.last_batch, 3)
+        values = {"age_s": age, "round_trip_ms": round(runner.stats.round_trip_ms, 3), **runner.counts()}
+        if not runner.is_up(name):
+            return Check(f"device:{name}", "warn", runner.why, runner.remedy, values)
+        bad = sum(signal["quality"] == "bad" for signal in self.view.signals(name).values())
+        values["bad_signals"] = bad
+        if bad:
+            words = "see `why` of its signals in /api/line?signals"
+            return Check(f"device:{name}", "warn", f"{bad} signals are bad", words, values)
+        return Check(f"device:{name}", "pass", values=values)
+
+    def _uplink(self, name: str) -> Check:
+        stats = self.uplinks[name].stats
+        values = {
+            "backlog": self.outbox.backlog(name),
+            "acknowledged": stats.acknowledged,
+            "refused": stats.refused,
+            "reconnects": stats.reconnects,
+        }
+        if stats.state == "connected":
+            return Check(f"uplink:{name}", "pass", values=values)
+        return Check(f"uplink:{name}", "warn", stats.why or stats.state, stats.remedy, values)
+
+    def summary(self) -> str:
+        """One line for systemd's status and people in a hurry."""
+        up = sum(runner.is_up(name) for name, runner in self.runners.items())
+        connected = sum(runner.stats.state == "connected" for runner in self.uplinks.values())
+        backlog = max((self.outbox.backlog(name) for name in self.uplinks), default=0)
+        degraded = f", store degraded: {self.outbox.stats.degraded}" if self.outbox.stats.degraded else ""
+        return (
+            f"{up}/{len(self.runners)} devices, {connected}/{len(self.uplinks)} uplinks, "
+            f"last seq {self.outbox.last_seq}, backlog {backlog}{degraded}"
+        )
+
+    def line(self, with_signals: bool) -> dict[str, Any]:
+        """The line as it is now."""
+        place = self.config.line
+        devices: dict[str, Any] = {}
+        for name, runner in self.runners.items():
+            up = runner.is_up(name)
+            devices[name] = {"connected": up, "why": "" if up else runner.why, "endpoint": runner.endpoint.name}
+            if with_signals:
+                devices[name]["signals"] = self.view.signals(name)
+        return {
+            "time": rfc3339(self.clock.utc()),
+            "line": place.model_dump(mode="json"),
+            "configuration": self.config.digest,
+            "machines": self.view.machines(),
+            "devices": devices,
+            "uplinks": {
+                name: {"state": runner.stats.state, "why": runner.stats.why, "backlog": self.outbox.backlog(name)}
+                for name, runner in self.uplinks.items()
+            },
+            "buffer": {
+                "stream": self.outbox.stream,
+                "last_seq": self.outbox.last_seq,
+                "pending": self.outbox.stats.pending,
+                "size_bytes": self.outbox.stats.size_bytes,
+                "degraded": self.outbox.stats.degraded,
+            },
+        }

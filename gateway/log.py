@@ -1,0 +1,54 @@
+"""Logging: structlog on standard error, as JSON where no person watches a terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+_SHARED = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+
+
+def _printable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Device strings are untrusted: nothing that moves a cursor or forges a line reaches a terminal."""
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable() and key != "exception":
+            event[key] = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in value)
+    return event
+
+
+def configure_logging(level: str = "INFO") -> None:
+    """Set up our loggers and those of the libraries, which speak only from WARNING on."""
+    tty = sys.stderr.isatty()
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if tty else structlog.processors.JSONRenderer()
+    )
+    tail: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if not tty:
+        tail.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            _printable,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=[*_SHARED, _printable], processors=[*tail, renderer])
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for library in ("pymodbus.logging", "aiomqtt", "mqtt", "aiosqlite", "aiohttp.access", "asyncio"):
+        logging.getLogger(library).setLevel(max(logging.WARNING, logging.getLogger(library).level))

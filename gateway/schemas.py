@@ -1,0 +1,232 @@
+"""The data of every event type: the fields that consumers build on, as types and as JSON Schemas.
+
+Durations are seconds (`_s`), times RFC 3339 UTC, ratios plain numbers; unknown is null. Fields are only
+ever added.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired
+
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
+from gateway.events import TYPE_VERSION
+
+Quality = Literal["good", "uncertain", "bad"]
+
+
+class Reason(TypedDict):
+    """Why a machine is in its state."""
+
+    code: str
+    text: str | None
+    source: Literal["rule", "signal", "alarm", "operator"]
+
+
+class Rule(TypedDict):
+    """Which rule decided: its position in `states`, from 0, and its condition."""
+
+    index: int
+    text: str
+
+
+class Proof(TypedDict):
+    """A signal as it was when it decided."""
+
+    value: bool | int | float | str | None
+    quality: Quality
+    time: str | None
+    why: NotRequired[str]
+
+
+class Counts(TypedDict):
+    """Parts, in the machine's unit; scrap is null where nothing counts it."""
+
+    total: int
+    good: int
+    scrap: int | None
+
+
+class Previous(TypedDict):
+    """The interval before."""
+
+    state: str
+    interval: str
+
+
+class OfLine(TypedDict):
+    """What every machine and line event carries."""
+
+    job: str | None
+    product: str | None
+    shift: str | None
+    production_date: str
+    unit: str
+    config_digest: str
+    clock_suspect: NotRequired[bool]
+
+
+class MachineState(OfLine):
+    """An interval in one state begins, is revised, ends; of one interval the highest `rev` wins."""
+
+    interval: str
+    stop: str | None
+    rev: int
+    final: bool
+    state: str
+    category: str
+    mode: str | None
+    reason: Reason | None
+    cause: Literal["starved", "blocked", "unknown"] | None
+    inferred: bool
+    began: str
+    ended: str | None
+    duration_s: float | None
+    uncertainty_s: float | None
+    unscheduled: bool
+    assumed: bool
+    demand: str | None
+    rule: Rule | None
+    because: dict[str, Proof]
+    parts: Counts | None
+    previous: Previous | None
+
+
+class Bounds(TypedDict):
+    """What the total lies between where it is ambiguous."""
+
+    low: int
+    high: int
+
+
+class MachineProduction(OfLine):
+    """A minute with production; or the parts of an outage, over a span that holds all of it."""
+
+    began: str
+    ended: str
+    total: int
+    good: int
+    scrap: int | None
+    rework: int | None
+    recovered: int
+    ambiguous: Bounds | None
+    scrap_by_reason: dict[str, int]
+    counter: dict[str, int | None]
+    cycle: dict[str, float | int | None] | None
+
+
+class CounterFaultData(OfLine):
+    """A counter made a step that no production explains."""
+
+    signal: str
+    before: int
+    after: int
+    why: str
+    counted: int
+
+
+class DeviceTransition(TypedDict):
+    """A device was lost, or is back."""
+
+    device: str
+    endpoint: str
+    why: str
+    remedy: str
+    since: str
+    signals: int
+    duration_s: float | None
+
+
+class OperatorEntry(OfLine):
+    """A person's word."""
+
+    entry: str
+    what: Literal["reason", "note", "split", "merge", "scrap", "job", "crew", "undo"]
+    target: str | None
+    reason: str | None
+    note: str | None
+    amount: float | None
+    who: str
+    when: str
+
+
+class PreviousRun(TypedDict):
+    """The run before this one."""
+
+    stream: str
+    last_seq: str
+    ended: Literal["clean", "unclean"]
+
+
+class GatewayStarted(TypedDict):
+    """The daemon began."""
+
+    version: str
+    extension: str
+    sqlite: str
+    config_digest: str
+    previous: PreviousRun | None
+
+
+class GatewayStopped(TypedDict):
+    """The daemon ended in order."""
+
+    why: str
+
+
+GatewayGap = TypedDict(
+    "GatewayGap",
+    {
+        "what": Literal["off", "dropped", "damaged"],
+        "began": str,
+        "ended": str,
+        "from": str | None,
+        "to": str | None,
+        "class": str | None,
+        "count": int | None,
+        "why": str,
+    },
+)
+GatewayGap.__doc__ = "A time that was not seen, or events that are gone."
+
+
+class GatewayClock(TypedDict):
+    """The wall clock was set."""
+
+    step_s: float
+    suspect: bool
+
+
+class GatewayAlive(TypedDict):
+    """Each minute, so that silence is never ambiguous."""
+
+    last_seq: str
+    backlog: dict[str, int]
+    open: list[str]
+
+
+EVENT_DATA: dict[str, type] = {
+    "machine.state": MachineState,
+    "machine.production": MachineProduction,
+    "counter.fault": CounterFaultData,
+    "device.lost": DeviceTransition,
+    "device.restored": DeviceTransition,
+    "operator.entry": OperatorEntry,
+    "gateway.started": GatewayStarted,
+    "gateway.stopped": GatewayStopped,
+    "gateway.gap": GatewayGap,
+    "gateway.clock": GatewayClock,
+    "gateway.alive": GatewayAlive,
+}
+"""Data by short event type."""
+
+
+def event_schemas() -> dict[str, Any]:
+    """JSON Schema of each type's data, by its `dataschema` name."""
+    schemas = {}
+    for kind, data in EVENT_DATA.items():
+        name = f"urn:linegate:{kind}{TYPE_VERSION}"
+        schema = TypeAdapter(data).json_schema()
+        schemas[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": name, **schema}
+    return schemas

@@ -1,0 +1,36 @@
+"""Runs the daemon in an event loop, and turns what ends it into words and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from gateway.app import App
+from gateway.config.model import Config
+from gateway.outbox.outbox import BufferError, BufferLocked
+from gateway.systemd import Notifier
+
+log = structlog.get_logger("gateway")
+
+
+def run_daemon(config: Config, state_dir: Path, seconds: float | None) -> int:
+    """Run one line until it is stopped; 0, or 1 where the store or the engine ended it."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_run(config, state_dir, seconds))
+    except (BufferLocked, BufferError) as error:
+        log.error("not_started", why=str(error), remedy=getattr(error, "remedy", ""))
+        return 1
+    except OSError as error:
+        log.error("not_started", why=str(error), remedy=f"check that {state_dir} can be written")
+        return 1
+    except ExceptionGroup as group:
+        log.error("ended_by_error", exc_info=group, remedy="the service manager restarts the daemon; report the traceback")
+        return 1
+
+
+async def _run(config: Config, state_dir: Path, seconds: float | None) -> int:
+    return await App(config, state_dir, Notifier()).run(seconds)

@@ -1,0 +1,71 @@
+"""What all tests share: the guard against blocking calls in the event loop, and configurations to begin from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+from gateway.config.model import Config
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls(request: pytest.FixtureRequest) -> Iterator[BlockBuster | None]:
+    """Any blocking call (sleep, files, sockets, SQLite) that product code makes on the event loop's thread raises."""
+    with blockbuster_ctx(["gateway", "protocols", "ext"]) as guard:
+        yield guard
+
+
+FILLER_SIGNALS: dict[str, Any] = {
+    "running": {"address": "coil:0"},
+    "infeed_ready": {"address": "discrete:4"},
+    "estop": {"address": "holding:20.0"},
+    "fault": {"address": "holding:21", "type": "uint16"},
+    "speed": {"address": "holding:100", "type": "float32", "unit": "1/min", "deadband": 0.5},
+    "level": {"address": "input:7", "type": "int16", "scale": 0.1, "offset": -40, "unit": "mm", "deadband": 0.2},
+    "bottles": {"address": "holding:102", "type": "uint32"},
+    "rejects": {"address": "holding:104", "type": "uint16"},
+    "recipe": {"address": "holding:200", "type": "string", "length": 16},
+}
+
+FILLER_MACHINE: dict[str, Any] = {
+    "ideal": "500ms",
+    "settle": "500ms",
+    "parts": {"total": "filler_plc.bottles", "scrap": "filler_plc.rejects"},
+    "states": [
+        {"state": "aborted", "when": "filler_plc.estop", "reason": "emergency stop"},
+        {"state": "held", "when": "filler_plc.fault != 0", "reason": {"signal": "filler_plc.fault"}},
+        {"state": "suspended", "when": "not filler_plc.infeed_ready", "cause": "starved"},
+        {"state": "execute", "when": "filler_plc.running and filler_plc.speed > 5"},
+        {"state": "idle"},
+    ],
+    "reasons": {17: "cap jam", 23: "low product pressure"},
+}
+
+
+def line_document(**sections: Any) -> dict[str, Any]:
+    """The filler's configuration as plain values; sections given replace its own."""
+    document: dict[str, Any] = {
+        "line": {
+            "enterprise": "acme", "site": "berlin", "area": "filling", "name": "line-3", "time_zone": "Europe/Berlin",
+        },
+        "devices": {
+            "filler_plc": {
+                "protocol": "modbus_tcp", "host": "127.0.0.1", "port": 15020, "scan_interval": "250ms",
+                "signals": FILLER_SIGNALS,
+            }
+        },
+        "machines": {"filler": FILLER_MACHINE},
+        "buffer": {"path": "line-3.db"},
+        "uplinks": {"journal": {"type": "file", "path": "events.ndjson"}},
+        "health": {"listen": "off"},
+    }  # fmt: skip
+    return {**document, **sections}
+
+
+@pytest.fixture
+def line_config() -> Config:
+    """The filler's line."""
+    return Config.model_validate(line_document())

@@ -1,0 +1,336 @@
+"""The engine is a function of its inputs: Ticks and restores anywhere change nothing, and time is tiled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from gateway.config.model import Config
+from gateway.events import TYPE_VERSION, Event
+from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
+from gateway.pipeline import Pipeline
+from gateway.schemas import event_schemas
+from protocols.model import Batch, Change, Quality, Value
+from tests.conftest import FILLER_MACHINE, FILLER_SIGNALS, line_document
+
+T0 = 1_795_327_200_000  # 2026-11-22T06:00:00Z
+NAMES = list(FILLER_SIGNALS)
+VALIDATORS = {name: Draft202012Validator(schema) for name, schema in event_schemas().items()}
+
+
+def two_machines() -> Config:
+    """The filler, and a second machine that reads another device too."""
+    document = line_document()
+    document["devices"]["packer_plc"] = {
+        "protocol": "modbus_tcp", "host": "127.0.0.1",
+        "signals": {"run": {"address": "coil:0"}, "cases": {"address": "holding:0", "type": "uint16"}},
+    }  # fmt: skip
+    document["machines"]["packer"] = {
+        "parts": {"good": {"signal": "packer_plc.cases", "max_rate": "10/s"}},
+        "states": [
+            {"state": "suspended", "when": "not filler_plc.running", "cause": "starved"},
+            {"state": "execute", "when": "packer_plc.run and packer_plc.cases % 7 != 3"},
+            {"state": "stopped", "reason": "operator stop"},
+        ],
+    }
+    return Config.model_validate(document)
+
+
+CONFIG = two_machines()
+
+
+def change(signal: str, value: Value, quality: Quality = Quality.GOOD, why: str | None = None) -> Change:
+    return (NAMES.index(signal), value, quality, why, None)
+
+
+def good(**values: Value) -> list[Change]:
+    return [change(name, value) for name, value in values.items()]
+
+
+def run(inputs: list[Input], *, restore_after: frozenset[int] = frozenset(), config: Config = CONFIG) -> list[Event]:
+    """All events; after the numbered inputs the engine is replaced by one restored from its checkpoint."""
+    pipeline, events = Pipeline(config), []
+    stored: dict[str, bytes] = {}
+    for number, given_input in enumerate(inputs):
+        events += pipeline.process(given_input)[0]
+        if number in restore_after:
+            stored |= pipeline.checkpoint()
+            pipeline = Pipeline(config)
+            pipeline.restore(stored)
+    return events
+
+
+def serial(events: list[Event]) -> list[bytes]:
+    return [orjson.dumps([event.type, event.subject, event.time, event.data]) for event in events]
+
+
+filler_changes = st.lists(
+    st.one_of(
+        st.builds(change, st.sampled_from(["running", "infeed_ready", "estop"]), st.booleans()),
+        st.builds(change, st.just("fault"), st.sampled_from([0, 17, 23, 99])),
+        st.builds(change, st.just("speed"), st.sampled_from([0.0, 4.0, 120.0])),
+        st.builds(change, st.just("bottles"), st.integers(0, 40) | st.integers(2**32 - 20, 2**32 - 1)),
+        st.builds(change, st.just("rejects"), st.integers(0, 20) | st.integers(65500, 65535)),
+        st.builds(
+            change,
+            st.sampled_from(["running", "fault", "bottles"]),
+            st.none(),
+            st.just(Quality.BAD),
+            st.just("exception 2"),
+        ),
+    ),
+    max_size=4,
+    unique_by=lambda one: one[0],
+)
+packer_changes = st.lists(
+    st.one_of(
+        st.builds(lambda value: (0, value, Quality.GOOD, None, None), st.booleans()),
+        st.builds(lambda value: (1, value, Quality.GOOD, None, None), st.integers(0, 60)),
+    ),
+    max_size=2,
+    unique_by=lambda one: one[0],
+)
+kinds = st.one_of(
+    st.builds(lambda changes: Batch("filler_plc", 0, changes), filler_changes),
+    st.builds(lambda changes: Batch("packer_plc", 0, changes), packer_changes),
+    st.builds(lambda up: DeviceState("filler_plc", up, 0, "127.0.0.1:502", "no answer", "check it"), st.booleans()),
+    st.builds(lambda offset: ClockStep(0, offset), st.integers(-7_200_000, 7_200_000)),
+    st.just(Note("filler", "cap jam again", "anna", 0)),
+    st.builds(lambda offset, cause: Reload(0, offset, cause), st.integers(0, 5000), st.sampled_from(["start", "reload"])),
+)
+
+
+@st.composite
+def recordings(draw: st.DrawFn) -> list[Input]:
+    """A start, and any inputs after it at times that do not go back."""
+    at, inputs = T0, [Reload(T0, 0)]
+    for given_input, wait in draw(st.lists(st.tuples(kinds, st.integers(0, 90_000) | st.integers(0, 700)), max_size=25)):
+        at += wait
+        inputs.append(replace(given_input, at=at))
+    return inputs
+
+
+@given(recordings(), st.data())
+@settings(max_examples=150, deadline=None)
+def test_extra_ticks_change_no_event(inputs: list[Input], data: st.DataObject) -> None:
+    ticked: list[Input] = []
+    for before, after in pairwise([*inputs, Tick(inputs[-1].at + 200_000)]):
+        moments = data.draw(st.lists(st.integers(before.at, after.at), max_size=3).map(sorted))
+        ticked += [before, *map(Tick, moments)]
+    end: list[Input] = [Tick(inputs[-1].at + 200_000)]
+    assert serial(run(ticked + end)) == serial(run(inputs + end))
+
+
+@given(recordings(), st.sets(st.integers(0, 25)))
+@settings(max_examples=150, deadline=None)
+def test_restored_engine_decides_what_the_old_one_would_have(inputs: list[Input], restores: set[int]) -> None:
+    end: list[Input] = [Tick(inputs[-1].at + 200_000)]
+    assert serial(run(inputs + end, restore_after=frozenset(restores))) == serial(run(inputs + end))
+
+
+@given(recordings())
+@settings(max_examples=60, deadline=None)
+def test_same_recording_same_bytes(inputs: list[Input]) -> None:
+    assert serial(run(inputs)) == serial(run(inputs))
+
+
+@given(recordings())
+@settings(max_examples=150, deadline=None)
+def test_final_intervals_tile_time_and_events_keep_their_contract(inputs: list[Input]) -> None:
+    inputs = [one for one in inputs if not isinstance(one, ClockStep)]  # a step moves what UTC calls the same time
+    inputs = [replace(one, utc_offset=0) if isinstance(one, Reload) else one for one in inputs]
+    events = run(inputs)
+    for event in events:
+        VALIDATORS[f"urn:linegate:{event.type}{TYPE_VERSION}"].validate(event.data)
+    for machine in ("filler", "packer"):
+        states = [event.data for event in events if event.type == "machine.state" and event.subject == machine]
+        final = [state for state in states if state["final"]]
+        ids = [state["interval"] for state in final]
+        assert len(ids) == len(set(ids))
+        for earlier, later in pairwise(final):
+            assert earlier["ended"] == later["began"]
+            assert later["previous"] == {"state": earlier["state"], "interval": earlier["interval"]}
+        assert all(state["duration_s"] > 0 for state in final)
+        revisions: dict[str, int] = {}
+        for state in states:
+            assert state["rev"] == revisions.get(state["interval"], -1) + 1
+            revisions[state["interval"]] = state["rev"]
+
+
+@given(recordings())
+@settings(max_examples=100, deadline=None)
+def test_parts_are_never_negative_and_scrap_never_exceeds_total(inputs: list[Input]) -> None:
+    for event in run([*inputs, Tick(inputs[-1].at + 200_000)]):
+        if event.type == "machine.production" and event.subject == "filler":
+            data = event.data
+            assert data["total"] == data["good"] + data["scrap"]
+            assert min(data["total"], data["good"], data["scrap"]) >= 0
+
+
+# One story each from here on.
+
+RUNNING = good(running=True, infeed_ready=True, estop=False, fault=0, speed=120.0, bottles=1000, rejects=10)
+
+
+def filler(**settings_: Any) -> Config:
+    return Config.model_validate(line_document(machines={"filler": {**FILLER_MACHINE, **settings_}}))
+
+
+def story(*steps: tuple[int, list[Change] | Input], config: Config | None = None) -> list[Event]:
+    """Start at 0, then batches of the filler (or inputs) at milliseconds after it."""
+    inputs: list[Input] = [Reload(T0, 0), DeviceState("filler_plc", True, T0)]
+    for at, step in steps:
+        inputs.append(Batch("filler_plc", 0, step, T0 + at) if isinstance(step, list) else replace(step, at=T0 + at))
+    return run(inputs, config=config or filler())
+
+
+def states(events: list[Event]) -> list[tuple[str, bool, float | None]]:
+    return [(e.data["state"], e.data["final"], e.data["duration_s"]) for e in events if e.type == "machine.state"]
+
+
+def production(events: list[Event]) -> list[dict[str, Any]]:
+    return [event.data for event in events if event.type == "machine.production"]
+
+
+def test_state_counts_from_when_it_was_first_seen() -> None:
+    events = story((1000, RUNNING), (1250, []), (1600, Tick(0)))
+    assert states(events) == [("unknown", False, None), ("unknown", True, 1.0), ("execute", False, None)]
+    assert events[-1].data["began"] == "2026-11-22T06:00:01.000Z"
+
+
+def test_state_that_does_not_settle_never_was() -> None:
+    events = story((1000, RUNNING), (2000, good(fault=17)), (2250, good(fault=0)), (3000, Tick(0)))
+    assert [state for state, _, _ in states(events)] == ["unknown", "unknown", "execute"]
+
+
+def test_reason_that_comes_after_its_state_revises_the_interval() -> None:
+    machine = {"settle": 0, "states": [{"state": "held", "when": "not filler_plc.running", "reason": {"signal": "filler_plc.fault"}}]}
+    config = filler(**machine)
+    events = story((0, good(running=False, fault=0)), (250, good(fault=17)), (500, good(fault=23)), config=config)
+    told = [(e.data["rev"], e.data["reason"] and e.data["reason"]["text"], e.data["final"]) for e in events]
+    assert told[-4:] == [(1, None, False), (2, "cap jam", False), (3, "cap jam", True), (0, "low product pressure", False)]
+
+
+def test_uncertainty_is_the_distance_to_the_sample_before() -> None:
+    events = story((0, RUNNING), (250, []), (600, good(fault=17)), config=filler(settle=0))
+    held = events[-1].data
+    assert (held["state"], held["uncertainty_s"]) == ("held", 0.35)
+    assert held["because"] == {"filler_plc.fault": {"value": 17, "quality": "good", "time": "2026-11-22T06:00:00.600Z"}}
+    assert held["rule"] == {"index": 1, "text": "filler_plc.fault != 0"}
+
+
+def test_lost_plc_makes_its_machines_unknown_at_once() -> None:
+    lost = DeviceState("filler_plc", False, 0, "127.0.0.1:502", "no answer", "check the cable")
+    back = DeviceState("filler_plc", True, 0, "127.0.0.1:502")
+    events = story((0, RUNNING), (1000, []), (5000, lost), (9000, back), (9000, RUNNING), config=filler(settle=0))
+    assert [event.type for event in events][-5:] == [
+        "machine.state", "machine.state", "device.restored", "machine.state", "machine.state",
+    ]  # fmt: skip
+    unknown = next(e.data for e in events if e.data.get("state") == "unknown" and e.data["began"].endswith("05.000Z"))
+    assert unknown["reason"]["code"] == "signal_bad"
+    assert "no answer" in unknown["reason"]["text"]
+    restored = next(event.data for event in events if event.type == "device.restored")
+    assert (restored["duration_s"], restored["why"], restored["since"]) == (4.0, "no answer", "2026-11-22T06:00:05.000Z")
+
+
+def test_bad_signal_decides_only_where_it_matters() -> None:
+    bad_speed = [change("speed", None, Quality.BAD, "exception 2")]
+    events = story((0, RUNNING), (1000, [*bad_speed, *good(running=False)]), config=filler(settle=0))
+    assert states(events)[-1][0] == "idle"  # false and unknown is false
+    events = story((0, RUNNING), (1000, bad_speed), config=filler(settle=0))
+    assert events[-1].data["because"]["filler_plc.speed"]["why"] == "exception 2"
+    assert states(events)[-1][0] == "unknown"
+
+
+def test_rule_that_raises_makes_its_machine_unknown_and_no_other() -> None:
+    document = line_document()
+    document["machines"]["second"] = {"states": [{"state": "execute", "when": "10 / filler_plc.fault > 1"}]}
+    events = story((0, RUNNING), config=Config.model_validate(document))
+    second = [event.data for event in events if event.subject == "second"][-1]
+    assert second["state"] == "unknown"
+    events = story((0, RUNNING), (250, good(fault=5)), (500, good(fault=0)), config=Config.model_validate(document))
+    second = [event.data for event in events if event.subject == "second"][-1]
+    assert second["reason"]["code"] == "rule_error"
+    assert [event.data["state"] for event in events if event.subject == "second"] == ["unknown", "unknown", "execute", "execute", "unknown"]
+
+
+def test_minute_of_production() -> None:
+    steps = [(at, good(bottles=1000 + at // 500, rejects=10 + at // 20_000)) for at in range(0, 60_000, 500)]
+    events = story((0, RUNNING), *steps, (60_000, Tick(0)))
+    (minute,) = production(events)
+    assert (minute["total"], minute["good"], minute["scrap"]) == (119, 117, 2)
+    assert (minute["began"], minute["ended"]) == ("2026-11-22T06:00:00.000Z", "2026-11-22T06:01:00.000Z")
+    assert minute["counter"] == {"filler_plc.bottles": 1119, "filler_plc.rejects": 12}
+
+
+def test_minute_without_production_is_silent() -> None:
+    assert production(story((0, RUNNING), (120_000, []), (300_000, Tick(0)))) == []
+
+
+def test_parts_of_an_outage_have_a_window_that_holds_it() -> None:
+    lost, back = DeviceState("filler_plc", False, 0), DeviceState("filler_plc", True, 0)
+    after = [*RUNNING[:5], *good(bottles=1050, rejects=11)]
+    events = story((0, RUNNING), (10_000, []), (11_000, lost), (40_000, back), (40_000, after))
+    (window,) = production(events)
+    assert (window["total"], window["scrap"], window["recovered"], window["ambiguous"]) == (50, 1, 50, None)
+    assert (window["began"], window["ended"]) == ("2026-11-22T06:00:10.000Z", "2026-11-22T06:00:40.000Z")
+
+
+def test_restart_counts_no_part_twice_and_forgets_none() -> None:
+    config = filler(settle=0)
+    pipeline = Pipeline(config)
+    events = []
+    for one in (Reload(T0, 0), Batch("filler_plc", 0, RUNNING, T0), Batch("filler_plc", 0, good(bottles=1010), T0 + 5000)):
+        events += pipeline.process(one)[0]
+    rows = pipeline.checkpoint()
+    restarted = Pipeline(config)
+    restarted.restore(rows)
+    for one in (Reload(T0 + 30_000, 0), Batch("filler_plc", 0, good(bottles=1050), T0 + 31_000), Tick(T0 + 200_000)):
+        events += restarted.process(one)[0]
+    assert [window["total"] for window in production(events)] == [40, 10]
+    off = next(e.data for e in events if e.type == "machine.state" and e.data["reason"] and e.data["reason"]["code"] == "gateway_off" and e.data["began"] != "2026-11-22T06:00:00.000Z")
+    assert (off["state"], off["began"]) == ("unknown", "2026-11-22T06:00:05.000Z")
+
+
+def test_checkpoint_rows_of_named_machines_only() -> None:
+    pipeline = Pipeline(CONFIG)
+    pipeline.process(Reload(T0, 0))
+    assert set(pipeline.checkpoint({"filler"})) == {"machine/filler"}
+    assert set(pipeline.checkpoint()) == {"machine/packer", "engine", "device/filler_plc", "device/packer_plc"}
+    assert set(pipeline.checkpoint()) == {"engine"}
+
+
+def test_clock_step_moves_utc_and_no_duration() -> None:
+    events = story((0, RUNNING), (5000, ClockStep(0, 3_600_000)), (10_000, good(fault=17)), config=filler(settle=0))
+    execute = next(event.data for event in events if event.type == "machine.state" and event.data["state"] == "execute" and event.data["final"])
+    assert execute["duration_s"] == 10.0
+    assert execute["ended"] == "2026-11-22T07:00:10.000Z"
+
+
+def test_production_date_is_the_lines() -> None:
+    late = Reload(T0 + 17 * 3_600_000 + 1000, 0)  # 23:00:01 UTC is past midnight in Berlin
+    (event, *_), _ = Pipeline(filler()).process(late)
+    assert event.data["production_date"] == "2026-11-23"
+
+
+def test_next_deadline_is_returned() -> None:
+    pipeline = Pipeline(filler())
+    pipeline.process(Reload(T0, 0))
+    assert pipeline.process(Batch("filler_plc", 0, RUNNING, T0 + 250))[1] == T0 + 750
+    assert pipeline.process(Tick(T0 + 750))[1] is None
+
+
+@pytest.mark.parametrize("value", [0, False, "", None])
+def test_a_signal_reason_of_nothing_is_no_reason(value: Value) -> None:
+    signal = {0: "fault", False: "estop", "": "recipe", None: "fault"}[value] if value is not False else "estop"
+    rule = {"state": "held", "when": "not filler_plc.running", "reason": {"signal": f"filler_plc.{signal}"}}
+    quality = Quality.BAD if value is None else Quality.GOOD
+    events = story((0, [*good(running=False), change(signal, value, quality)]), config=filler(settle=0, states=[rule]))
+    assert events[-1].data["reason"] is None
