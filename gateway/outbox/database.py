@@ -1,0 +1,179 @@
+"""Opens a buffer's SQLite file: settings, schema, identity, and the check after an unclean stop."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from gateway.outbox.errors import BufferError
+from gateway.outbox.lock import BufferLock
+
+APPLICATION_ID = 0x4C474154
+"""Says that a SQLite file is a buffer of ours: `LGAT`."""
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 1.0
+JOURNAL_SIZE_LIMIT = 16_000_000
+
+_SCHEMA = resources.files("gateway.outbox").joinpath("schema.sql").read_text(encoding="utf-8")
+_ASIDE = "move it aside together with its -wal and -shm files; the daemon then begins a new buffer"
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """What the run before left: its stream, the last seq it gave, and whether it stopped in order."""
+
+    stream: str
+    last_seq: int
+    clean: bool
+
+
+@dataclass(slots=True)
+class Cursor:
+    """How far one uplink is: `position` is the last event settled, `delivered` the last one delivered."""
+
+    position: int
+    delivered: int
+
+
+async def connect(path: Path) -> tuple[aiosqlite.Connection, BufferLock]:
+    """Lock the buffer, and a connection that begins no transaction by itself. Raises BufferLocked or BufferError.
+
+    All of it happens in aiosqlite's thread, which never keeps the process alive.
+    """
+    locks: list[BufferLock] = []
+    failed: list[Exception] = []
+
+    def connector() -> sqlite3.Connection:
+        try:
+            locks.append(BufferLock(path))
+            _make_file(path)
+            return sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+        except (BufferError, sqlite3.Error) as error:
+            # aiosqlite abandons its thread when this raises, and the thread then complains about a closed loop
+            failed.append(error)
+            return sqlite3.connect(":memory:")
+
+    connection = aiosqlite.Connection(connector, iter_chunk_size=64)
+    # aiosqlite has no option for it; a test holds this attribute. A statement that hangs on a dead disk must not
+    # hold the exit: what it was to store is not committed, and so is decided again after the restart.
+    connection._thread.daemon = True
+    try:
+        await connection
+        if failed:
+            await connection.close()
+            raise failed[0]
+    except BaseException:
+        for lock in locks:
+            lock.release()
+        raise
+    return connection, locks[0]
+
+
+async def fetch(connection: aiosqlite.Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+    """All rows of one statement."""
+    return list(await connection.execute_fetchall(sql, parameters))
+
+
+async def prepare(connection: aiosqlite.Connection, path: Path) -> tuple[str, Previous | None]:
+    """Make or check the buffer behind `connection`; its stream and what the run before left.
+
+    Raises BufferError for a file that is not a buffer, of a newer schema, or damaged.
+    """
+    try:
+        if await _is_empty(connection, path):
+            return await _create(connection, path), None
+        await _configure(connection, path)
+        ((stream, last_seq, clean),) = await fetch(connection, "SELECT stream, last_seq, clean FROM meta")
+        previous = Previous(stream, last_seq, bool(clean))
+        if not previous.clean:
+            await _check(connection, path)
+    except sqlite3.OperationalError as error:
+        raise BufferError(
+            f"the buffer {path} cannot be opened: {error}", "check the disk and the file's mode"
+        ) from error
+    except (sqlite3.DatabaseError, ValueError) as error:
+        raise BufferError(f"the buffer {path} is damaged: {error}", _ASIDE) from error
+    return stream, previous
+
+
+async def load_cursors(connection: aiosqlite.Connection) -> dict[str, Cursor]:
+    """All cursors, listed in the configuration or not."""
+    rows = await fetch(connection, "SELECT uplink, position, delivered FROM cursor")
+    return {uplink: Cursor(position, delivered) for uplink, position, delivered in rows}
+
+
+async def oldest_seq(connection: aiosqlite.Connection) -> int | None:
+    """The first event that is still stored."""
+    ((seq,),) = await fetch(connection, "SELECT min(seq) FROM event")
+    return seq if seq is None else int(seq)
+
+
+async def _is_empty(connection: aiosqlite.Connection, path: Path) -> bool:
+    """Whether there is nothing yet, be it that a power cut interrupted the making. Raises BufferError for strangers."""
+    ((application_id,),) = await fetch(connection, "PRAGMA application_id")
+    ((version,),) = await fetch(connection, "PRAGMA user_version")
+    ((tables,),) = await fetch(connection, "SELECT count(*) FROM sqlite_schema")
+    if tables == application_id == version == 0:
+        return True
+    if application_id != APPLICATION_ID:
+        raise BufferError(f"{path} is a SQLite file of another program", "give `buffer.path` a name of its own")
+    if version != SCHEMA_VERSION:
+        why = f"the buffer {path} has schema {version}, this version of linegate knows {SCHEMA_VERSION}"
+        raise BufferError(
+            why, "run the version of linegate that made it, or let it deliver everything and begin a new buffer"
+        )
+    return False
+
+
+async def _create(connection: aiosqlite.Connection, path: Path) -> str:
+    stream = str(uuid.uuid4())
+    await fetch(connection, "PRAGMA auto_vacuum = INCREMENTAL")  # before anything is written, or it has no effect
+    await _configure(connection, path)
+    statements = (
+        "BEGIN IMMEDIATE;",
+        _SCHEMA,
+        f"INSERT INTO meta VALUES (1, '{stream}', 0, 0, {time.time_ns() // 1_000_000});",
+        f"PRAGMA application_id = {APPLICATION_ID};",
+        f"PRAGMA user_version = {SCHEMA_VERSION};",
+        "COMMIT;",
+    )
+    await connection.executescript("\n".join(statements))
+    return stream
+
+
+async def _configure(connection: aiosqlite.Connection, path: Path) -> None:
+    ((mode,),) = await fetch(connection, "PRAGMA journal_mode = WAL")
+    if mode != "wal":
+        raise BufferError(f"the file system of {path} cannot hold a write-ahead log", "put the buffer on a local disk")
+    await fetch(connection, "PRAGMA synchronous = FULL")
+    await fetch(connection, f"PRAGMA journal_size_limit = {JOURNAL_SIZE_LIMIT}")
+
+
+async def _check(connection: aiosqlite.Connection, path: Path) -> None:
+    rows = await fetch(connection, "PRAGMA quick_check(10)")
+    if rows != [("ok",)]:
+        found = "; ".join(str(row[0]).replace("\n", " ") for row in rows)
+        raise BufferError(f"the buffer {path} is damaged: {found}", _ASIDE)
+
+
+def _make_file(path: Path) -> None:
+    """See to the file's name, so that a power cut cannot take it back: SQLite itself syncs only what is inside."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        remedy = f"the daemon's user needs to write into {path.parent}"
+        raise BufferError(f"the buffer {path} cannot be opened: {error.strerror}", remedy) from None

@@ -1,0 +1,62 @@
+"""Turns an event into the row that stores it, whatever its data holds."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import orjson
+
+from gateway.events import Event
+
+MAX_DEPTH = 100
+LAST_TIME = 253_402_300_799_999
+"""The last millisecond of the year 9999: RFC 3339 has no later time."""
+
+
+class EventRow(NamedTuple):
+    """An event as a commit stores it, but for its number."""
+
+    type: str
+    subject: str
+    time: int
+    data: bytes
+
+
+def encode(event: Event) -> tuple[EventRow, str]:
+    """The row of an event, and what had to be mended in it ("" as a rule).
+
+    An event that JSON, UTF-8 or RFC 3339 cannot carry is stored as far as they can: an integer beyond 64 bits
+    becomes its decimal text, a foreign object its `repr`. Losing an event would be worse, and so would be
+    losing those that are committed with it.
+    """
+    why = ""
+    try:
+        data = orjson.dumps(event.data)
+    except (orjson.JSONEncodeError, RecursionError) as error:
+        why = str(error)
+        data = orjson.dumps(_mended(event.data, 0))
+    time = event.time
+    if not 0 <= time <= LAST_TIME:
+        why = f"time {time} is outside 1970 to 9999"
+        time = min(max(time, 0), LAST_TIME)
+    return EventRow(_text(event.type), _text(event.subject), time, data), why
+
+
+def _mended(value: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        return None
+    if isinstance(value, dict):
+        return {_text(str(key)): _mended(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_mended(item, depth + 1) for item in value]
+    if isinstance(value, str):
+        return _text(value)
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return str(value) if isinstance(value, int) else _text(repr(value))
+    return value
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

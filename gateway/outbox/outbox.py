@@ -1,0 +1,301 @@
+"""Store-and-forward: the store task with its group commit, and what the other tasks may ask of it.
+
+A commit carries events, the checkpoint rows that go with them, cursors and quarantine: after a crash the disk
+shows one moment of the past, never a mixture. A commit that fails is undone as a whole and replayed from memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+import structlog
+
+from gateway.config.model import BufferConfig, UplinkSettings
+from gateway.events import Event, StoredEvent
+from gateway.outbox import database
+from gateway.outbox.database import Previous
+from gateway.outbox.encode import encode
+from gateway.outbox.errors import BufferError, BufferLocked
+from gateway.outbox.lock import BufferLock
+from gateway.outbox.requests import Request
+from gateway.outbox.stats import OutboxStats
+from gateway.outbox.store import Store
+from gateway.outbox.transaction import Quarantined
+
+__all__ = ["BufferError", "BufferLocked", "Outbox", "OutboxStats", "Previous"]
+
+T = TypeVar("T")
+
+TURN_S = 1.0
+"""The store task turns at least this often, so that the watchdog can follow it."""
+CHECKPOINT_S = 5.0
+"""All dirty checkpoint rows are stored this often, events or not."""
+RETRY_S = 1.0
+"""The longest wait between two attempts at a commit that fails."""
+UPKEEP_S = 60.0
+UPKEEP_STEP_S = 0.05
+
+log = structlog.get_logger("outbox")
+
+
+class _Phase(enum.Enum):
+    """opened -> running -> ended -> closed; `close` also ends an outbox that never ran."""
+
+    OPENED = enum.auto()
+    RUNNING = enum.auto()
+    ENDED = enum.auto()
+    CLOSED = enum.auto()
+
+
+def _no_rows(_subjects: Collection[str] | None) -> Mapping[str, bytes]:
+    return {}
+
+
+class Outbox:
+    """One buffer. Made by `open`; `run` is its store task, everything else asks that task or works in memory."""
+
+    checkpoint: Callable[[Collection[str] | None], Mapping[str, bytes]]
+    """Set by app. Given the subjects of a commit's events it returns the dirty rows of those machines, given None all
+    dirty rows; a row of b"" deletes. Called on the loop when a commit begins, so that rows and events agree."""
+
+    def __init__(
+        self,
+        connection: aiosqlite.Connection,
+        lock: BufferLock,
+        config: BufferConfig,
+        stream: str,
+        previous: Previous | None,
+    ) -> None:
+        self.stream = stream
+        self.previous = previous
+        self.stats = OutboxStats()
+        self.heartbeat = time.monotonic()
+        self.checkpoint = _no_rows
+        self._connection = connection
+        self._lock = lock
+        self._store = Store(connection, self.stats)
+        self._interval_s = config.commit_interval / 1000
+        self._retain_ms = config.retain
+        self._phase = _Phase.OPENED
+        self._stopping = False
+        self._ended = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._commit_at: float | None = None
+        self._everything = False
+        self._checkpoint_at = self.heartbeat + CHECKPOINT_S
+        self._upkeep_at = self.heartbeat + UPKEEP_S
+        self._retry_s = self._interval_s
+        self._requests: list[Request[Any]] = []
+
+    @classmethod
+    async def open(cls, path: Path, config: BufferConfig, uplinks: Mapping[str, UplinkSettings]) -> Outbox:
+        """Lock, then create or open the buffer at `path`, with a cursor for each of `uplinks`.
+
+        Raises BufferLocked while another process has it, BufferError where it cannot be used.
+        """
+        remedy = f"check the disk, and that the daemon's user may write into {path.parent}"
+        try:
+            connection, lock = await database.connect(path)
+        except sqlite3.Error as error:
+            raise BufferError(f"the buffer {path} cannot be opened: {error}", remedy) from error
+        try:
+            stream, previous = await database.prepare(connection, path)
+            outbox = cls(connection, lock, config, stream, previous)
+            await outbox._store.restore(previous.last_seq if previous else 0, uplinks)
+            await outbox._commit(always=True)  # says that the buffer is in use, and keeps the new cursors
+        except BaseException as error:
+            await connection.close()
+            lock.release()
+            if isinstance(error, sqlite3.Error):
+                raise BufferError(f"the buffer {path} cannot be opened: {error}", remedy) from error
+            raise
+        return outbox
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the last event that is committed."""
+        return self._store.last_seq
+
+    async def load_checkpoint(self) -> dict[str, bytes]:
+        """The checkpoint's rows as last committed, by name."""
+        if self._phase is _Phase.OPENED:  # nobody else issues statements yet
+            return await self._store.checkpoint_rows()
+        return await self._ask(self._store.checkpoint_rows)
+
+    def append(self, events: Iterable[Event]) -> None:
+        """Take events for the next commit; memory only. What JSON cannot carry of one is mended, logged and counted."""
+        if self._phase is _Phase.CLOSED:
+            raise BufferError("the buffer is closed")
+        for event in events:
+            row, mended = encode(event)
+            if mended:
+                self.stats.events_mended += 1
+                log.warning("event_mended", type=event.type, subject=event.subject, why=mended)
+            self._store.pending.events.append(row)
+        if self._store.pending.events:
+            self._store.count_pending()
+            self._touch()
+
+    def backlog(self, uplink: str) -> int:
+        """Committed events that the uplink has not settled. Raises KeyError for a name without a cursor."""
+        return self._store.backlog(uplink)
+
+    async def read(self, uplink: str, limit: int) -> list[StoredEvent]:
+        """The next events behind the uplink's cursor, at most `limit`; waits until there is one."""
+        return await self._ask(lambda: self._store.next_events(uplink, limit), lambda: self._store.backlog(uplink) > 0)
+
+    async def recent(self, after: int, limit: int) -> list[StoredEvent]:
+        """Committed events with a seq above `after`, at most `limit`, whatever the cursors say; prevseq is seq - 1."""
+        return await self._ask(lambda: self._store.events_after(after, limit))
+
+    def acknowledge(self, uplink: str, event: StoredEvent) -> None:
+        """The uplink has delivered all up to `event`. Durable with the next commit: a crash before it repeats some."""
+        cursor = self._store.cursors[uplink]
+        if event.seq > cursor.position:
+            cursor.position = cursor.delivered = event.seq
+            self._moved(uplink)
+
+    async def quarantine(self, uplink: str, event: StoredEvent, why: str) -> None:
+        """Set one event aside: the uplink's cursor passes it, its next event keeps the prevseq. Durable on return."""
+        cursor = self._store.cursors[uplink]
+        if event.seq > cursor.position:
+            cursor.position = event.seq
+            self._store.pending.quarantined.append(Quarantined(uplink, event, why))
+            self._moved(uplink)
+            await self._durable()
+
+    async def flush(self) -> None:
+        """Commit everything pending: events, all dirty checkpoint rows, cursors. Waits while the disk is full."""
+        self._everything = True
+        await self._durable()
+
+    async def run(self) -> None:
+        """The store task, until `close` or cancellation. Raises what no later attempt can mend."""
+        if self._stopping:
+            return  # closed before its turn came
+        if self._phase is not _Phase.OPENED:
+            raise RuntimeError(f"the store task cannot run: the buffer is {self._phase.name.lower()}")
+        self._phase = _Phase.RUNNING
+        try:
+            while not self._stopping:
+                await self._wait()
+                await self._turn()
+        except asyncio.CancelledError:
+            raise  # `close` commits what is left
+        except BaseException as error:
+            self._refuse_all(f"the store has ended: {error}")
+            raise
+        finally:
+            self._phase = _Phase.ENDED
+            self._ended.set()
+
+    async def close(self, clean: bool = True) -> None:
+        """Commit what is pending, note an orderly stop if `clean`, and give the file back; idempotent.
+
+        It tries once: what a full disk does not take is said and lost, as by a crash.
+        """
+        if self._stopping:
+            return
+        self._stopping = True
+        if self._phase is _Phase.RUNNING:
+            self._wake.set()
+            await self._ended.wait()
+        self._phase = _Phase.ENDED
+        self._everything = True
+        try:
+            if not await self._commit(clean=clean, always=True):
+                log.error("last_commit_failed", why=self.stats.degraded, events=self.stats.pending)
+        except sqlite3.Error as error:
+            log.error("last_commit_failed", why=str(error), events=self.stats.pending)
+        finally:
+            self._phase = _Phase.CLOSED
+            self._refuse_all("the buffer is closed")
+            await self._connection.close()
+            self._lock.release()
+
+    def _touch(self) -> None:
+        if self._commit_at is None:
+            self._commit_at = time.monotonic() + self._interval_s
+            self._wake.set()
+
+    def _moved(self, uplink: str) -> None:
+        self._store.pending.cursors.add(uplink)
+        self.stats.backlog[uplink] = self.backlog(uplink)
+        self._touch()
+
+    async def _durable(self) -> None:
+        self._refuse_when_ended()
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._store.pending.waiting.append(waiting)
+        self._commit_at = time.monotonic()
+        self._wake.set()
+        await waiting
+
+    async def _ask(self, work: Callable[[], Awaitable[T]], ready: Callable[[], bool] = lambda: True) -> T:
+        self._refuse_when_ended()
+        ready()  # a name without a cursor is the caller's mistake, not the store's
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._requests.append(Request(ready, work, future))
+        self._wake.set()
+        return await future
+
+    def _refuse_when_ended(self) -> None:
+        if self._phase in (_Phase.ENDED, _Phase.CLOSED):
+            raise BufferError("the store has ended")
+
+    def _refuse_all(self, why: str) -> None:
+        for request in self._requests:
+            request.refuse(why)
+        self._requests.clear()
+        self._store.refuse_waiting(BufferError(why))
+
+    async def _wait(self) -> None:
+        now = time.monotonic()
+        until = min(now + TURN_S, self._checkpoint_at, self._upkeep_at, self._commit_at or now + TURN_S)
+        try:
+            async with asyncio.timeout(max(0.0, until - now)):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _turn(self) -> None:
+        self.heartbeat = now = time.monotonic()
+        if now >= self._checkpoint_at:
+            self._checkpoint_at = now + CHECKPOINT_S
+            self._everything = True
+            self._commit_at = self._commit_at or now
+        if self._commit_at is not None and now >= self._commit_at:
+            await self._commit()
+        if self._store.is_settled:
+            await self._serve()
+            if now >= self._upkeep_at:
+                again = await self._store.drop_settled(self._retain_ms)
+                self._upkeep_at = time.monotonic() + (UPKEEP_STEP_S if again else UPKEEP_S)
+        self.heartbeat = time.monotonic()
+
+    async def _commit(self, *, clean: bool = False, always: bool = False) -> bool:
+        everything, self._everything, self._commit_at = self._everything, False, None
+        done = await self._store.commit(self.checkpoint, everything, clean=clean, always=always)
+        if done:
+            self._retry_s = self._interval_s
+        else:
+            self._everything |= everything
+            now = time.monotonic()
+            if self._commit_at is None or self._commit_at > now:  # else somebody asked meanwhile, and gets an attempt
+                self._commit_at = now + self._retry_s
+            self._retry_s = min(2 * self._retry_s, max(RETRY_S, self._interval_s))
+        return done
+
+    async def _serve(self) -> None:
+        for request in [request for request in self._requests if request.future.done() or request.ready()]:
+            if not request.future.done():
+                await request.answer()
+            self._requests.remove(request)

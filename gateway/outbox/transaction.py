@@ -1,0 +1,100 @@
+"""What one commit carries, and the statements that write it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import aiosqlite
+
+from gateway.events import StoredEvent
+from gateway.outbox.database import Cursor
+from gateway.outbox.encode import EventRow
+
+
+@dataclass(slots=True)
+class Quarantined:
+    """An event that an uplink's other side refused for good."""
+
+    uplink: str
+    event: StoredEvent
+    why: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """What waits for the next commit, or is in the one that is under way.
+
+    `rows` are the engine's checkpoint rows (an empty body deletes), `cursors` the names of uplinks whose cursor
+    moved, `waiting` those who want to know when it is durable.
+    """
+
+    events: list[EventRow] = field(default_factory=list)
+    rows: dict[str, bytes] = field(default_factory=dict)
+    cursors: set[str] = field(default_factory=set)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.events or self.rows or self.cursors or self.quarantined)
+
+    def before(self, later: Batch) -> Batch:
+        """This batch, which did not get through, in front of what came since."""
+        return Batch(
+            events=self.events + later.events,
+            rows=self.rows | later.rows,
+            cursors=self.cursors | later.cursors,
+            quarantined=self.quarantined + later.quarantined,
+            waiting=self.waiting + later.waiting,
+        )
+
+
+async def write(
+    connection: aiosqlite.Connection, batch: Batch, cursors: dict[str, Cursor], last_seq: int, now_ms: int, clean: bool
+) -> None:
+    """One transaction: events numbered from `last_seq` + 1, checkpoint rows, cursors, quarantine. Durable on return."""
+    moved = [(name, *_pair(cursors[name])) for name in sorted(batch.cursors)]
+    events = [(seq, now_ms, *row) for seq, row in enumerate(batch.events, last_seq + 1)]
+    kept = [(name, body) for name, body in batch.rows.items() if body]
+    gone = [(name,) for name, body in batch.rows.items() if not body]
+    refused = [
+        (
+            item.uplink,
+            item.event.seq,
+            item.why,
+            now_ms,
+            item.event.type,
+            item.event.subject,
+            item.event.time,
+            item.event.data,
+        )
+        for item in batch.quarantined
+    ]
+    await connection.execute("BEGIN IMMEDIATE")
+    if events:
+        await connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)", events)
+    if kept:
+        await connection.executemany("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", kept)
+    if gone:
+        await connection.executemany("DELETE FROM checkpoint WHERE name = ?", gone)
+    if moved:
+        await connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", moved)
+    if refused:
+        await connection.executemany("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?)", refused)
+    await connection.execute("UPDATE meta SET last_seq = ?, clean = ?", (last_seq + len(events), int(clean)))
+    await connection.execute("COMMIT")
+
+
+def chain(rows: list[tuple[int, str, str, int, bytes]], before: int) -> list[StoredEvent]:
+    """Rows of `event` as one uplink is to deliver them, the first after seq `before`."""
+    events = []
+    for seq, type_, subject, time, data in rows:
+        events.append(StoredEvent(seq, before, type_, subject, time, bytes(data)))
+        before = seq
+    return events
+
+
+def _pair(cursor: Cursor) -> tuple[int, int]:
+    return cursor.position, cursor.delivered
