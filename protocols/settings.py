@@ -6,68 +6,212 @@ milliseconds and sizes integer bytes once loaded; in the file they carry their u
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, NoReturn, TypeAlias, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
+NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
+ValueType: TypeAlias = Literal["bool", "int", "float", "text"]
+"""What a signal's value is once it is decoded and scaled."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
+_DURATION = re.compile(rf"({_NUMBER})\s*(ms|s|min|h|d)")
 _MILLISECONDS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|KB|MB|GB|TB)")
+_SIZE = re.compile(rf"({_NUMBER})\s*(B|kB|KB|MB|GB|TB)")
 _BYTES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000, "TB": 1_000_000_000_000}
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(h|min|s)")
+_RATE = re.compile(rf"({_NUMBER})\s*/\s*(h|min|s)")
+_LONGEST_MS = 100 * 366 * _MILLISECONDS["d"]
+_LARGEST_BYTES = 2**62
+_SHORTEST_CYCLE_MS = 0.001
+_LONGEST_CYCLE_MS = 30 * _MILLISECONDS["d"]
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: on one line, as YAML would write it, and cut where it is long."""
+    if isinstance(value, str):
+        return json.dumps(value if len(value) <= 80 else value[:77] + "...", ensure_ascii=False)
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    if isinstance(value, (dict, list, tuple)):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return f"{value}"
 
 
 def parse_duration(text: object) -> int:
     """Milliseconds of a duration as written in a configuration: `250ms`, `5s`, `2min`, `8h`, `7d`."""
-    if text == 0 and not isinstance(text, bool):
+    if text == 0 and isinstance(text, int) and not isinstance(text, bool):
         return 0
     if isinstance(text, str) and (match := _DURATION.fullmatch(text.strip())):
-        return round(float(match[1]) * _MILLISECONDS[match[2]])
-    raise ValueError(f"{text!r} is not a duration; write a number with its unit: 250ms, 5s, 2min, 8h or 7d")
+        milliseconds = float(match[1]) * _MILLISECONDS[match[2]]
+        if milliseconds <= _LONGEST_MS:
+            return round(milliseconds)
+        raise ValueError(f"{shown(text)} is longer than a hundred years")
+    raise ValueError(f"{shown(text)} is not a duration; write a number with its unit: 250ms, 5s, 2min, 8h or 7d")
 
 
 def parse_size(text: object) -> int:
     """Bytes of a size as written in a configuration: `64MB`, `2GB` (decimal multiples)."""
     if isinstance(text, str) and (match := _SIZE.fullmatch(text.strip())):
-        return round(float(match[1]) * _BYTES[match[2]])
-    raise ValueError(f"{text!r} is not a size; write a number with its unit: 500kB, 64MB or 2GB")
+        size = float(match[1]) * _BYTES[match[2]]
+        if size <= _LARGEST_BYTES:
+            return round(size)
+        raise ValueError(f"{shown(text)} is larger than any disk")
+    raise ValueError(f"{shown(text)} is not a size; write a number with its unit: 500kB, 64MB or 2GB")
 
 
 def parse_cycle(text: object) -> float:
     """Ideal cycle in milliseconds a part, written as a cycle time (`500ms`) or as a rate (`120/min`, `36000/h`)."""
+    cycle = None
     if isinstance(text, str) and (match := _RATE.fullmatch(text.strip())):
-        if float(match[1]) > 0:
-            return _MILLISECONDS[match[2]] / float(match[1])
-    elif isinstance(text, str) and _DURATION.fullmatch(text.strip()) and parse_duration(text) > 0:
-        return float(parse_duration(text))
-    raise ValueError(f"{text!r} is neither a cycle time nor a rate; write 500ms, or 120/min, 2/s, 36000/h")
+        cycle = _MILLISECONDS[match[2]] / float(match[1]) if float(match[1]) else 0.0
+    elif isinstance(text, str) and (match := _DURATION.fullmatch(text.strip())):
+        cycle = float(match[1]) * _MILLISECONDS[match[2]]
+    if cycle is None:
+        raise ValueError(f"{shown(text)} is neither a cycle time nor a rate; write 500ms, or 120/min, 2/s, 36000/h")
+    if not _SHORTEST_CYCLE_MS <= cycle <= _LONGEST_CYCLE_MS:
+        raise ValueError(f"{shown(text)} is no cycle of a machine: a part takes more than 0 and at most 30 days")
+    return cycle
+
+
+def duration_text(milliseconds: int) -> str:
+    """A duration as a configuration writes it, in the largest unit that keeps it whole: `2min` for 120000."""
+    unit = next(unit for unit in ("d", "h", "min", "s", "ms") if milliseconds % _MILLISECONDS[unit] == 0)
+    return f"{milliseconds // _MILLISECONDS[unit]}{unit}" if milliseconds else "0"
+
+
+def size_text(size: int) -> str:
+    """A size as a configuration writes it: `64MB` for 64000000."""
+    unit = next(unit for unit in ("TB", "GB", "MB", "kB", "B") if size % _BYTES[unit] == 0 and size >= _BYTES[unit])
+    return f"{size // _BYTES[unit]}{unit}"
+
+
+def between(low: str, high: str) -> AfterValidator:
+    """Bounds of a Duration, both inclusive and written as in the file."""
+    shortest, longest = parse_duration(low), parse_duration(high)
+
+    def check(milliseconds: int) -> int:
+        if shortest <= milliseconds <= longest:
+            return milliseconds
+        raise ValueError(f"{duration_text(milliseconds)} is outside {low}..{high}")
+
+    return AfterValidator(check)
+
+
+def at_least(low: str) -> AfterValidator:
+    """The lower bound of a Size, inclusive and written as in the file."""
+    smallest = parse_size(low)
+
+    def check(size: int) -> int:
+        if size >= smallest:
+            return size
+        raise ValueError(f"{shown(size)} bytes are less than {low}")
+
+    return AfterValidator(check)
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a whole number, found {shown(value)}")
+    return value
+
+
+NOT_BOOL = BeforeValidator(_no_bool)
+"""For a Literal of numbers: in Python true equals 1, in a configuration it does not."""
 
 
 def misplaced(message: str, *at: str | int) -> PydanticCustomError:
-    """A problem that a section's validator finds in one of its keys: `at` leads from the section to the place."""
+    """A problem at another place than where a validator finds it: `at` leads from there to the place."""
     return PydanticCustomError("linegate", "{message}", {"message": message, "at": at})
 
 
-def _text_schema(example: str, description: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "examples": [example], "description": description})
+def gathered(problems: Iterable[PydanticCustomError], inner: ValidationError | None = None) -> ValidationError:
+    """Several problems as one error, behind those that `inner` has already: a validator reports all that it finds."""
+    details = [
+        InitErrorDetails(type=PydanticCustomError(e["type"], "{message}", {**e.get("ctx", {}), "message": e["msg"]}),
+                         loc=e["loc"], input=None)
+        for e in (inner.errors(include_url=False, include_input=False) if inner else ())
+    ]  # fmt: skip
+    details += [InitErrorDetails(type=problem, loc=(), input=None) for problem in problems]
+    return ValidationError.from_exception_data("section", details)
 
 
-Duration = Annotated[int, BeforeValidator(parse_duration), _text_schema("250ms", "number and unit: ms, s, min, h, d")]
-Size = Annotated[int, BeforeValidator(parse_size), _text_schema("64MB", "number and unit: B, kB, MB, GB, TB")]
+class ReadOnlyDict(dict[K, V]):
+    """A mapping of the configuration: as fast as a dict, and as frozen as the section that it is in."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("the configuration is read-only")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type[dict[K, V]], tuple[dict[K, V]]]:
+        return type(self), (dict(self),)  # copying and pickling would otherwise fill an empty one item by item
+
+
+TEXT, SECTION = "\0text", "\0section"
+"""Tags of a key that takes a text or a mapping; no key of a YAML file can look like them."""
+
+text_or_section = Discriminator(lambda value: SECTION if isinstance(value, (dict, BaseModel)) else TEXT)
+"""Decides between the two by what is written, so that a mistake in one brings no complaints about the other."""
+
+
+def _unit_schema(kind: str, pattern: re.Pattern[str], example: str, description: str) -> WithJsonSchema:
+    text = {"type": "string", "pattern": rf"^\s*{pattern.pattern}\s*$"}
+    form: dict[str, Any] = {"anyOf": [text, {"const": 0}]} if kind == "duration" else text
+    return WithJsonSchema({**form, "x-kind": kind, "examples": [example], "description": description})
+
+
+_CYCLE_PATTERN = re.compile(f"(?:{_DURATION.pattern}|{_RATE.pattern})")
+
+Duration = Annotated[
+    int,
+    BeforeValidator(parse_duration),
+    _unit_schema("duration", _DURATION, "250ms", "number and unit: ms, s, min, h, d"),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    _unit_schema("size", _SIZE, "64MB", "number and unit: B, kB, MB, GB, TB"),
+]
 Cycle = Annotated[
-    float, BeforeValidator(parse_cycle), _text_schema("120/min", "cycle time (500ms) or rate (120/min, 2/s, 36000/h)")
+    float,
+    BeforeValidator(parse_cycle),
+    _unit_schema("cycle", _CYCLE_PATTERN, "120/min", "cycle time (500ms) or rate (120/min, 2/s, 36000/h)"),
 ]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Keyed = Annotated[Mapping[K, V], AfterValidator(ReadOnlyDict)]
+"""A mapping that the configuration keeps, read-only."""
 
 
 class Settings(BaseModel):
     """One section of the configuration: frozen, typed, no unknown keys but the user's own `x-...`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+    # strict: "502" is no port, and true no number; a wrong type in the file is a mistake to be shown, not guessed away
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -85,13 +229,28 @@ class SignalSettings(Settings):
     deadband: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
     """Smallest change that is forwarded, in the value's unit after scaling; thins trends and uplinks only."""
 
+    @property
+    def value_type(self) -> ValueType | None:
+        """The type of the value after decoding and scaling; None where only the device knows it."""
+        return None
+
+    @property
+    def highest(self) -> int | None:
+        """The largest value of an unscaled whole number's type, at which a counter rolls over; else None."""
+        return None
+
+    @property
+    def exact_to(self) -> int | None:
+        """The largest whole number that a floating-point type counts to without a gap; else None."""
+        return None
+
 
 class DeviceSettings(Settings):
     """What a device of any protocol must offer; each protocol's own section extends it."""
 
-    scan_interval: Duration = 1000
+    scan_interval: Annotated[Duration, between("1ms", "1d")] = 1000
     """Time between two scans; scans keep their phase."""
-    timeout: Duration = 1000
+    timeout: Annotated[Duration, between("1ms", "10min")] = 1000
     """How long one request may take."""
 
     @property
@@ -100,6 +259,11 @@ class DeviceSettings(Settings):
         raise NotImplementedError
 
     @property
-    def signal_settings(self) -> dict[str, SignalSettings]:
+    def identity(self) -> str:
+        """What identifies the device itself: two sections with the same identity read the same device."""
+        return self.endpoint
+
+    @property
+    def signal_settings(self) -> Mapping[str, SignalSettings]:
         """The device's signals by name, in the order of the file: their numbers are their positions."""
         raise NotImplementedError

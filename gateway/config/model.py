@@ -9,16 +9,46 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from functools import cached_property
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from gateway.config.secrets import Secret
-from gateway.states.packml import StateName
+from gateway.config.kinds import alternatives
+from gateway.config.secrets import Secret as Secret
+from gateway.config.uplinks import FileUplink as FileUplink
+from gateway.config.uplinks import MqttUplink as MqttUplink
+from gateway.config.uplinks import TlsConfig as TlsConfig
+from gateway.config.uplinks import UplinkConfig as UplinkConfig
+from gateway.config.uplinks import UplinkSettings as UplinkSettings
+from gateway.states.packml import StateName, category_of
 from protocols.registry import DeviceConfig
-from protocols.settings import Cycle, Duration, Name, Settings, Size, misplaced
+from protocols.settings import (
+    SECTION,
+    TEXT,
+    Cycle,
+    DeviceSettings,
+    Duration,
+    Keyed,
+    Name,
+    Settings,
+    Size,
+    ValueType,
+    between,
+    misplaced,
+    shown,
+    text_or_section,
+)
 
 SignalRef = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*$")]
 """`device.signal`"""
@@ -26,7 +56,9 @@ SignalRef = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\.
 
 def _place(text: str) -> str:
     if any(character in "/+#" or ord(character) < 32 for character in text):
-        raise ValueError(f"{text!r} must not contain / + # or control characters: it becomes part of topics and paths")
+        raise ValueError(
+            f"{shown(text)} must not contain / + # or control characters: it becomes part of topics and paths"
+        )
     return text
 
 
@@ -34,7 +66,7 @@ def _zone(text: str) -> str:
     try:
         ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{text!r} is not a time zone; write an IANA name like Europe/Berlin or UTC") from None
+        raise ValueError(f"{shown(text)} is not a time zone; write an IANA name like Europe/Berlin or UTC") from None
     return text
 
 
@@ -44,44 +76,54 @@ Place = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plac
 class LineConfig(Settings):
     """Where the line is, in ISA-95's words."""
 
-    enterprise: Place
+    enterprise: Place = Field(examples=["acme"])
     """The company."""
-    site: Place
+    site: Place = Field(examples=["berlin"])
     """The plant."""
-    area: Place
+    area: Place = Field(examples=["filling"])
     """The department or hall."""
-    name: Place
+    name: Place = Field(examples=["line-3"])
     """The line."""
     time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
     """IANA name; production dates are in it."""
-    unit: str = "part"
+    unit: Annotated[str, Field(min_length=1)] = "part"
     """What the line makes: part, bottle, case."""
 
 
 class SignalReason(Settings):
     """A reason that a signal gives: a fault number or a text."""
 
-    signal: SignalRef
+    signal: SignalRef = Field(examples=["filler_plc.fault"])
     """`device.signal`; 0, empty and false mean no reason."""
 
 
 class StateRule(Settings):
     """One rule; the first that holds gives the machine's state."""
 
-    state: StateName
+    state: StateName = Field(examples=["execute"])
     """A PackML state (ISA-TR88.00.02)."""
-    when: str | None = None
+    when: str | None = Field(default=None, examples=["filler_plc.running and filler_plc.speed > 5"])
     """Condition over `device.signal` names; always true where it is left out."""
-    reason: str | SignalReason | None = None
+    reason: Annotated[Annotated[str, Tag(TEXT)] | Annotated[SignalReason, Tag(SECTION)], text_or_section] | None = (
+        Field(default=None, examples=["emergency stop"])
+    )
     """A text, or {signal: device.signal}."""
     cause: Literal["starved", "blocked"] | None = None
     """Of suspended: starved (upstream) or blocked (downstream)."""
 
+    @field_validator("cause")
+    @classmethod
+    def _check_cause(cls, cause: str | None, info: ValidationInfo) -> str | None:
+        state = info.data.get("state")
+        if cause is not None and state is not None and category_of(state, None) != "suspended":
+            raise ValueError(f"only suspended, suspending and unsuspending have a cause, not {state}; leave it out")
+        return cause
+
 
 class CounterConfig(Settings):
-    """An absolute counter of a PLC."""
+    """An absolute counter of a PLC; the signal's name alone is enough."""
 
-    signal: SignalRef
+    signal: SignalRef = Field(examples=["filler_plc.bottles"])
     """`device.signal`, an unscaled number."""
     rollover: int | None = Field(default=None, ge=1)
     """Highest value before 0; by default the range of the signal's type."""
@@ -107,16 +149,29 @@ class PartsConfig(Settings):
     """Rejected parts."""
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> PartsConfig:
         if self.total is None and self.good is None:
-            raise misplaced("parts need a total or a good counter")
+            raise misplaced("needs a total or a good counter, for example `total: filler_plc.bottles`")
         return self
+
+    @property
+    def counters(self) -> dict[str, CounterConfig]:
+        """The counters that are given, by their role."""
+        roles = {"total": self.total, "good": self.good, "scrap": self.scrap}
+        return {role: counter for role, counter in roles.items() if counter is not None}
+
+
+Reasons = Mapping[int | str, str]
+"""Texts of reasons, by number or name."""
 
 
 class MachineConfig(Settings):
     """One machine: how its state is known and its parts are counted."""
 
-    states: Annotated[list[StateRule], Field(min_length=1)]
+    # lists become tuples: what is loaded stays as it was loaded
+    states: Annotated[tuple[StateRule, ...], Field(min_length=1, strict=False)] = Field(
+        examples=["[{state: execute, when: filler_plc.running}, {state: stopped}]"]
+    )
     """Rules, evaluated top-down; the first that holds wins."""
     parts: PartsConfig | None = None
     """Its counters."""
@@ -126,14 +181,14 @@ class MachineConfig(Settings):
     """A state must hold this long to count; it then counts from when it was first seen."""
     short_stop: Duration = Field(default=120_000, json_schema_extra={"x-no-effect-yet": True})
     """A stop shorter than this is a minor stop."""
-    reasons: dict[int | str, str] = Field(default_factory=dict)
+    reasons: Keyed[int | str, str] = Field(default_factory=dict, validate_default=True)
     """Texts of this machine's reasons, by number or name."""
 
 
 class BufferConfig(Settings):
     """Store-and-forward."""
 
-    path: str = Field(min_length=1)
+    path: str = Field(min_length=1, examples=["line-3.db"])
     """The SQLite file, relative to the state directory."""
     max_size: Size = Field(default=2_000_000_000, json_schema_extra={"x-no-effect-yet": True})
     """Most that the file may take."""
@@ -141,100 +196,12 @@ class BufferConfig(Settings):
     """Disk space left to others."""
     retain: Duration = 7 * 86_400_000
     """How long acknowledged events are kept."""
-    commit_interval: Annotated[Duration, Field(ge=10, le=10_000)] = 100
+    commit_interval: Annotated[Duration, between("10ms", "10s")] = 100
     """How long an event may wait for the group commit."""
 
 
-class UplinkSettings(Settings):
-    """What every uplink may say."""
-
-    from_: Literal["now", "oldest"] = Field(default="now", alias="from")
-    """Where an uplink that is new to an existing buffer begins."""
-    max_attempts: int = Field(default=5, ge=1)
-    """Refusals of one event before it goes to this uplink's quarantine."""
-
-
-class FileUplink(UplinkSettings):
-    """Events as newline-delimited JSON in a file."""
-
-    type: Literal["file"]
-    """An append-only file."""
-    path: str = Field(min_length=1)
-    """Relative to the state directory."""
-    rotate: Size = 64_000_000
-    """Size at which a new file begins."""
-    keep: int = Field(default=10, ge=1)
-    """Closed files that are kept."""
-
-
-class TlsConfig(Settings):
-    """TLS with verification; without `ca` the system's authorities are trusted."""
-
-    ca: str | None = None
-    """PEM file of the authority that signed the server's certificate."""
-    certificate: str | None = None
-    """PEM file of the client's certificate."""
-    private_key: str | None = None
-    """PEM file of the client's key."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.certificate is None) != (self.private_key is None):
-            raise misplaced("certificate and private_key belong together")
-        return self
-
-
-_TOPIC_FIELDS = ("enterprise", "site", "area", "line", "subject", "type")
-
-
-class MqttUplink(UplinkSettings):
-    """Events as MQTT 5 messages, acknowledged by PUBACK."""
-
-    type: Literal["mqtt"]
-    """An MQTT broker."""
-    url: str
-    """`mqtt://host:1883`, or `mqtts://host:8883` for TLS."""
-    format: Literal["json", "msgpack"] = "json"
-    """CloudEvents as JSON or as MessagePack with the same names."""
-    qos: Literal[1] = 1
-    """Quality of service; only 1 has an acknowledgement."""
-    topic: str = "{enterprise}/{site}/{area}/{line}/{subject}/{type}"
-    """Template; `{type}` is `machine.state`."""
-    in_flight: int = Field(default=20, ge=1, le=1000)
-    """Messages sent and not yet acknowledged."""
-    client_id: str | None = Field(default=None, min_length=1)
-    """By default made from the line's place and the uplink's name."""
-    user: str | Secret | None = None
-    """User name."""
-    password: Secret | None = None
-    """{credential: NAME}, {env: NAME} or {file: PATH}."""
-    tls: TlsConfig | None = None
-    """Certificates for `mqtts`."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path not in ("", "/"):
-            raise misplaced(f"{self.url!r} is not a broker's address; write mqtt://host:1883 or mqtts://host:8883", "url")
-        try:
-            _ = parts.port
-        except ValueError:
-            raise misplaced(f"{self.url!r}: the port must be 1 to 65535", "url") from None
-        if parts.username is not None or parts.password is not None:
-            raise misplaced("secrets are never in the file; give `user` and `password: {credential: NAME}`", "url")
-        if self.tls is not None and parts.scheme != "mqtts":
-            raise misplaced("tls needs a URL that begins with mqtts://", "url")
-        if self.password is not None and self.user is None:
-            raise misplaced("a password needs a user", "password")
-        for field in re.findall(r"\{([^}]*)\}", self.topic):
-            if field not in _TOPIC_FIELDS:
-                raise misplaced(f"{{{field}}} is not one of {', '.join(_TOPIC_FIELDS)}", "topic")
-        if re.search(r"[{}+#]", re.sub(r"\{[a-z]+\}", "", self.topic)) or not self.topic.strip("/"):
-            raise misplaced("a topic must not be empty nor contain + or #, and each { needs its }", "topic")
-        return self
-
-
-UplinkConfig = Annotated[FileUplink | MqttUplink, Field(discriminator="type")]
+_PROTOCOLS = get_args(DeviceConfig) or (DeviceConfig,)
+DeviceEntry = Annotated[DeviceConfig, alternatives("a protocol", "protocol", _PROTOCOLS)]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -245,17 +212,18 @@ class HealthConfig(Settings):
     listen: str = "127.0.0.1:8480"
     """Address and port; port 0 picks a free one, `off` opens none."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.listen == "off":
-            return self
-        host, _, port = self.listen.rpartition(":")
-        if not port.isdigit() or int(port) > 65535:
-            raise misplaced(f"{self.listen!r} is not an address with a port; write 127.0.0.1:8480", "listen")
+    @field_validator("listen")
+    @classmethod
+    def _check_listen(cls, listen: str) -> str:
+        if listen == "off":
+            return listen
+        host, _, port = listen.rpartition(":")
+        if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
+            raise ValueError(f"{shown(listen)} is not an address with a port; write 127.0.0.1:8480")
         if host.strip("[]") not in _LOOPBACK:
             words = "beyond loopback the endpoint needs TLS and a token, which this version does not have"
-            raise misplaced(f"{self.listen!r}: {words}; listen on 127.0.0.1", "listen")
-        return self
+            raise ValueError(f"{shown(listen)}: {words}; listen on 127.0.0.1")
+        return listen
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -269,34 +237,49 @@ class HealthConfig(Settings):
 class Config(Settings):
     """One line: its devices, its machines, and where its events go."""
 
-    line: LineConfig
+    line: LineConfig = Field(examples=["{enterprise: acme, site: berlin, area: filling, name: line-3}"])
     """Where we are."""
-    devices: Annotated[dict[Name, DeviceConfig], Field(min_length=1)]
+    devices: Annotated[Keyed[Name, DeviceEntry], Field(min_length=1)] = Field(
+        examples=["{filler_plc: {protocol: modbus_tcp, host: 192.168.0.10, signals: ...}}"]
+    )
     """One PLC or other server of signals each."""
-    machines: dict[Name, MachineConfig] = Field(default_factory=dict)
+    machines: Keyed[Name, MachineConfig] = Field(default_factory=dict, validate_default=True)
     """In the order in which product flows."""
-    reasons: dict[int | str, str] = Field(default_factory=dict)
+    reasons: Keyed[int | str, str] = Field(default_factory=dict, validate_default=True)
     """Texts of reasons, by number or name, for all machines."""
-    buffer: BufferConfig
+    buffer: BufferConfig = Field(examples=["{path: line-3.db}"])
     """Store-and-forward."""
-    uplinks: dict[Name, UplinkConfig] = Field(default_factory=dict)
+    uplinks: Keyed[Name, UplinkConfig] = Field(default_factory=dict, validate_default=True)
     """Each gets every event, at its own pace."""
     health: HealthConfig = HealthConfig()
     """The local endpoint."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Names what is configured, whatever its spelling and order of keys in the file: 16 hex digits of SHA-256."""
-        text = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
+        """Names what is configured, whatever its spelling and order of keys in the file: 16 hex digits of SHA-256.
+
+        The order of machines is part of it, for it is the order in which product flows; so is that of rules.
+        """
+        content = {"machine_order": list(self.machines), **self.model_dump(mode="json", by_alias=True)}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def source(self) -> str:
         """The CloudEvents source: `/enterprise/site/area/line`, percent-encoded."""
-        from urllib.parse import quote
-
         place = (self.line.enterprise, self.line.site, self.line.area, self.line.name)
         return "".join("/" + quote(part, safe="") for part in place)
 
+    @property
+    def signal_types(self) -> dict[str, ValueType | None]:
+        """The type of every `device.signal`; None where only the device knows it."""
+        return signal_types(self.devices)
 
-Reasons = Mapping[int | str, str]
+
+def signal_types(devices: Mapping[str, DeviceSettings]) -> dict[str, ValueType | None]:
+    """The type of every `device.signal` of some devices; None where only the device knows it."""
+    return {
+        f"{device}.{name}": signal.value_type
+        for device, settings in devices.items()
+        for name, signal in settings.signal_settings.items()
+    }

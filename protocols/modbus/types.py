@@ -1,4 +1,4 @@
-"""The types of a Modbus signal and the registers that each takes."""
+"""The types of a Modbus signal: the registers that each takes, and how far each counts."""
 
 from __future__ import annotations
 
@@ -22,3 +22,18 @@ REGISTERS: dict[str, int] = {
     "string": 0,
 }
 """Registers of one value; a string's follow from its length."""
+
+HIGHEST: dict[str, int] = {
+    "int16": 2**15 - 1,
+    "uint16": 2**16 - 1,
+    "int32": 2**31 - 1,
+    "uint32": 2**32 - 1,
+    "int64": 2**63 - 1,
+    "uint64": 2**64 - 1,
+    "bcd16": 9_999,
+    "bcd32": 99_999_999,
+}
+"""The largest value of each whole number."""
+
+EXACT_TO: dict[str, int] = {"float32": 2**24, "float64": 2**53}
+"""Up to where a floating-point number counts without a gap (IEEE 754: the width of the significand)."""
