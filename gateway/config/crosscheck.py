@@ -1,0 +1,136 @@
+"""What only several sections together can show: names that meet, references that lead nowhere, rules that never hold.
+
+Works on whatever could be read of a file, so that one bad section does not hide what is wrong with another.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gateway.config.model import CounterConfig, FileUplink, SignalReason
+from gateway.config.nearest import unknown_signal
+from gateway.config.places import Path
+from gateway.config.salvage import Parsed, ParsedMachine
+from gateway.states.expression import ExpressionProblem, compile_expression
+
+TAKEN = ("line", "gateway")
+"""Subjects of events of their own."""
+
+
+class Finding(NamedTuple):
+    """One problem or note: its path, and the character within its text where that matters."""
+
+    path: Path
+    message: str
+    offset: int | None = None
+    note: bool = False
+    key: bool = False
+    """Whether the key is meant and not its value."""
+
+
+def crosscheck(parsed: Parsed) -> Iterator[Finding]:
+    """Everything that the sections together have wrong, and what is worth a note."""
+    yield from _names(parsed)
+    for name, machine in parsed.machines.items():
+        yield from _rules(name, machine, parsed)
+        yield from _counters(name, machine, parsed)
+        yield from _reasons(("machines", name, "reasons"), machine.reasons)
+    yield from _reasons(("reasons",), parsed.reasons)
+    yield from _devices(parsed)
+    yield from _files(parsed)
+
+
+def _names(parsed: Parsed) -> Iterator[Finding]:
+    for section, names in (("devices", parsed.device_names), ("machines", parsed.machine_names)):
+        for name in names:
+            if name in TAKEN:
+                words = f"{name} is taken: events about the {name} itself have this subject; choose another name"
+                yield Finding((section, name), words, key=True)
+            elif section == "machines" and name in parsed.device_names:
+                words = "a device has this name too; devices and machines share one namespace, so rename one of them"
+                yield Finding((section, name), words, key=True)
+
+
+def _rules(name: str, machine: ParsedMachine, parsed: Parsed) -> Iterator[Finding]:
+    at: Path = ("machines", name, "states")
+    hidden = False
+    for index, rule in machine.rules.items():
+        if rule.when is not None:
+            try:
+                compile_expression(rule.when, parsed.types)
+            except ExpressionProblem as problem:
+                for one in (problem, *problem.more):
+                    yield Finding((*at, index, "when"), one.message, offset=one.column)
+        elif index + 1 < machine.rule_count and not hidden:
+            hidden = True  # said once, at the first that is hidden
+            words = "can never hold: the rule before it has no `when`, so it always holds; move that to the end"
+            yield Finding((*at, index + 1), words)
+        if isinstance(rule.reason, SignalReason) and rule.reason.signal not in parsed.types:
+            words = unknown_signal(rule.reason.signal, parsed.types)
+            yield Finding((*at, index, "reason", "signal"), words)
+    last = machine.rules.get(machine.rule_count - 1)
+    if last is not None and last.when is not None:
+        words = "the last rule has a `when`: where no rule holds, the state is undefined"
+        yield Finding((*at, machine.rule_count - 1), words, note=True)
+
+
+def _counters(name: str, machine: ParsedMachine, parsed: Parsed) -> Iterator[Finding]:
+    roles: dict[str, str] = {}
+    for role, (counter, is_text) in machine.counters.items():
+        at: Path = ("machines", name, "parts", role)
+        place = at if is_text else (*at, "signal")
+        if counter.signal in roles:
+            yield Finding(place, f"{counter.signal} is the {roles[counter.signal]} counter already; leave one out")
+        roles.setdefault(counter.signal, role)
+        if counter.signal not in parsed.types:
+            yield Finding(place, unknown_signal(counter.signal, parsed.types))
+        else:
+            yield from _counter(at, place, counter, parsed)
+
+
+def _counter(at: Path, place: Path, counter: CounterConfig, parsed: Parsed) -> Iterator[Finding]:
+    signal = parsed.signals.get(counter.signal)
+    if signal is None or signal.value_type is None:
+        return
+    if signal.value_type in ("bool", "text"):
+        what = "a truth value" if signal.value_type == "bool" else "a text"
+        yield Finding(place, f"{counter.signal} is {what} and cannot be a counter; a counter is a number")
+    elif signal.highest is None and signal.exact_to is None:
+        words = f"{counter.signal} has a scale or an offset; a counter is the plain number of parts"
+        yield Finding(place, words)
+    elif signal.exact_to is not None and counter.rollover is None:
+        words = f"{counter.signal} is a floating-point number: exact to {signal.exact_to:,} only"
+        yield Finding(place, words, note=True)
+    limit = signal.highest or signal.exact_to
+    if counter.rollover is not None and limit is not None and counter.rollover > limit:
+        words = f"{counter.rollover} is more than {counter.signal} can hold; its type ends at {limit}"
+        yield Finding((*at, "rollover"), words)
+
+
+def _reasons(at: Path, keys: list[str | int]) -> Iterator[Finding]:
+    numbers = {str(key) for key in keys if isinstance(key, int)}
+    for key in keys:
+        if isinstance(key, str) and key in numbers:
+            yield Finding((*at, key), f"the number {key} has a text already; keep one of them", key=True)
+
+
+def _devices(parsed: Parsed) -> Iterator[Finding]:
+    first: dict[str, str] = {}
+    for name, device in parsed.devices.items():
+        if (other := first.setdefault(device.identity, name)) != name:
+            words = f"reads the same device as {other} ({device.identity}); is that meant?"
+            yield Finding(("devices", name), words, note=True, key=True)
+
+
+def _files(parsed: Parsed) -> Iterator[Finding]:
+    writers: dict[str, str] = {}
+    if parsed.buffer is not None:
+        writers[posixpath.normpath(parsed.buffer.path)] = "the buffer"
+    for name, uplink in parsed.uplinks.items():
+        if isinstance(uplink, FileUplink):
+            path = posixpath.normpath(uplink.path)
+            if path in writers:
+                yield Finding(("uplinks", name, "path"), f"{writers[path]} writes this file already; choose another")
+            writers.setdefault(path, f"the uplink {name}")

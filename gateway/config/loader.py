@@ -1,0 +1,108 @@
+"""Loads a configuration file: into a `Config`, or into every problem that it has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+from pydantic import ValidationError
+
+from gateway.config.crosscheck import crosscheck
+from gateway.config.explain import explain
+from gateway.config.model import Config
+from gateway.config.places import Document, Path, Place
+from gateway.config.problems import ConfigProblems, Problem, path_text
+from gateway.config.salvage import salvage
+from protocols.settings import Settings
+
+MAX_BYTES = 10_000_000
+"""Largest file; a line of 5,000 signals takes half a megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that can be used, and what is worth saying about it (each note with its place)."""
+
+    config: Config
+    notes: list[str]
+
+
+def load_config(path: FilePath | str) -> Loaded:
+    """Load a configuration. Raises ConfigProblems with everything that is wrong, sorted by place."""
+    file = str(path)
+    document = Document(_read(file))
+    problems = [_problem(file, misread.place, misread.path, misread.message) for misread in document.misread]
+    if not isinstance(document.data, dict):
+        if not problems:
+            what = "is empty" if document.data is None else "is not a mapping of sections"
+            words = f"the file {what}; it needs at least `line:`, `devices:` and `buffer:`"
+            problems.append(_problem(file, Place(1, 1), (), words))
+        raise ConfigProblems(problems)
+    config = None
+    try:
+        config = Config.model_validate(document.data)
+    except ValidationError as error:
+        problems += [_problem(file, *explained) for explained in explain(error, document)]
+    notes: list[Problem] = []
+    for finding in crosscheck(salvage(document.data)):
+        if finding.offset is not None:
+            place = document.within(finding.path, finding.offset)
+        else:
+            place = document.of_key(finding.path) if finding.key else document.of_value(finding.path)
+        problem = _problem(file, place, finding.path, finding.message)
+        (notes if finding.note else problems).append(problem)
+    if config is None or problems:
+        raise ConfigProblems(_sorted(problems))
+    for unused in _without_effect(config, ()):
+        words = "has no effect in this version"
+        notes.append(_problem(file, document.of_key(unused), unused, words))
+    return Loaded(config, [str(note) for note in _sorted(notes)])
+
+
+def _problem(file: str, place: Place, path: Path, message: str) -> Problem:
+    return Problem(file, place.line, place.column, path_text(path), message)
+
+
+def _sorted(problems: list[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (problem.line, problem.column))
+
+
+def _read(file: str) -> str:
+    """The file's text. Raises ConfigProblems."""
+    try:
+        with open(file, "rb") as opened:
+            content = opened.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        words = f"the file cannot be read: {reason}; check its name and its mode"
+        raise ConfigProblems([_problem(file, Place(1, 1), (), words)]) from None
+    if len(content) > MAX_BYTES:
+        words = f"the file is larger than {MAX_BYTES // 1_000_000} MB; is it a configuration?"
+        raise ConfigProblems([_problem(file, Place(1, 1), (), words)])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].removeprefix(b"\xef\xbb\xbf")
+        line, column = before.count(b"\n") + 1, len(before.rpartition(b"\n")[2].decode()) + 1
+        words = f"the byte {content[error.start]:#04x} is not UTF-8; save the file as UTF-8"
+        raise ConfigProblems([_problem(file, Place(line, column), (), words)]) from None
+
+
+def _without_effect(section: Settings, at: Path) -> Iterator[Path]:
+    """The keys that the file gives and that this version only accepts."""
+    for name, described in type(section).model_fields.items():
+        if name not in section.model_fields_set:
+            continue
+        key = described.alias or name
+        extra = described.json_schema_extra
+        if isinstance(extra, dict) and extra.get("x-no-effect-yet"):
+            yield (*at, key)
+        value = getattr(section, name)
+        if isinstance(value, Settings):
+            yield from _without_effect(value, (*at, key))
+        elif isinstance(value, dict):
+            for entry, inner in value.items():
+                if isinstance(inner, Settings):
+                    yield from _without_effect(inner, (*at, key, entry))

@@ -1,0 +1,120 @@
+"""The pieces of a file that can be read on their own, for checks that need several sections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from gateway.config.model import BufferConfig, CounterConfig, DeviceEntry, StateRule, UplinkConfig
+from gateway.config.uplinks import UplinkSettings
+from protocols.settings import DeviceSettings, SignalSettings, ValueType
+
+T = TypeVar("T")
+
+_DEVICE: TypeAdapter[DeviceSettings] = TypeAdapter(DeviceEntry)
+_UPLINK: TypeAdapter[UplinkSettings] = TypeAdapter(UplinkConfig)
+_RULE = TypeAdapter(StateRule)
+_COUNTER = TypeAdapter(CounterConfig)
+_BUFFER = TypeAdapter(BufferConfig)
+
+
+class SignalTypes(dict[str, "ValueType | None"]):
+    """The type of each `device.signal`; a device whose signals cannot even be listed has every signal."""
+
+    def __init__(self, known: dict[str, ValueType | None], opaque: set[str]) -> None:
+        super().__init__(known)
+        self._opaque = opaque
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and name.partition(".")[0] in self._opaque)
+
+
+@dataclass(slots=True)
+class ParsedMachine:
+    """What could be read of one machine."""
+
+    rules: dict[int, StateRule] = field(default_factory=dict)
+    """By position; one that could not be read is left out."""
+    rule_count: int = 0
+    counters: dict[str, tuple[CounterConfig, bool]] = field(default_factory=dict)
+    """By role, and whether the file gives the signal's name alone."""
+    reasons: list[str | int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Parsed:
+    """What could be read of a file."""
+
+    types: SignalTypes
+    device_names: list[str]
+    machine_names: list[str]
+    devices: dict[str, DeviceSettings]
+    signals: dict[str, SignalSettings]
+    machines: dict[str, ParsedMachine]
+    reasons: list[str | int]
+    uplinks: dict[str, UplinkSettings]
+    buffer: BufferConfig | None
+
+
+def salvage(data: dict[Any, Any]) -> Parsed:
+    """Read every piece for itself; what cannot be read is left out, never complained about."""
+    raw_devices = _entries(data.get("devices"))
+    devices = {name: device for name, raw in raw_devices.items() if (device := _read(_DEVICE, raw)) is not None}
+    signals: dict[str, SignalSettings] = {}
+    types: dict[str, ValueType | None] = {}
+    opaque = set()
+    for name, raw in raw_devices.items():
+        if name in devices:
+            for signal, settings in devices[name].signal_settings.items():
+                signals[f"{name}.{signal}"] = settings
+                types[f"{name}.{signal}"] = settings.value_type
+        elif written := _entries(raw.get("signals") if isinstance(raw, dict) else None):
+            types.update(dict.fromkeys(f"{name}.{signal}" for signal in written))
+        else:
+            opaque.add(name)
+    raw_machines = _entries(data.get("machines"))
+    uplinks = {name: _read(_UPLINK, raw) for name, raw in _entries(data.get("uplinks")).items()}
+    return Parsed(
+        types=SignalTypes(types, opaque),
+        device_names=list(raw_devices),
+        machine_names=list(raw_machines),
+        devices=devices,
+        signals=signals,
+        machines={name: _machine(raw) for name, raw in raw_machines.items() if isinstance(raw, dict)},
+        reasons=_keys(data.get("reasons")),
+        uplinks={name: uplink for name, uplink in uplinks.items() if uplink is not None},
+        buffer=_read(_BUFFER, data.get("buffer")),
+    )
+
+
+def _machine(raw: dict[Any, Any]) -> ParsedMachine:
+    machine = ParsedMachine(reasons=_keys(raw.get("reasons")))
+    states, parts = raw.get("states"), raw.get("parts")
+    if isinstance(states, list):
+        machine.rule_count = len(states)
+        read = enumerate(_read(_RULE, rule) for rule in states)
+        machine.rules = {index: rule for index, rule in read if rule is not None}
+    for role in ("total", "good", "scrap"):
+        written = parts.get(role) if isinstance(parts, dict) else None
+        counter = None if written is None else _read(_COUNTER, written)
+        if counter is not None:
+            machine.counters[role] = (counter, isinstance(written, str))
+    return machine
+
+
+def _read(kind: TypeAdapter[T], raw: object) -> T | None:
+    try:
+        return kind.validate_python(raw)
+    except ValidationError:
+        return None
+
+
+def _entries(raw: object) -> dict[str, Any]:
+    named = raw.items() if isinstance(raw, dict) else ()
+    return {key: value for key, value in named if isinstance(key, str)}
+
+
+def _keys(raw: object) -> list[str | int]:
+    return cast("list[str | int]", list(raw)) if isinstance(raw, dict) else []
