@@ -26,6 +26,11 @@ cdef enum:
     WHY_BCD = 4
     WHY_OWN = 5                 # the first number of a text given at run time
 
+cdef enum:
+    NOTHING = 0                 # nobody asked for it: only its current value is kept
+    DEADBAND = 1
+    EVERYTHING = 2
+
 cdef union Cell:
     int64_t i
     uint64_t u
@@ -43,13 +48,14 @@ cdef struct Slot:               # 64 bytes: a signal is one cache line
     uint16_t text_capacity
     uint8_t kind
     uint8_t quality
-    uint8_t exact               # every change passes, whatever the deadband
+    uint8_t passing             # which changes are handed out: NOTHING, DEADBAND, EVERYTHING
     uint8_t dirty               # is in the list of changed signals
     uint8_t padding[16]
 
 
 cdef class SignalTable:
     cdef readonly tuple names
+    cdef readonly Py_ssize_t good
     cdef Py_ssize_t n
     cdef Slot* slots
     cdef int32_t* changed
@@ -65,16 +71,26 @@ cdef class SignalTable:
 
 
 cdef inline void mark(SignalTable table, Py_ssize_t signal, Slot* slot) noexcept nogil:
-    if not slot.dirty:
+    if not slot.dirty and slot.passing:
         slot.dirty = 1
         table.changed[table.n_changed] = <int32_t>signal
         table.n_changed += 1
+
+
+cdef inline void set_good(SignalTable table, Slot* slot) noexcept nogil:
+    if slot.quality != GOOD:
+        if slot.quality == BAD:
+            table.good += 1
+        slot.quality = GOOD
+        slot.why = WHY_NOTHING
 
 
 cdef inline void set_bad(SignalTable table, Py_ssize_t signal, int32_t why) noexcept nogil:
     cdef Slot* slot = &table.slots[signal]
     if slot.quality == BAD and slot.why == why:
         return
+    if slot.quality != BAD:
+        table.good -= 1
     slot.quality = BAD
     slot.why = why
     mark(table, signal, slot)
@@ -85,14 +101,13 @@ cdef inline void set_bool(SignalTable table, Py_ssize_t signal, bint value) noex
     if slot.quality == GOOD and slot.value.i == value:
         return
     slot.value.i = value
-    slot.quality = GOOD
-    slot.why = WHY_NOTHING
+    set_good(table, slot)
     mark(table, signal, slot)
 
 
 cdef inline void passed(SignalTable table, Py_ssize_t signal, Slot* slot, double value, bint was_good) noexcept nogil:
     """A number changed: pass it on if it is new, wanted exactly, or beyond the deadband."""
-    if was_good and not slot.exact and slot.deadband > 0.0 and fabs(value - slot.reported) < slot.deadband:
+    if was_good and slot.passing == DEADBAND and slot.deadband > 0.0 and fabs(value - slot.reported) < slot.deadband:
         return
     slot.reported = value
     mark(table, signal, slot)
@@ -104,8 +119,7 @@ cdef inline void set_int(SignalTable table, Py_ssize_t signal, int64_t value) no
     if was_good and slot.value.i == value:
         return
     slot.value.i = value
-    slot.quality = GOOD
-    slot.why = WHY_NOTHING
+    set_good(table, slot)
     passed(table, signal, slot, <double>value, was_good)
 
 
@@ -115,8 +129,7 @@ cdef inline void set_uint(SignalTable table, Py_ssize_t signal, uint64_t value) 
     if was_good and slot.value.u == value:
         return
     slot.value.u = value
-    slot.quality = GOOD
-    slot.why = WHY_NOTHING
+    set_good(table, slot)
     passed(table, signal, slot, <double>value, was_good)
 
 
@@ -132,8 +145,7 @@ cdef inline void set_double(SignalTable table, Py_ssize_t signal, double value) 
         set_bad(table, signal, WHY_INFINITE)
         return
     slot.value.d = value
-    slot.quality = GOOD
-    slot.why = WHY_NOTHING
+    set_good(table, slot)
     passed(table, signal, slot, value, was_good)
 
 
@@ -146,6 +158,5 @@ cdef inline void set_text(SignalTable table, Py_ssize_t signal, const uint8_t* d
         return
     memcpy(old, data, length)
     slot.text_length = length
-    slot.quality = GOOD
-    slot.why = WHY_NOTHING
+    set_good(table, slot)
     mark(table, signal, slot)

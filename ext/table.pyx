@@ -22,9 +22,9 @@ cdef class SignalTable:
     """Values and quality of a device's signals, numbered by their position in `names`.
 
     All begin bad, "not read yet". Setters notice changes; `take` hands out what changed, and makes
-    Python objects for nothing else. A signal with `exact` passes every change; another one passes
-    when it moved by at least its deadband since it last passed. A change of quality always passes
-    and begins the deadband anew.
+    Python objects for nothing else: only signals that someone asked for by `forward` are handed out,
+    with every change (`exact`), or when they moved by at least their deadband since they last passed.
+    A change of quality always passes and begins the deadband anew. `good` is how many are not bad.
     """
 
     def __cinit__(self, names):
@@ -76,10 +76,11 @@ cdef class SignalTable:
         set_bad(self, signal, WHY_NOT_READ)
 
     def forward(self, Py_ssize_t signal, *, double deadband=0.0, bint exact=False):
-        """Say which changes of a signal pass: all (`exact`), or those of at least `deadband`."""
+        """Have a signal's changes handed out: all (`exact`), or those of at least `deadband`."""
         self.check(signal)
         self.slots[signal].deadband = deadband
-        self.slots[signal].exact = exact
+        self.slots[signal].passing = EVERYTHING if exact else DEADBAND
+        mark(self, signal, &self.slots[signal])
 
     def put(self, Py_ssize_t signal, value, source_time=None):
         """Set a good value of the signal's kind; for sources that bring Python objects."""
@@ -114,7 +115,7 @@ cdef class SignalTable:
             set_bad(self, i, number)
 
     def touch_all(self):
-        """Count every signal as changed, so that the next `take` hands out the whole table."""
+        """Count every signal as changed, so that the next `take` hands out all that anyone asked for."""
         cdef Py_ssize_t i
         for i in range(self.n):
             mark(self, i, &self.slots[i])

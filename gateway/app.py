@@ -205,12 +205,13 @@ class App:
 
 
 def _tables(config: Config, exact: frozenset[str]) -> dict[str, SignalTable]:
-    """One table a device; what the engine decides from passes every change."""
+    """One table a device; what the engine decides from passes every change, and nothing else is handed out."""
     tables = {}
     for name, device in config.devices.items():
         table = tables[name] = SignalTable(device.signal_settings)
         for number, (signal_name, settings) in enumerate(device.signal_settings.items()):
-            table.forward(number, deadband=settings.deadband, exact=f"{name}.{signal_name}" in exact)
+            if f"{name}.{signal_name}" in exact:
+                table.forward(number, deadband=settings.deadband, exact=True)
     return tables
 
 

@@ -34,6 +34,10 @@ class LineView:
             signals[name] = {"value": value, "quality": Quality(quality).label, "why": why}
         return signals
 
+    def bad_signals(self, device: str) -> int:
+        """How many of a device's signals are bad."""
+        return len(self._tables[device]) - self._tables[device].good
+
     def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
         """Have a plain function called after each input that changed something; the result stops that."""
         self._watchers.append(on_change)

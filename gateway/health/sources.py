@@ -80,7 +80,7 @@ class Sources:
         values = {"age_s": age, "round_trip_ms": round(runner.stats.round_trip_ms, 3), **runner.counts()}
         if not runner.is_up(name):
             return Check(f"device:{name}", "warn", runner.why, runner.remedy, values)
-        bad = sum(signal["quality"] == "bad" for signal in self.view.signals(name).values())
+        bad = self.view.bad_signals(name)
         values["bad_signals"] = bad
         if bad:
             words = "see `why` of its signals in /api/line?signals"

@@ -13,7 +13,7 @@ from gateway.clock import EngineClock
 from gateway.inputs import DeviceState, Input
 from gateway.runner.backoff import Backoff
 from protocols.driver import ConfigError, Driver, EndpointConfig, LinkError, LinkStats, NotConnected
-from protocols.model import Batch, Quality
+from protocols.model import Batch
 
 if TYPE_CHECKING:
     from ext.table import SignalTable
@@ -113,7 +113,7 @@ class DeviceRunner:
             raise NotConnected(f"the driver names a device that it does not have: {batch.device}")
         self.last_batch = time.monotonic()
         if not self._up[batch.device]:
-            if not any(change[2] > Quality.BAD for change in batch.changes):
+            if not self._tables[batch.device].good:
                 return  # it answers, but not one value can be used: it is not back
             self._back(batch.device)
         batch.at = self._clock.now()

@@ -23,6 +23,7 @@ def table_of(*kinds: Kind, length: int = 16) -> SignalTable:
     table = SignalTable([f"s{n}" for n in range(len(kinds))])
     for number, kind in enumerate(kinds):
         table.define(number, kind, length=length if kind == Kind.TEXT else 0)
+        table.forward(number)
     table.take()
     return table
 
@@ -100,6 +101,27 @@ def test_nan_and_infinity_are_bad(value: float, why: str) -> None:
     assert table.take() == [(0, None, Quality.BAD, why, None)]
     table.put(0, value)
     assert table.take() == []  # still bad for the same cause
+
+
+def test_what_nobody_asked_for_is_kept_and_not_handed_out() -> None:
+    table = SignalTable(["a"])
+    table.define(0, Kind.INT)
+    table.put(0, 7)
+    assert table.take() == []
+    assert table.read(0)[1] == 7
+    table.forward(0)
+    assert table.take() == [(0, 7, Quality.GOOD, None, None)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.none() | st.integers(0, 2))))
+def test_good_counts_the_signals_that_are_not_bad(steps: list[tuple[int, int | None]]) -> None:
+    table = table_of(Kind.INT, Kind.UINT, Kind.FLOAT)
+    for signal, value in steps:
+        if value is None:
+            table.fail(signal, "no")
+        else:
+            table.put(signal, value)
+        assert table.good == sum(table.read(number)[2] != Quality.BAD for number in range(3))
 
 
 def test_64_bits_never_go_through_a_double() -> None:

@@ -75,6 +75,9 @@ async def reading(
     }  # fmt: skip
     devices = {f"unit{unit}": ModbusTcpDevice.model_validate({**settings, "unit_id": unit}) for unit in units}
     tables = {name: SignalTable(one.signals) for name, one in devices.items()}
+    for table in tables.values():
+        for number in range(len(table)):
+            table.forward(number)
     stats = LinkStats()
     driver = ModbusTcpDriver(EndpointConfig(f"127.0.0.1:{port}", devices), tables, stats)
     await driver.connect()
