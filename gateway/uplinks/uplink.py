@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from gateway.config.model import LineConfig, UplinkConfig
+from gateway.config.model import LineConfig
 from gateway.events import Envelope, StoredEvent
-from gateway.lineview import LineView
+
+if TYPE_CHECKING:
+    from gateway.lineview import LineView
 
 
 class Rejected(Exception):
@@ -42,7 +44,8 @@ class UplinkContext:
 class Uplink(Protocol):
     """One way out. The constructor does no I/O; an uplink is used for one connection."""
 
-    def __init__(self, config: UplinkConfig, context: UplinkContext) -> None: ...
+    def __init__(self, config: Any, context: UplinkContext) -> None:
+        """`config` is the section of this uplink's type."""
 
     async def connect(self) -> None:
         """Connect once. Raises ConnectFailed or ConfigError."""

@@ -213,7 +213,7 @@ async def test_a_cancelled_store_task_leaves_a_whole_transaction(
     outbox = await bench.open()
     outbox.checkpoint = machines.rows
     machines.dirty = {"filler": b"1"}
-    hand_over = outbox._connection._execute
+    hand_over: Any = outbox._connection._execute
     cancelled: list[str] = []
 
     def meddle(function: Any, sql: Any = "", *rest: Any) -> Any:

@@ -1,0 +1,210 @@
+"""Runs one uplink: connects, delivers from the outbox, and begins again with a new one after any loss."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from gateway.config.model import UplinkSettings
+from gateway.events import StoredEvent
+from gateway.outbox.outbox import BufferError, Outbox
+from gateway.runner.backoff import Backoff
+from gateway.uplinks.uplink import Rejected, Uplink
+from protocols.driver import ConfigError, LinkError, NotConnected
+
+CONNECT_S = 30.0
+PROGRESS_S = 60.0
+"""A `write` that takes longer is stuck, and its uplink is replaced."""
+CLOSE_S = 5.0
+CONFIG_RETRY_S = 60.0
+STEADY_S = 5.0
+"""A connection without anything to deliver counts as working after this long."""
+BATCH = 500
+
+_REPORT = "please report the traceback in the log"
+
+log = structlog.get_logger("uplink")
+
+
+class UplinkState(enum.StrEnum):
+    """connecting -> connected -> backoff -> connecting; failed: only a person can mend it, and it is tried rarely."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    BACKOFF = "backoff"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class UplinkStats:
+    """What a runner knows of its uplink, for health and metrics; counters never go back."""
+
+    state: UplinkState = UplinkState.CONNECTING
+    why: str = "not connected yet"
+    remedy: str = ""
+    sent: int = 0
+    """Events handed to the uplink, repetitions included."""
+    acknowledged: int = 0
+    refused: int = 0
+    """Refusals of an event, one for each attempt."""
+    quarantined: int = 0
+    reconnects: int = 0
+    last_ack: float | None = None
+    """Monotonic time of the last acknowledgement."""
+
+
+class UplinkRunner:
+    """One uplink, for ever. Lets nothing out but cancellation."""
+
+    def __init__(self, name: str, config: UplinkSettings, make_uplink: Callable[[], Uplink], outbox: Outbox) -> None:
+        self.name = name
+        self.stats = UplinkStats()
+        self._config = config
+        self._make_uplink = make_uplink
+        self._outbox = outbox
+        self._backoff = Backoff()
+        self._refusals = Backoff()
+        self._is_lost: bool | None = None
+        """None until the first connection works or fails."""
+        self._said = ""
+        self._refused_seq = 0
+        self._attempts = 0
+
+    async def run(self) -> None:
+        """Connect and deliver until cancelled."""
+        while True:
+            try:
+                await self._one_connection()
+            except BaseExceptionGroup as errors:
+                self._stop_if_cancelled()
+                wait = self._failed(_worst(errors))
+            except Exception as error:  # noqa: BLE001 - the runner's one catch-all: an uplink's bug costs that uplink
+                wait = self._failed(error)
+            else:
+                wait = self._failed(NotConnected("the uplink stopped listening"))
+            self.stats.reconnects += 1
+            await asyncio.sleep(wait)
+
+    async def _one_connection(self) -> None:
+        self.stats.state = UplinkState.CONNECTING
+        uplink = self._make_uplink()
+        try:
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    await uplink.connect()
+            except TimeoutError:
+                raise NotConnected(f"no connection within {CONNECT_S:g} s", "check the network") from None
+            self.stats.state = UplinkState.CONNECTED
+            async with asyncio.TaskGroup() as group:
+                group.create_task(uplink.serve(), name=f"uplink {self.name} serve")
+                group.create_task(self._pump(uplink), name=f"uplink {self.name} pump")
+        finally:
+            await self._close(uplink)
+
+    async def _close(self, uplink: Uplink) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await uplink.close()
+        except Exception as error:  # noqa: BLE001 - what fails to close is thrown away all the same
+            log.debug("close_failed", uplink=self.name, error=repr(error))
+
+    async def _pump(self, uplink: Uplink) -> None:
+        """Deliver in order; an event that was refused before goes alone until it is settled."""
+        while True:
+            alone = self._attempts > 0
+            try:
+                async with asyncio.timeout(STEADY_S if self._is_lost is not False else None):
+                    events = await self._outbox.read(self.name, 1 if alone else BATCH)
+            except TimeoutError:
+                self._back()
+                continue
+            except BufferError as error:
+                raise NotConnected(error.why, error.remedy) from None
+            self.stats.sent += len(events)
+            try:
+                async with asyncio.timeout(PROGRESS_S):
+                    count = await uplink.write(events)
+            except TimeoutError:
+                raise NotConnected(
+                    f"no progress within {PROGRESS_S:g} s", "see the log; the uplink is replaced"
+                ) from None
+            except Rejected as rejected:
+                self._acknowledge(events[: rejected.which])
+                await self._settle(events[rejected.which], rejected.why)
+                continue
+            if count < 1:
+                raise NotConnected("the uplink acknowledged nothing", _REPORT)
+            self._acknowledge(events[:count])
+
+    def _acknowledge(self, events: Sequence[StoredEvent]) -> None:
+        if not events:
+            return
+        self._outbox.acknowledge(self.name, events[-1])
+        self.stats.acknowledged += len(events)
+        self.stats.last_ack = time.monotonic()
+        self._attempts = 0
+        self._refusals.reset()
+        self._back()
+
+    async def _settle(self, event: StoredEvent, why: str) -> None:
+        """Count a refusal; wait before the next attempt, or set the event aside after the last."""
+        if event.seq != self._refused_seq:
+            self._refused_seq, self._attempts = event.seq, 0
+            self._refusals.reset()
+        self._attempts += 1
+        self.stats.refused += 1
+        if self._attempts < self._config.max_attempts:
+            await asyncio.sleep(self._refusals.next())
+            return
+        await self._outbox.quarantine(self.name, event, why)
+        self._attempts = 0
+        self.stats.quarantined += 1
+        log.warning("event_quarantined", uplink=self.name, seq=event.seq, type=event.type, why=why)
+
+    def _back(self) -> None:
+        """The connection has proved to work."""
+        self._backoff.reset()
+        self.stats.why = self.stats.remedy = ""
+        if self._is_lost is not False:
+            log.info("uplink_connected" if self._is_lost is None else "uplink_restored", uplink=self.name)
+            self._is_lost = False
+
+    def _failed(self, error: BaseException) -> float:
+        """Note the failure, say it where it is news, and how long to wait."""
+        is_bug = not isinstance(error, LinkError)
+        link = NotConnected(f"internal error: {error!r}", _REPORT) if not isinstance(error, LinkError) else error
+        is_config = isinstance(error, ConfigError)
+        if self._is_lost is not True or ((is_bug or is_config) and link.why != self._said):
+            self._said = link.why
+            if is_bug:
+                log.error("uplink_failed", uplink=self.name, exc_info=error)
+            log.warning("uplink_lost", uplink=self.name, why=link.why, remedy=link.remedy)
+        self._is_lost = True
+        self.stats.why, self.stats.remedy = link.why, link.remedy
+        self.stats.state = UplinkState.FAILED if is_config else UplinkState.BACKOFF
+        return CONFIG_RETRY_S if is_config else self._backoff.next()
+
+    @staticmethod
+    def _stop_if_cancelled() -> None:
+        """A cancellation that comes while a child fails is not raised by Python 3.11's TaskGroup."""
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+
+
+def _worst(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Of what the two tasks of one connection raised: a bug before a loss, a loss with a remedy before one without."""
+    leaves: list[BaseException] = []
+    stack: list[BaseException] = [errors]
+    while stack:
+        error = stack.pop()
+        if isinstance(error, BaseExceptionGroup):
+            stack.extend(error.exceptions)
+        else:
+            leaves.append(error)
+    return max(leaves, key=lambda leaf: 2 if not isinstance(leaf, LinkError) else bool(leaf.remedy))

@@ -1,0 +1,102 @@
+"""Opens a TCP or TLS connection in a daemon thread, and says in words why it did not work.
+
+Name look-ups, connecting and handshakes block, and may do so for long. Done here they hold neither the loop nor the
+exit, which an executor's threads would.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from gateway.config.model import TlsConfig
+from gateway.uplinks.worker import in_daemon_thread
+from protocols.driver import ConfigError, ConnectFailed
+
+DIAL_S = 5.0
+"""Most that one address may take to accept, and then to shake hands."""
+
+_UNTRUSTED = {18, 19, 20, 21}  # X509_V_ERR: self-signed, self-signed in chain, no issuer, no chain
+_EXPIRED = 10
+_NOT_YET = 9
+_WRONG_NAME = {62, 64}  # host name, IP address
+
+
+def tls_context(settings: TlsConfig | None) -> ssl.SSLContext:
+    """A context that verifies certificate and host name; blocking. Raises ConfigError for files that cannot be used."""
+    settings = settings or TlsConfig()
+    try:
+        context = ssl.create_default_context(cafile=settings.ca)
+    except OSError as error:
+        raise _unusable("tls.ca", settings.ca, error) from None
+    if settings.certificate is not None:
+        try:
+            # without a function OpenSSL would ask on the terminal for the passphrase of an encrypted key
+            context.load_cert_chain(settings.certificate, settings.private_key, password=lambda: b"")
+        except OSError as error:
+            files = f"{settings.certificate} with {settings.private_key}"
+            raise _unusable("tls.certificate", files, error) from None
+    return context
+
+
+async def dial(host: str, port: int, make_context: Callable[[], ssl.SSLContext] | None) -> socket.socket:
+    """A connected socket, in TLS where `make_context` is given. Raises ConnectFailed or ConfigError."""
+
+    def connect() -> socket.socket:
+        context = make_context() if make_context is not None else None
+        plain = socket.create_connection((host, port), timeout=DIAL_S)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context is None:
+            return plain
+        return context.wrap_socket(plain, server_hostname=host)  # closes it where the handshake fails
+
+    try:
+        return await in_daemon_thread("dial", connect, discard=lambda late: late.close())
+    except (OSError, UnicodeError) as error:
+        raise _failed(f"{host}:{port}", host, error) from error
+
+
+def _failed(peer: str, host: str, error: Exception) -> ConnectFailed:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _untrusted(peer, host, error)
+    if isinstance(error, ssl.SSLError):
+        words = (error.reason or str(error)).replace("_", " ").lower()
+        return ConnectFailed(f"{peer} does not speak TLS with us: {words}", "check that the port is the one for TLS")
+    if isinstance(error, (socket.gaierror, UnicodeError)):
+        return ConnectFailed(f"the name {host} cannot be resolved", "check the host's spelling and this machine's DNS")
+    if isinstance(error, ConnectionRefusedError):
+        return ConnectFailed(f"{peer} refuses the connection", "check that the server runs and listens on that port")
+    if isinstance(error, TimeoutError):
+        return ConnectFailed(f"{peer} does not answer", "check the address, the network and firewalls between")
+    if isinstance(error, ConnectionError):
+        remedy = "check that the port fits mqtt:// or mqtts://, and whether the server wants a client certificate"
+        return ConnectFailed(f"{peer} closed the connection at once", remedy)
+    reason = getattr(error, "strerror", None) or str(error)
+    return ConnectFailed(f"{peer} cannot be reached: {reason}", "check the address and the network")
+
+
+def _untrusted(peer: str, host: str, error: ssl.SSLCertVerificationError) -> ConnectFailed:
+    code: Any = error.verify_code
+    if code in _WRONG_NAME:
+        remedy = "write the host as the certificate names it, or have the certificate issued for this host"
+        return ConnectFailed(f"the certificate of {peer} is for another host: {error.verify_message}", remedy)
+    if code in _UNTRUSTED:
+        remedy = "set `tls.ca` to the certificate of the authority that signed it"
+        return ConnectFailed(f"the certificate of {peer} is from an unknown authority: {error.verify_message}", remedy)
+    if code in (_EXPIRED, _NOT_YET):
+        words = "has expired" if code == _EXPIRED else "is not valid yet"
+        return ConnectFailed(f"the certificate of {peer} {words}", "renew it, and check this machine's clock")
+    return ConnectFailed(
+        f"the certificate of {peer} is not accepted: {error.verify_message}", f"see to the certificate of {host}"
+    )
+
+
+def _unusable(key: str, path: str | None, error: OSError) -> ConfigError:
+    reason = (
+        "it is not the PEM file that belongs there, or needs a passphrase"
+        if isinstance(error, ssl.SSLError)
+        else error.strerror
+    )
+    return ConfigError(f"{key}: {path} cannot be used: {reason}", "check the path, the file's mode and its content")

@@ -1,0 +1,184 @@
+"""The one place that reaches through aiomqtt into paho, for what aiomqtt hides: reason codes and the socket.
+
+aiomqtt 2.5.1 drops the reason code of a PUBACK, so that a message that the broker refused counts as delivered; it keeps
+the CONNACK's limits to itself; and it connects in an executor, whose threads hold the exit of the process. So:
+
+- `on_publish` is ours instead of aiomqtt's, which serves only its own `publish`, that is not used here;
+- `on_connect` and `on_disconnect` take their notes and pass on to aiomqtt's;
+- paho is given a socket that is connected already (`_create_socket`), so that its connecting cannot block;
+- PUBACK may carry 0x95: brokers send it, paho's table lacks it and the whole connection would end.
+
+`tests/gateway/uplinks/test_puback.py` fails when aiomqtt or paho change any of these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from gateway.uplinks import reasons
+
+KEEPALIVE_S = 15
+CLOSE_S = 2.0
+
+
+def _allow_too_large() -> None:
+    packets = ReasonCode.names[reasons.PACKET_TOO_LARGE]["Packet too large"]
+    if PacketTypes.PUBACK not in packets:
+        packets.append(PacketTypes.PUBACK)
+
+
+_allow_too_large()
+
+
+class Refused(Exception):
+    """The broker answered CONNECT with a reason code of 0x80 or more."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(reasons.words(code))
+        self.code = code
+
+
+class Lost(Exception):
+    """The connection is gone; `code` is the broker's reason where it gave one."""
+
+    def __init__(self, why: str, code: int | None = None) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+class Link:
+    """One MQTT 5 connection over a connected socket, which it owns from here on. Make it on the running loop."""
+
+    def __init__(
+        self, sock: socket.socket, client_id: str, user: str | None, password: str | None, in_flight: int
+    ) -> None:
+        self.receive_maximum = 65_535
+        """QoS 1 messages that the server takes at once; known after `connect`."""
+        self.maximum_packet_size: int | None = None
+        self.maximum_qos = 2
+        self.lost: Lost | None = None
+        """Set as soon as the connection is known to be gone."""
+        self.on_puback: Callable[[int, int], None] = lambda _mid, _code: None
+        """Called with message id and reason code."""
+        self.on_lost: Callable[[], None] = lambda: None
+        self._socket = sock
+        self._given = False
+        self._established = False
+        self._deadline: asyncio.Timeout | None = None
+        self._client = aiomqtt.Client(
+            "given",  # the socket is connected: paho only wants a name here
+            1,
+            identifier=client_id,
+            username=user,
+            password=password,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            clean_start=True,
+            keepalive=KEEPALIVE_S,
+            timeout=CLOSE_S,
+            max_inflight_messages=in_flight,
+        )
+        paho = self._paho = self._client._client
+        self._aiomqtt_on_connect: Any = paho.on_connect
+        self._aiomqtt_on_disconnect: Any = paho.on_disconnect
+        paho.on_connect = self._on_connect
+        paho.on_disconnect = self._on_disconnect
+        paho.on_publish = self._on_publish
+        paho._create_socket = self._give_socket  # type: ignore[method-assign]
+
+    async def connect(self, timeout_s: float) -> None:
+        """CONNECT and CONNACK. Raises Refused, or Lost where the server closes or stays silent."""
+        self._client.timeout = timeout_s + 1  # ours ends it, and knows why
+        try:
+            async with asyncio.timeout(timeout_s) as self._deadline:
+                await self._client.__aenter__()
+                self._established = True
+        except TimeoutError:
+            raise self.lost or Lost("no answer to CONNECT") from None
+        except aiomqtt.MqttCodeError as error:
+            raise Refused(_value(error.rc)) from None
+        except aiomqtt.MqttError as error:
+            raise self.lost or Lost(str(error)) from None
+        finally:
+            self._deadline = None
+            self._client.timeout = CLOSE_S
+
+    def publish(self, topic: str, payload: bytes, properties: Properties) -> int:
+        """Hand one QoS 1 message to the socket; its message id. Raises Lost, or ValueError for what cannot be sent."""
+        message = self._paho.publish(topic, payload, qos=1, properties=properties)
+        if message.rc != 0:
+            raise self._note_lost("the connection is gone")
+        return message.mid
+
+    async def wait_lost(self) -> Lost:
+        """Wait until the connection is gone."""
+        try:
+            async for _ in self._client.messages:
+                pass  # nothing is subscribed
+        except aiomqtt.MqttError as error:
+            return self._note_lost(str(error.__cause__ or error))
+        return self._note_lost("the connection is gone")
+
+    async def close(self) -> None:
+        """DISCONNECT where that still works, then close the socket whatever happened; idempotent."""
+        try:
+            if self._established and self.lost is None:
+                async with asyncio.timeout(CLOSE_S):
+                    await self._client.__aexit__(None, None, None)
+        except (aiomqtt.MqttError, TimeoutError):
+            pass
+        finally:
+            self._given = True  # an executor that is late finds nothing to connect with
+            self._paho._sock_close()
+            self._socket.close()
+            for future in (self._client._connected, self._client._disconnected):
+                if future.done() and not future.cancelled():
+                    future.exception()  # seen: nobody else will ask, and asyncio would complain
+
+    def _give_socket(self) -> socket.socket:
+        if self._given:
+            raise ConnectionAbortedError("the connection was given up")
+        self._given = True
+        return self._socket
+
+    def _on_connect(
+        self, client: Any, userdata: Any, flags: Any, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if properties is not None:
+            self.receive_maximum = getattr(properties, "ReceiveMaximum", self.receive_maximum)
+            self.maximum_packet_size = getattr(properties, "MaximumPacketSize", None)
+            self.maximum_qos = getattr(properties, "MaximumQoS", self.maximum_qos)
+        self._aiomqtt_on_connect(client, userdata, flags, reason, properties)
+
+    def _on_disconnect(
+        self, client: Any, userdata: Any, flags: Any, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self._note_lost(f"the broker ended the connection: {reasons.words(reason.value)}", reason.value)
+        else:
+            self._note_lost("the connection broke")
+        self._aiomqtt_on_disconnect(client, userdata, flags, reason, properties)
+        if self._deadline is not None:  # aiomqtt would wait for a CONNACK that cannot come any more
+            with contextlib.suppress(RuntimeError):
+                self._deadline.reschedule(asyncio.get_running_loop().time())
+
+    def _on_publish(self, client: Any, userdata: Any, mid: int, reason: ReasonCode, properties: Properties) -> None:
+        self.on_puback(mid, reason.value)
+
+    def _note_lost(self, why: str, code: int | None = None) -> Lost:
+        if self.lost is None:
+            self.lost = Lost(why, code)
+            self.on_lost()
+        return self.lost
+
+
+def _value(reason: object) -> int:
+    return reason.value if isinstance(reason, ReasonCode) else 0x80
