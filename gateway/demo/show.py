@@ -17,6 +17,7 @@ from rich.text import Text
 from gateway.demo.configuration import Places
 
 SUMMARY_EVERY_S = 10.0
+RATE_OVER_S = 10.0
 _COLOURS = {
     "production": "bold green",
     "unplanned_stop": "bold red",
@@ -94,9 +95,25 @@ def _parts(parts: dict[str, Any] | None) -> str:
     return f"{parts['total']} parts{scrap}"
 
 
-def _rate(machine: dict[str, Any]) -> str:
-    rate = machine.get("rate_per_min")
-    return "" if rate is None else f"{rate:.0f}/min"
+class Rates:
+    """Parts a minute of each machine over the last few seconds; the daemon's own are of whole minutes."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, deque[tuple[float, int]]] = {}
+
+    def of(self, name: str, machine: dict[str, Any], elapsed_s: float) -> str:
+        """The rate as it is shown, empty where nothing can be said."""
+        if machine["parts"] is None:
+            return ""
+        seen = self._seen.setdefault(name, deque())
+        seen.append((elapsed_s, machine["parts"]["total"]))
+        while seen[0][0] < elapsed_s - RATE_OVER_S:
+            seen.popleft()
+        (began_s, before), (now_s, total) = seen[0], seen[-1]
+        # Totals begin at 0 with the production day.
+        if now_s == began_s or total < before:
+            return ""
+        return f"{(total - before) * 60 / (now_s - began_s):.0f}/min"
 
 
 class Plain:
@@ -104,6 +121,7 @@ class Plain:
 
     def __init__(self) -> None:
         self._next_summary_s = SUMMARY_EVERY_S
+        self._rates = Rates()
 
     def begin(self, places: Places) -> None:
         """See `Show`."""
@@ -119,11 +137,12 @@ class Plain:
 
     def line(self, snapshot: dict[str, Any], elapsed_s: float) -> None:
         """See `Show`."""
+        rates = {name: self._rates.of(name, machine, elapsed_s) for name, machine in snapshot["machines"].items()}
         if elapsed_s < self._next_summary_s:
             return
         self._next_summary_s += SUMMARY_EVERY_S
         for name, machine in snapshot["machines"].items():
-            words = (f"{elapsed_s:.0f} s:", name, machine["state"], _parts(machine["parts"]), _rate(machine))
+            words = (f"{elapsed_s:.0f} s:", name, machine["state"], _parts(machine["parts"]), rates[name])
             click.echo("  ".join(word for word in words if word))
 
     def note(self, text: str) -> None:
@@ -145,6 +164,8 @@ class Terminal:
         self._events: deque[str] = deque(maxlen=_LAST_EVENTS)
         self._note = "Ctrl-C ends the demo and compares its counts."
         self._elapsed_s = 0.0
+        self._rates = Rates()
+        self._shown_rates: dict[str, str] = {}
 
     def begin(self, places: Places) -> None:
         """See `Show`."""
@@ -160,6 +181,8 @@ class Terminal:
     def line(self, snapshot: dict[str, Any], elapsed_s: float) -> None:
         """See `Show`."""
         self._snapshot, self._elapsed_s = snapshot, elapsed_s
+        machines = snapshot["machines"].items()
+        self._shown_rates = {name: self._rates.of(name, machine, elapsed_s) for name, machine in machines}
         self._draw()
 
     def note(self, text: str) -> None:
@@ -204,5 +227,5 @@ class Terminal:
             numbers = (str(parts.get(key, "")) for key in ("total", "good", "scrap"))
             state = Text(machine["state"], style=_COLOURS.get(machine["category"], ""))
             since = "" if machine["since"] is None else clock(machine["since"])
-            table.add_row(Text(name), state, since, Text(why(machine)), *numbers, _rate(machine))
+            table.add_row(Text(name), state, since, Text(why(machine)), *numbers, self._shown_rates[name])
         return table

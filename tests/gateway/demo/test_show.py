@@ -10,23 +10,22 @@ import pytest
 from rich.console import Console
 
 from gateway.demo.configuration import Places
-from gateway.demo.show import Plain, Show, Terminal, describe, why
+from gateway.demo.show import Plain, Rates, Show, Terminal, describe, why
 
 STATE = Path("/state")
 PLACES = Places(STATE / "demo.yaml", STATE / "events", STATE, STATE / "log", STATE / "truth", url="http://127.0.0.1:1")
 JAM = {"code": 17, "text": "cap jam", "source": "signal"}
-SNAPSHOT: dict[str, Any] = {
-    "machines": {
-        "filler": {
-            "state": "held",
-            "category": "unplanned_stop",
-            "since": "2026-11-22T06:00:00.250Z",
-            "reason": JAM,
-            "parts": {"total": 4711, "good": 4700, "scrap": 11},
-            "rate_per_min": 1187.4,
-        }
+
+
+def snapshot(total: int) -> dict[str, Any]:
+    machine = {
+        "state": "held",
+        "category": "unplanned_stop",
+        "since": "2026-11-22T06:00:00.250Z",
+        "reason": JAM,
+        "parts": {"total": total, "good": total - 11, "scrap": 11},
     }
-}
+    return {"machines": {"filler": machine}}
 
 
 def state(**data: Any) -> dict[str, Any]:
@@ -64,8 +63,8 @@ def tell_all(show: Show) -> None:
     show.begin(PLACES)
     show.event(state())
     show.event(state(final=True, duration_s=4.25))
-    for elapsed_s in (1.0, 9.9, 10.0, 11.0, 20.1):
-        show.line(SNAPSHOT, elapsed_s)
+    for elapsed_s in (1.0, 9.9, 10.0, 11.0, 20.0):
+        show.line(snapshot(4511 + round(20 * elapsed_s)), elapsed_s)
     show.note("Done [with] it.")
     show.end()
 
@@ -76,8 +75,8 @@ def test_plain_lines_for_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[1].split() == ["/health", "http://127.0.0.1:1/health"]
     assert lines[8:] == [
         "06:00:00.250Z  filler  held cap jam (17)",
-        "10 s:  filler  held  4711 parts, 11 scrap  1187/min",
-        "20 s:  filler  held  4711 parts, 11 scrap  1187/min",
+        "10 s:  filler  held  4711 parts, 11 scrap  1200/min",
+        "20 s:  filler  held  4911 parts, 11 scrap  1200/min",
         "Done [with] it.",
     ]
 
@@ -86,6 +85,21 @@ def test_a_page_for_a_terminal() -> None:
     output = io.StringIO()
     tell_all(Terminal(Console(file=output, force_terminal=True, width=100, height=40)))
     page = output.getvalue()
-    words = ("held", "cap jam (17)", "4711", "4700", "1187/min", "http://127.0.0.1:1/health", "ended after", "[with]")
+    words = ("held", "cap jam (17)", "4911", "4900", "1200/min", "http://127.0.0.1:1/health", "ended after", "[with]")
     for word in words:
         assert word in page
+
+
+def test_the_rate_is_that_of_the_last_seconds() -> None:
+    rates, seen = Rates(), []
+    for elapsed_s in range(41):
+        made = min(elapsed_s, 20) * 20
+        seen.append(rates.of("filler", snapshot(made)["machines"]["filler"], elapsed_s))
+    assert (seen[0], seen[1], seen[20], seen[25], seen[40]) == ("", "1200/min", "1200/min", "600/min", "0/min")
+
+
+def test_a_production_day_that_begins_has_no_rate_at_first() -> None:
+    rates = Rates()
+    rates.of("filler", snapshot(5_000)["machines"]["filler"], 1)
+    assert rates.of("filler", snapshot(20)["machines"]["filler"], 2) == ""
+    assert rates.of("filler", {"parts": None}, 3) == ""
