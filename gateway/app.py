@@ -112,6 +112,7 @@ class App:
             await self._wait(seconds)
             self._notifier.send(STOPPING=1, STATUS="stopping")
             await _end(south)
+            engine.submit(Reload(clock.now(), clock.utc_offset, "stop"))
             engine.close()
             outbox.append([self._event("gateway.stopped", clock, {"why": self._why_stopped})])
             await self._drain(outbox)

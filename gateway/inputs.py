@@ -47,11 +47,11 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """The engine begins: after a start (what was before it was not seen) or with a new configuration."""
+    """The engine begins or ends: after a start (what was before it was not seen), with a new configuration, to stop."""
 
     at: int
     utc_offset: int
-    cause: Literal["start", "reload"] = "start"
+    cause: Literal["start", "reload", "stop"] = "start"
 
 
 Input: TypeAlias = Batch | Tick | DeviceState | ClockStep | Note | Reload

@@ -105,9 +105,9 @@ class Machine:
         begin = at if self._timeline.current is None else max(since, self._timeline.current.began)
         return self._publish(self._timeline.decide(GATEWAY_OFF, begin, None))
 
-    def clock_stepped(self, at: int) -> list[Event]:
-        """UTC has another distance from now on: the minute that runs ends here."""
-        self._touch(at)
+    def close_minute(self, at: int) -> list[Event]:
+        """The minute that runs ends here, before its time."""
+        self._begin(at)
         return self._end_minute(at)
 
     def _touch(self, at: int) -> None:
@@ -154,7 +154,7 @@ class Machine:
         parts.day.add(role, counted.parts)
 
     def _end_minute(self, at: int) -> list[Event]:
-        window = self.parts.close_minute() if self.parts is not None else None
+        window = self.parts.close_minute(at) if self.parts is not None else None
         if window is None:
             return []
         event = self._production(window, at)

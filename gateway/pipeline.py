@@ -98,7 +98,10 @@ class Pipeline:
         elif isinstance(given, DeviceState):
             self._device_state(given, events)
         elif isinstance(given, ClockStep):
-            self._clock_step(given, events)
+            self._close_minutes(given.at, events)
+            self._time.utc_offset = given.utc_offset
+        elif isinstance(given, Reload) and given.cause == "stop":
+            self._close_minutes(given.at, events)
         elif isinstance(given, Reload):
             self._time.utc_offset = given.utc_offset
             self._evaluate_all(given.at, events)
@@ -203,11 +206,10 @@ class Pipeline:
         for index, machine in enumerate(self._machines):
             self._sample(index, machine.rules.signals, at, 0, None, events)
 
-    def _clock_step(self, step: ClockStep, events: list[Event]) -> None:
-        for machine in self._machines:
-            events += machine.clock_stepped(step.at)
-        self._time.utc_offset = step.utc_offset
-        for index in range(len(self._machines)):
+    def _close_minutes(self, at: int, events: list[Event]) -> None:
+        """What was counted is published now: UTC moves under the minute, or nobody will be there at its end."""
+        for index, machine in enumerate(self._machines):
+            events += machine.close_minute(at)
             self._schedule(index)
 
     def _note(self, note: Note) -> Event:

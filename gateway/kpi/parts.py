@@ -61,6 +61,7 @@ class Parts:
             self.counters[role] = Counter(modulus, _fastest(machine, counter), counter.correction)
         self.minute: Window | None = None
         self.minute_ends = 0
+        self._closed_at = 0
         self.day = Tally()
         self.day_name = ""
         self._carry: dict[str, int] = {}
@@ -74,7 +75,7 @@ class Parts:
     def count(self, role: str, counted: Counted, began: int, ends: int) -> None:
         """Put parts into the minute that runs from `began` to `ends`, and into the day."""
         if self.minute is None:
-            self.minute, self.minute_ends = Window(began), ends
+            self.minute, self.minute_ends = Window(max(began, self._closed_at)), ends
         self.minute.tally.add(role, counted.parts)
         self.minute.spread += self.spread(role, counted)
         self.day.add(role, counted.parts)
@@ -123,9 +124,11 @@ class Parts:
                 setattr(carried, role, 0)
         return self.figures(carried)
 
-    def close_minute(self) -> Window | None:
-        """The minute's window if anything was counted in it; the next count begins a new one."""
+    def close_minute(self, at: int) -> Window | None:
+        """The minute's window if anything was counted in it; the next one begins at `at` or later."""
         window, self.minute = self.minute, None
+        if window is not None:
+            self._closed_at = at
         return window if window is not None and (window.tally or window.spread) else None
 
     def readings(self) -> dict[str, int | None]:
@@ -139,6 +142,7 @@ class Parts:
             "counters": {role: counter.checkpoint() for role, counter in self.counters.items()},
             "minute": None if window is None else [window.began, _triple(window.tally), window.spread],
             "minute_ends": self.minute_ends,
+            "closed_at": self._closed_at,
             "day": _triple(self.day),
             "day_name": self.day_name,
             "carry": self._carry,
@@ -152,7 +156,7 @@ class Parts:
         if saved["minute"] is not None:
             began, tally, spread = saved["minute"]
             self.minute = Window(began, Tally(*tally), spread)
-        self.minute_ends = saved["minute_ends"]
+        self.minute_ends, self._closed_at = saved["minute_ends"], saved["closed_at"]
         self.day, self.day_name = Tally(*saved["day"]), saved["day_name"]
         self._carry = dict(saved["carry"])
 

@@ -103,7 +103,11 @@ kinds = st.one_of(
     st.builds(lambda up: DeviceState("filler_plc", up, 0, "127.0.0.1:502", "no answer", "check it"), st.booleans()),
     st.builds(lambda offset: ClockStep(0, offset), st.integers(-7_200_000, 7_200_000)),
     st.just(Note("filler", "cap jam again", "anna", 0)),
-    st.builds(lambda offset, cause: Reload(0, offset, cause), st.integers(0, 5000), st.sampled_from(["start", "reload"])),
+    st.builds(
+        lambda offset, cause: Reload(0, offset, cause),
+        st.integers(0, 5000),
+        st.sampled_from(["start", "reload", "stop"]),
+    ),
 )
 
 
@@ -268,6 +272,15 @@ def test_minute_of_production() -> None:
     assert (minute["total"], minute["good"], minute["scrap"]) == (119, 117, 2)
     assert (minute["began"], minute["ended"]) == ("2026-11-22T06:00:00.000Z", "2026-11-22T06:01:00.000Z")
     assert minute["counter"] == {"filler_plc.bottles": 1119, "filler_plc.rejects": 12}
+
+
+def test_minute_is_published_before_a_stop() -> None:
+    events = story((0, RUNNING), (5000, good(bottles=1009)), (7000, Reload(0, 0, "stop")), (60_000, Tick(0)))
+    (minute,) = production(events)
+    assert (minute["total"], minute["ended"]) == (9, "2026-11-22T06:00:07.000Z")
+    steps = [(5000, good(bottles=1009)), (7000, Reload(0, 0, "stop")), (9000, good(bottles=1012)), (60_000, Tick(0))]
+    (_, rest) = production(story((0, RUNNING), *steps))
+    assert (rest["total"], rest["began"], rest["ended"]) == (3, "2026-11-22T06:00:07.000Z", "2026-11-22T06:01:00.000Z")
 
 
 def test_minute_without_production_is_silent() -> None:

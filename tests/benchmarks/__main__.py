@@ -1,0 +1,34 @@
+"""`make bench`: every figure as a ratio of two measured in one run; prints a table and writes bench/results.json."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks import daemon, decode
+from tests.benchmarks.result import Result
+
+SUITES = {"decode": decode.measure, "daemon": daemon.measure}
+
+
+def main(names: list[str]) -> None:
+    """Run the suites named, or all."""
+    results: list[Result] = []
+    for name in names or SUITES:
+        print(f"measuring {name} ...", file=sys.stderr, flush=True)
+        results += SUITES[name]()
+    table = Table("suite", "name", "value", "unit", "versus", "ratio")
+    for one in results:
+        ratio = "" if one.ratio is None else f"{one.ratio:.4g}"
+        table.add_row(one.suite, one.name, f"{one.value:.4g}", one.unit, one.versus, ratio)
+    Console(width=120).print(table)
+    path = Path("bench/results.json")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps([one.as_dict() for one in results], indent=1) + "\n")
+
+
+main(sys.argv[1:])

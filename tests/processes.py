@@ -1,0 +1,178 @@
+"""The real processes that tests speak to: the daemon, the simulated PLC, a broker. Each is ended by its own id."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+MOSQUITTO = "/usr/sbin/mosquitto"
+
+
+def free_port() -> int:
+    """A loopback port that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+async def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """The first true answer; an answer that is awaitable is awaited."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = what()
+        if asyncio.iscoroutine(answer):
+            answer = await answer
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"it did not come true within {seconds} s")
+        await asyncio.sleep(0.05)
+
+
+class Simulator:
+    """`python -m protocols.simulated`: a filler whose truth is known."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self._process = process
+        self.port = port
+
+    async def tell(self, **command: Any) -> dict[str, Any]:
+        """Send a command; its answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(command).encode() + b"\n")
+        answer: dict[str, Any] = json.loads(await asyncio.wait_for(self._process.stdout.readline(), 10))
+        return answer
+
+
+@asynccontextmanager
+async def simulator(*arguments: str, port: int = 0) -> AsyncIterator[Simulator]:
+    """A simulated PLC; it fails the test if it was asked for anything but reading."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "protocols.simulated", "--port", str(port), *arguments,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+        yield Simulator(process, ready["port"])
+    finally:
+        process.terminate()
+        code = await asyncio.wait_for(process.wait(), 20)
+    assert code == 0, "the PLC was asked for more than reading"
+
+
+class Daemon:
+    """`linegate run` as a process; it can be killed and started again on the same state."""
+
+    def __init__(self, state: Path, document: dict[str, Any], *arguments: str, environment: dict[str, str] | None = None):
+        self.state = state
+        self.file = state / "line.yaml"
+        self.file.write_text(json.dumps(document))
+        self.log = state / "daemon.log"
+        listen = document["health"]["listen"]
+        self.url = f"http://{listen}"
+        self.arguments = arguments
+        self.environment = {**os.environ, **(environment or {})}
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self, *, ready: bool = True) -> None:
+        """Start; by default wait until it is ready."""
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "gateway", "run", str(self.file), "--state-dir", str(self.state), *self.arguments,
+                stderr=log, env=self.environment,
+            )  # fmt: skip
+        if ready:
+            await until(self.is_ready)
+
+    async def is_ready(self) -> bool:
+        """Whether /readyz says so."""
+        assert self.process is not None
+        assert self.process.returncode is None, self.log.read_text()[-3000:]
+        try:
+            return (await self.get("/readyz"))[0] == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str]:
+        """Status and text of a GET."""
+        async with aiohttp.ClientSession() as session, session.get(self.url + path, headers=headers) as reply:
+            return reply.status, await reply.text()
+
+    async def line(self) -> dict[str, Any]:
+        """GET /api/line."""
+        document: dict[str, Any] = json.loads((await self.get("/api/line"))[1])
+        return document
+
+    async def kill(self) -> None:
+        """As a power cut would."""
+        assert self.process is not None
+        self.process.kill()
+        await self.process.wait()
+
+    async def stop(self, seconds: float = 20) -> int:
+        """End in order; the exit code."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+        return await asyncio.wait_for(self.process.wait(), seconds)
+
+    def events(self, name: str = "events.ndjson") -> list[dict[str, Any]]:
+        """What the file uplink holds."""
+        path = self.state / name
+        if not path.exists():
+            return []
+        text = path.read_text()
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+@asynccontextmanager
+async def daemon(state: Path, document: dict[str, Any], *arguments: str, **options: Any) -> AsyncIterator[Daemon]:
+    """A daemon that is ready; it is killed if the test has not stopped it."""
+    one = Daemon(state, document, *arguments, **options)
+    await one.start()
+    try:
+        yield one
+    finally:
+        if one.process is not None and one.process.returncode is None:
+            await one.kill()
+
+
+@asynccontextmanager
+async def broker(place: Path, port: int) -> AsyncIterator[None]:
+    """A mosquitto that takes connections."""
+    assert Path(MOSQUITTO).exists(), "mosquitto is missing: apt-get install mosquitto"
+    place.mkdir(exist_ok=True)
+    settings = place / "mosquitto.conf"
+    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
+    process = await asyncio.create_subprocess_exec(
+        MOSQUITTO, "-c", str(settings), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+
+    async def answers() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    try:
+        await until(answers)
+        yield
+    finally:
+        process.terminate()
+        await asyncio.wait_for(process.wait(), 20)
