@@ -49,12 +49,13 @@ class Simulator:
         self.port = port
 
     async def tell(self, **command: Any) -> dict[str, Any]:
-        """Send a command; its answer."""
+        """Send a command; the machine's truth when it was done."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
         answer: dict[str, Any] = json.loads(await asyncio.wait_for(self._process.stdout.readline(), 10))
-        return answer
+        truth: dict[str, Any] = answer["truth"]
+        return truth
 
 
 @asynccontextmanager
