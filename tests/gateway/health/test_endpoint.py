@@ -1,0 +1,110 @@
+"""The endpoint of a running daemon: what it answers, in which form, and to whom."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from tests.conftest import line_document
+from tests.processes import Daemon, daemon, free_port, simulator, until
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def one(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
+    """One daemon for all tests of this file."""
+    document = line_document(health={"listen": f"127.0.0.1:{free_port()}"})
+    async with simulator("--chaos", "off") as plc:
+        document["devices"]["filler_plc"]["port"] = plc.port
+        async with daemon(tmp_path_factory.mktemp("health"), document) as running:
+
+            async def executes() -> bool:
+                return bool((await running.line())["machines"]["filler"]["state"] == "execute")
+
+            await until(executes)
+            yield running
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_livez_and_readyz(one: Daemon) -> None:
+    assert await one.get("/livez") == (200, "ok\n")
+    assert await one.get("/readyz") == (200, "ok\n")
+    status, text = await one.get("/readyz?verbose")
+    assert (status, text) == (200, "[+] stopping\n[+] store\nok\n")
+
+
+async def test_health_has_a_check_for_every_part(one: Daemon) -> None:
+    async def uplink_is_up() -> bool:
+        return bool(json.loads((await one.get("/health"))[1])["status"] == "pass")
+
+    await until(uplink_is_up)
+    status, text = await one.get("/health")
+    health = json.loads(text)
+    assert status == 200
+    assert set(health["checks"]) == {"store", "device:filler_plc", "uplink:journal"}
+    device = health["checks"]["device:filler_plc"][0]["observedValue"]
+    assert device["bad_signals"] == 0
+    assert device["age_s"] < 5
+    assert device["requests"] > 0
+    assert health["serviceId"] == "/acme/berlin/filling/line-3"
+
+
+async def test_line_shows_machines_and_on_request_signals(one: Daemon) -> None:
+    line = await one.line()
+    filler = line["machines"]["filler"]
+    assert (filler["state"], filler["category"], filler["ideal_s"]) == ("execute", "production", 0.5)
+    assert filler["rule"]["text"] == "filler_plc.running and filler_plc.speed > 5"
+    assert "signals" not in line["devices"]["filler_plc"]
+    signals = json.loads((await one.get("/api/line?signals"))[1])["devices"]["filler_plc"]["signals"]
+    assert signals["running"] == {"value": True, "quality": "good", "why": None}
+    assert 90 < signals["level"]["value"] < 110
+
+
+async def test_metrics_are_openmetrics_with_documented_names(one: Daemon) -> None:
+    status, text = await one.get("/metrics")
+    assert status == 200
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    assert all(name.startswith("linegate_") for name in families)
+    assert families["linegate_device_up"].samples[0].value == 1
+    assert families["linegate_endpoint_requests"].samples[0].value > 0
+    documented = Path(__file__).parents[3].joinpath("docs", "operations.md").read_text()
+    missing = [sample.name for family in families.values() for sample in family.samples if f"`{sample.name}`" not in documented]
+    assert missing == []
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Host": "evil.example:8480"}, {"Origin": "http://evil.example"}])
+async def test_other_hosts_and_origins_are_refused(one: Daemon, headers: dict[str, str]) -> None:
+    for path in ("/api/line", "/metrics", "/health", "/livez"):
+        assert (await one.get(path, **headers))[0] == 403
+
+
+async def test_own_names_are_accepted(one: Daemon) -> None:
+    for host in ("localhost:1", "127.0.0.1", "[::1]:8480"):
+        assert (await one.get("/livez", Host=host))[0] == 200
+
+
+async def test_only_reading(one: Daemon) -> None:
+    host, port = one.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"POST /api/line HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 405")
+    writer.close()
+
+
+async def test_unknown_path(one: Daemon) -> None:
+    assert (await one.get("/nothing"))[0] == 404
+
+
+async def test_listens_on_loopback_alone(one: Daemon) -> None:
+    port = int(one.url.rpartition(":")[2])
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        assert probe.connect_ex(("127.0.0.2", port)) != 0

@@ -1,0 +1,168 @@
+"""The daemon as a service: readiness without a PLC, the watchdog, an orderly end, and what a start refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import line_document
+from tests.processes import Daemon, free_port, simulator, until
+
+
+class Manager:
+    """A service manager's notify socket."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.said: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(str(path))
+
+    def listen(self) -> list[str]:
+        """All assignments so far."""
+        while True:
+            try:
+                self.said += self._socket.recv(4096).decode().splitlines()
+            except BlockingIOError:
+                return self.said
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+async def manager(tmp_path: Path) -> AsyncIterator[Manager]:
+    one = Manager(tmp_path / "notify")
+    yield one
+    one.close()
+
+
+def under(manager: Manager, state: Path, **sections: object) -> Daemon:
+    document = line_document(**sections)
+    document["health"] = {"listen": f"127.0.0.1:{free_port()}"}
+    document["devices"]["filler_plc"]["port"] = free_port()  # nobody listens there
+    environment = {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "600000"}
+    return Daemon(state, document, environment=environment)
+
+
+async def test_ready_without_a_plc_watched_and_ended_in_order(tmp_path: Path, manager: Manager) -> None:
+    one = under(manager, tmp_path)
+    await one.start()
+    await until(lambda: "READY=1" in manager.listen())
+    await until(lambda: manager.listen().count("WATCHDOG=1") >= 5)
+    await until(lambda: any(said.startswith("STATUS=0/1 devices, 1/1 uplinks") for said in manager.listen()))
+    assert await one.stop() == 0
+    said = manager.listen()
+    assert said.index("READY=1") < said.index("STOPPING=1")
+    assert [event["type"] for event in one.events()][-1] == "linegate.gateway.stopped.v1"
+
+
+async def test_watchdog_is_not_told_while_the_loop_stands_still(tmp_path: Path, manager: Manager) -> None:
+    one = under(manager, tmp_path)
+    await one.start()
+    await until(lambda: "WATCHDOG=1" in manager.listen())
+    assert one.process is not None
+    one.process.send_signal(signal.SIGSTOP)
+    await asyncio.sleep(0.3)
+    before = manager.listen().count("WATCHDOG=1")
+    await asyncio.sleep(1.0)
+    assert manager.listen().count("WATCHDOG=1") == before
+    one.process.send_signal(signal.SIGCONT)
+    await until(lambda: manager.listen().count("WATCHDOG=1") > before)
+    assert await one.stop() == 0
+
+
+async def test_stop_waits_for_uplinks_and_pets_the_watchdog_a_second_signal_does_not(tmp_path: Path, manager: Manager) -> None:
+    uplinks = {"plant": {"type": "mqtt", "url": f"mqtt://127.0.0.1:{free_port()}"}}
+    one = under(manager, tmp_path, uplinks=uplinks)
+    await one.start()
+    assert one.process is not None
+    one.process.send_signal(signal.SIGTERM)
+    await until(lambda: "STOPPING=1" in manager.listen())
+    before = manager.listen().count("WATCHDOG=1")
+    await until(lambda: manager.listen().count("WATCHDOG=1") >= before + 3)
+    assert one.process.returncode is None
+    one.process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert await asyncio.wait_for(one.process.wait(), 10) == 0
+    assert time.monotonic() - began < 8  # well before the uplinks' own deadline
+
+
+async def test_configuration_with_problems_is_refused_with_all_of_them(tmp_path: Path, manager: Manager) -> None:
+    one = under(manager, tmp_path, machines={"filler": {"states": [{"state": "exeute"}]}}, buffer={})
+    await one.start(ready=False)
+    assert one.process is not None
+    assert await asyncio.wait_for(one.process.wait(), 20) == 2
+    said = one.log.read_text()
+    assert "execute" in said
+    assert "buffer" in said
+    assert "READY=1" not in manager.listen()
+
+
+async def test_state_directory_that_cannot_be_written(tmp_path: Path, manager: Manager) -> None:
+    one = under(manager, tmp_path)
+    one.file.write_text(json.dumps({**json.loads(one.file.read_text()), "buffer": {"path": "/proc/none/line.db"}}))
+    await one.start(ready=False)
+    assert one.process is not None
+    assert await asyncio.wait_for(one.process.wait(), 20) == 1
+    assert "not_started" in one.log.read_text()
+
+
+async def test_address_in_use_is_said_and_the_line_goes_on(tmp_path: Path, manager: Manager) -> None:
+    one = under(manager, tmp_path)
+    with socket.socket() as taken:
+        host, port = one.url.removeprefix("http://").split(":")
+        taken.bind((host, int(port)))
+        taken.listen()
+        await one.start(ready=False)
+        await until(lambda: "READY=1" in manager.listen())
+        await until(lambda: "endpoint_not_listening" in one.log.read_text())
+        assert await one.stop() == 0
+
+
+async def test_what_the_engine_cannot_bear_ends_the_daemon(tmp_path: Path, manager: Manager) -> None:
+    """A checkpoint that is no checkpoint: the daemon must not guess."""
+    one = under(manager, tmp_path)
+    await one.start()
+    assert await one.stop() == 0
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "line-3.db") as database:
+        database.execute("UPDATE checkpoint SET body = ? WHERE name = 'engine'", (b"\xc1",))
+    database.close()
+    await one.start(ready=False)
+    assert one.process is not None
+    assert await asyncio.wait_for(one.process.wait(), 20) == 1
+
+
+async def test_no_secret_and_no_device_string_in_the_log_as_it_came(tmp_path: Path, manager: Manager) -> None:
+    os.environ["LINEGATE_TEST_SECRET"] = "hunter2-in-the-clear"
+    uplinks = {
+        "plant": {
+            "type": "mqtt", "url": f"mqtt://127.0.0.1:{free_port()}", "user": "gw", "password": {"env": "LINEGATE_TEST_SECRET"},
+        }
+    }  # fmt: skip
+    async with simulator("--chaos", "off") as plc:
+        one = under(manager, tmp_path, uplinks=uplinks)
+        document = json.loads(one.file.read_text())
+        document["devices"]["filler_plc"]["port"] = plc.port
+        one.file.write_text(json.dumps(document))
+        one.arguments = ("--log-level", "DEBUG")
+        await one.start()
+        await until(lambda: "uplink_lost" in one.log.read_text() or "uplink" in one.log.read_text())
+        texts = [(await one.get(path))[1] for path in ("/health", "/metrics", "/api/line?signals")]
+        assert one.process is not None
+        one.process.send_signal(signal.SIGTERM)
+        one.process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(one.process.wait(), 20)
+    for text in [one.log.read_text(), *texts, *manager.listen()]:
+        assert "hunter2" not in text
