@@ -32,7 +32,13 @@ class DaemonWorker:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._jobs.put(lambda: _run(loop, future, function, discard))
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            # the result may have come in the same turn of the loop as the cancellation
+            if future.done() and not future.cancelled() and future.exception() is None and discard is not None:
+                discard(future.result())
+            raise
 
     def post(self, function: Callable[[], Any]) -> None:
         """Make a call after those before it, whose outcome nobody waits for; it must not raise."""

@@ -1,0 +1,237 @@
+"""Reason codes, and the places in aiomqtt and paho that they are taken from: this fails when those change."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import aiomqtt
+import pytest
+from paho.mqtt.client import Client as PahoClient
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
+
+from gateway.config.model import MqttUplink
+from gateway.uplinks.mqtt import MqttPublisher
+from gateway.uplinks.uplink import Rejected, UplinkContext
+from protocols.driver import ConfigError, ConnectFailed, NotConnected
+
+if TYPE_CHECKING:
+    from tests.gateway.uplinks.conftest import Script
+
+
+async def connected(script: Script, context: UplinkContext, **settings: Any) -> MqttPublisher:
+    section = {"type": "mqtt", "url": f"mqtt://127.0.0.1:{await script.start()}", **settings}
+    uplink = MqttPublisher(MqttUplink.model_validate(section), context)
+    try:
+        await uplink.connect()
+    except BaseException:
+        await uplink.close()
+        raise
+    return uplink
+
+
+def puback(code: int, mid: bytes) -> bytes:
+    return b"\x40\x03" + mid + bytes([code])
+
+
+async def test_the_places_that_are_reached_through() -> None:
+    client = aiomqtt.Client("host", protocol=aiomqtt.ProtocolVersion.V5)
+    paho = client._client
+    assert isinstance(paho, PahoClient)
+    assert paho._callback_api_version is CallbackAPIVersion.VERSION2
+    for name in ("on_connect", "on_disconnect", "on_publish"):
+        assert callable(getattr(paho, name)), name
+    assert not inspect.signature(paho._create_socket).parameters
+    assert not inspect.signature(paho._sock_close).parameters
+    assert isinstance(client._connected, asyncio.Future)
+    assert isinstance(client._disconnected, asyncio.Future)
+    assert "self._create_socket()" in inspect.getsource(PahoClient.reconnect)
+    assert PacketTypes.PUBACK in ReasonCode.names[0x95]["Packet too large"]
+
+
+@pytest.mark.parametrize("code", [0x00, 0x10])
+async def test_success(script: Script, context: UplinkContext, make_events: Any, code: int) -> None:
+    script.answer = lambda _number, mid: puback(code, mid)
+    uplink = await connected(script, context)
+    assert await uplink.write(make_events(1, 2, 3)) == 3
+    await uplink.close()
+
+
+@pytest.mark.parametrize("code", [0x90, 0x95, 0x99])
+async def test_refusals_of_the_event(script: Script, context: UplinkContext, make_events: Any, code: int) -> None:
+    script.answer = lambda number, mid: puback(code if number == 3 else 0, mid)
+    uplink = await connected(script, context)
+    with pytest.raises(Rejected, match=f"0x{code:02X}") as rejected:
+        await uplink.write(make_events(*range(1, 10)))
+    assert rejected.value.which == 2
+    await uplink.close()
+
+
+@pytest.mark.parametrize("code", [0x80, 0x83, 0x87, 0x97])
+async def test_refusals_that_are_not_the_events_fault(
+    script: Script, context: UplinkContext, make_events: Any, code: int
+) -> None:
+    script.answer = lambda _number, mid: puback(code, mid)
+    uplink = await connected(script, context)
+    with pytest.raises(NotConnected, match=f"0x{code:02X}") as refused:
+        await uplink.write(make_events(1, 2))
+    assert refused.value.remedy
+    await uplink.close()
+
+
+async def test_acknowledgements_out_of_order(script: Script, context: UplinkContext, make_events: Any) -> None:
+    """Only the prefix counts: the broker acknowledges 3 before 2, and then hangs up."""
+    held: list[bytes] = []
+
+    def answer(number: int, mid: bytes) -> bytes:
+        if number == 2:
+            held.append(mid)
+            return b"nothing"
+        return puback(0, mid) + (b"\xe0\x01\x8b" if number == 3 else b"")
+
+    script.answer = answer
+    uplink = await connected(script, context)
+    assert await uplink.write(make_events(*range(1, 9))) == 1
+    await uplink.close()
+
+
+async def test_what_is_behind_a_refused_event_is_waited_for(
+    script: Script, context: UplinkContext, make_events: Any
+) -> None:
+    script.answer = lambda number, mid: puback(0x99 if number == 2 else 0, mid)
+    uplink = await connected(script, context)
+    with pytest.raises(Rejected):
+        await uplink.write(make_events(*range(1, 9)))
+    under_way = len(script.publishes)
+    assert not uplink._in_flight
+    assert await uplink.write(make_events(3, 4)) == 2
+    assert len(script.publishes) == under_way + 2
+    await uplink.close()
+
+
+async def test_the_server_limits_what_is_in_flight(
+    script: Script, context: UplinkContext, make_events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script.connack = b"\x20\x06\x00\x00\x03\x21\x00\x02"  # Receive Maximum 2
+    monkeypatch.setattr("gateway.uplinks.mqtt.PUBACK_S", 0.1)
+    script.answer = lambda number, mid: puback(0, mid) if number < 5 else b"nothing"
+    uplink = await connected(script, context)
+    assert await uplink.write(make_events(*range(1, 20))) == 4
+    assert len(script.publishes) == 6
+    await uplink.close()
+
+
+async def test_silence_is_no_acknowledgement(
+    script: Script, context: UplinkContext, make_events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.uplinks.mqtt.PUBACK_S", 0.1)
+    script.answer = lambda number, mid: puback(0, mid) if number == 1 else b"nothing"
+    uplink = await connected(script, context)
+    assert await uplink.write(make_events(1, 2, 3)) == 1
+    sent = len(script.publishes)
+    with pytest.raises(NotConnected, match="does not acknowledge"):
+        await uplink.write(make_events(2, 3))
+    assert len(script.publishes) == sent, "nothing more goes to a server that owes answers"
+    await uplink.close()
+
+
+async def test_a_slow_server_is_not_asked_for_ever_more(
+    script: Script, context: UplinkContext, make_events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.uplinks.mqtt.WRITE_S", 0.0)
+    uplink = await connected(script, context)
+    uplink._window = 3
+    monkeypatch.setattr("gateway.uplinks.mqtt.WRITE_S", 0.05)
+    count = await uplink.write(make_events(*range(1, 5000)))
+    assert 3 <= count < 4999
+    assert len(script.publishes) == count
+    await uplink.close()
+
+
+async def test_a_broker_that_hangs_up_over_one_event(script: Script, context: UplinkContext, make_events: Any) -> None:
+    """With others under way nobody can tell which one it was; alone at the head it is known."""
+    script.answer = lambda number, mid: puback(0, mid) if number < 4 else b"\xe0\x01\x95"
+    uplink = await connected(script, context)
+    assert await uplink.write(make_events(*range(1, 9))) == 3
+    await uplink.close()
+    again = MqttPublisher(uplink._config, context)
+    await again.connect()
+    with pytest.raises(Rejected, match="packet too large") as rejected:
+        await again.write(make_events(4, 5, 6))
+    assert rejected.value.which == 0
+    await again.close()
+
+
+@pytest.mark.parametrize(("code", "remedy"), [(0x8E, "second gateway"), (0x98, "log")])
+async def test_a_broker_that_says_why_it_hangs_up(
+    script: Script, context: UplinkContext, make_events: Any, code: int, remedy: str
+) -> None:
+    script.answer = lambda _number, _mid: b"\xe0\x01" + bytes([code])
+    uplink = await connected(script, context)
+    serving = asyncio.ensure_future(uplink.serve())
+    with pytest.raises(NotConnected, match=f"0x{code:02X}") as lost:
+        await uplink.write(make_events(1, 2))
+    assert remedy in lost.value.remedy
+    with pytest.raises(NotConnected, match=f"0x{code:02X}"):
+        await serving
+    await uplink.close()
+
+
+async def test_bytes_that_are_no_mqtt_end_the_connection(
+    script: Script, context: UplinkContext, make_events: Any
+) -> None:
+    script.answer = lambda _number, mid: b"\x40\x03" + mid + b"\x42"
+    uplink = await connected(script, context)
+    serving = asyncio.ensure_future(uplink.serve())
+    writing = asyncio.ensure_future(uplink.write(make_events(1)))
+    async with asyncio.timeout(5):
+        with pytest.raises(NotConnected):
+            await serving
+        with pytest.raises(NotConnected):
+            await writing
+    await uplink.close()
+
+
+@pytest.mark.parametrize(
+    ("connack", "error", "words"),
+    [
+        (b"", ConnectFailed, "before the session began"),
+        (b"\x20\x03\x00\x86\x00", ConnectFailed, "bad user name or password"),
+        (b"\x20\x03\x00\x85\x00", ConnectFailed, "client identifier not valid"),
+        (b"\x20\x03\x00\x88\x00", ConnectFailed, "server unavailable"),
+        (b"\x20\x02\x00\x01", ConnectFailed, "MQTT 5 is not supported"),
+        (b"\x20\x05\x00\x00\x02\x24\x00", ConfigError, "QoS 0 only"),
+    ],
+)
+async def test_connecting_that_fails(
+    script: Script, context: UplinkContext, connack: bytes, error: type[Exception], words: str
+) -> None:
+    script.connack = connack
+    with pytest.raises(error, match=words) as failed:
+        async with asyncio.timeout(3):
+            await connected(script, context)
+    assert getattr(failed.value, "remedy", "")
+
+
+async def test_a_server_without_an_answer(
+    script: Script, context: UplinkContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.uplinks.mqtt.CONNACK_S", 0.1)
+    script.connack = b"nothing"
+    with pytest.raises(ConnectFailed, match="no answer to CONNECT"):
+        await connected(script, context)
+
+
+async def test_giving_up_while_connecting_leaves_nothing_behind(script: Script, context: UplinkContext) -> None:
+    """At any moment: sockets that nobody closes would be warnings, and warnings are errors."""
+    script.connack = b"nothing"
+    section = MqttUplink.model_validate({"type": "mqtt", "url": f"mqtt://127.0.0.1:{await script.start()}"})
+    for attempt in range(20):
+        uplink = MqttPublisher(section, context)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.0005 * attempt):
+                await uplink.connect()
+        await uplink.close()
