@@ -1,0 +1,127 @@
+"""The JSON Schema: it describes the shipped examples, and refuses what the loader refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
+
+from gateway.config.loader import Loaded
+from gateway.config.problems import ConfigProblems
+from gateway.config.schema import json_schema
+
+ROOT = Path(__file__).parents[3]
+BASE = (Path(__file__).parent / "base.yaml").read_text()
+
+
+def plain(text: str) -> Any:
+    """A YAML text as JSON knows it: keys are texts."""
+
+    def texts(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(key): texts(item) for key, item in value.items()}
+        return [texts(item) for item in value] if isinstance(value, list) else value
+
+    return texts(YAML(typ="safe", pure=True).load(text))
+
+
+@pytest.fixture(scope="module")
+def validator() -> Draft202012Validator:
+    return Draft202012Validator(json_schema())
+
+
+def test_it_is_a_schema_of_the_draft_that_it_names() -> None:
+    schema = json_schema()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_example_is_valid(path: Path, validator: Draft202012Validator) -> None:
+    assert [error.message for error in validator.iter_errors(plain(path.read_text()))] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("site: berlin", "sight: berlin"),
+        ("site: berlin, ", ""),
+        ("site: berlin", "site: 5"),
+        ("host: 10.0.0.1", "host: 10.0.0.1\n    port: 70000"),
+        ("host: 10.0.0.1", 'host: 10.0.0.1\n    port: "502"'),
+        ("host: 10.0.0.1", "host: 10.0.0.1\n    address_base: true"),
+        ("host: 10.0.0.1", "host: 10.0.0.1\n    scan_interval: 250"),
+        ("host: 10.0.0.1", "host: 10.0.0.1\n    scan_interval: 1 hour"),
+        ("protocol: modbus_tcp", "protocol: opcua"),
+        ("type: uint16", "type: uint17"),
+        ("      run:", "      my-run:"),
+        ("  plc:", "  my-plc:"),
+        ("path: line.db", "path: line.db, max_size: 2G"),
+        ("path: line.db", "path: ''"),
+        ("buffer:", "calendar: {}\nbuffer:"),
+        ("buffer:", "uplinks: {a: {type: file, path: a, rotate: 5}}\nbuffer:"),
+        ("buffer:", "uplinks: {a: {type: kafka}}\nbuffer:"),
+        ("buffer:", "uplinks: {a: {type: mqtt, url: 'mqtt://h', qos: 0}}\nbuffer:"),
+        ("buffer:", "machines: {m: {states: []}}\nbuffer:"),
+        ("buffer:", "machines: {m: {states: [{state: off}]}}\nbuffer:"),
+        ("buffer:", "machines: {m: {states: [{state: idle, reason: 5}]}}\nbuffer:"),
+        ("buffer:", "machines: {m: {states: [{state: idle}], ideal: 5}}\nbuffer:"),
+        ("buffer:", "machines: {m: {states: [{state: idle}], parts: {total: count}}}\nbuffer:"),
+        ("buffer:", "machines: {m: {states: [{state: idle}], parts: {total: {rollover: 5}}}}\nbuffer:"),
+        ("buffer:", "reasons: {17: 5}\nbuffer:"),
+    ],
+)
+def test_schema_and_loader_refuse_the_same(
+    old: str, new: str, load: Callable[[str], Loaded], validator: Draft202012Validator
+) -> None:
+    text = BASE.replace(old, new, 1)
+    assert text != BASE
+    assert list(validator.iter_errors(plain(text)))
+    with pytest.raises(ConfigProblems):
+        load(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("host:", "x-note: [1]\n    host:"),
+        ("  plc:", "  x-plc: {}\n  plc:"),
+        ("host: 10.0.0.1", "host: h\n    timeout: 1.5s\n    scan_interval: 2 min"),
+        ("buffer:", "machines: {m: {states: [{state: idle}], settle: 0, parts: {total: plc.count}}}\nbuffer:"),
+        ("buffer:", "machines: {m: {states: [{state: idle, reason: {signal: plc.fault}}], ideal: 120/min}}\nbuffer:"),
+        ("buffer:", "reasons: {17: jam, name: text}\nbuffer:"),
+        ("buffer:", "uplinks: {a: {type: mqtt, url: 'mqtt://h', user: {env: U}, password: {file: p}}}\nbuffer:"),
+    ],
+)
+def test_schema_and_loader_accept_the_same(
+    old: str, new: str, load: Callable[[str], Loaded], validator: Draft202012Validator
+) -> None:
+    text = BASE.replace(old, new, 1)
+    assert [error.message for error in validator.iter_errors(plain(text))] == []
+    assert load(text).config
+
+
+def test_defaults_are_written_as_in_the_file() -> None:
+    definitions = json_schema()["$defs"]
+    assert definitions["ModbusTcpDevice"]["properties"]["scan_interval"]["default"] == "1s"
+    assert definitions["BufferConfig"]["properties"]["max_size"]["default"] == "2GB"
+    assert definitions["MachineConfig"]["properties"]["short_stop"]["x-no-effect-yet"] is True
+
+
+def test_every_key_says_what_it_means() -> None:
+    schema = json_schema()
+    for name, section in schema["$defs"].items():
+        body = next((one for one in section.get("anyOf", ()) if "properties" in one), section)
+        assert section["description"], name
+        for key, described in body["properties"].items():
+            reference = described.get("$ref", "").rpartition("/")[2]
+            assert described.get("description") or schema["$defs"][reference]["description"], f"{name}.{key}"
+
+
+def test_a_caller_cannot_spoil_the_schema() -> None:
+    json_schema()["properties"].clear()
+    assert json_schema()["properties"]
