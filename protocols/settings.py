@@ -47,7 +47,8 @@ _LONGEST_CYCLE_MS = 30 * _MILLISECONDS["d"]
 def shown(value: object) -> str:
     """A value as a message quotes it: on one line, as YAML would write it, and cut where it is long."""
     if isinstance(value, str):
-        return json.dumps(value if len(value) <= 80 else value[:77] + "...", ensure_ascii=False)
+        quoted = json.dumps(value if len(value) <= 80 else value[:77] + "...", ensure_ascii=False)
+        return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in quoted)
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
     if isinstance(value, (dict, list, tuple)):
@@ -122,7 +123,7 @@ def at_least(low: str) -> AfterValidator:
     def check(size: int) -> int:
         if size >= smallest:
             return size
-        raise ValueError(f"{shown(size)} bytes are less than {low}")
+        raise ValueError(f"{size_text(size) if size else 0} is less than {low}")
 
     return AfterValidator(check)
 

@@ -101,6 +101,8 @@ def explain(error: ValidationError, document: Document) -> Iterator[Explained]:
             continue  # its entries are there, and have problems of their own
         at_key = kind in ("key", "extra_forbidden", "invalid_key")
         place = document.of_key(path) if at_key else document.of_value(path)
+        if at_key and any(node.get("title") == "Secret" for node in guide.section(path[:-1], document.data)):
+            kind, path = "secret", path[:-1]  # `password: {hunter2}` is a key too
         yield Explained(place, path, _message(kind, path, value, context, guide, document.data))
 
 
@@ -112,6 +114,8 @@ def _message(kind: str, path: Path, value: Any, context: Mapping[str, Any], guid
             return str(context["error"])
         case "missing":
             return f"is required{_for_example(path, guide.example(path, data))}"
+        case "secret":
+            return f"expected {guide.expected(path, data)}, found another key"
         case "extra_forbidden" | "invalid_key":
             return _unknown_key(str(path[-1]), guide.keys(path[:-1], data))
         case "key":
@@ -141,7 +145,8 @@ def _unknown_key(key: str, known: list[str]) -> str:
 def _not_one_of(path: Path, value: Any, expected: str, nodes: list[dict[str, Any]]) -> str:
     choices = [str(choice) for node in nodes for choice in node.get("enum", [node.get("const", "")])]
     hint = did_you_mean(nearest(value, choices)) if isinstance(value, str) else ""
-    return f"{_found(path, value)} is not {expected}{hint}"
+    is_not = "is not" if len(choices) > 1 else "is not possible; expected"
+    return f"{_found(path, value)} {is_not} {expected}{hint}"
 
 
 def _wrong_type(path: Path, value: Any, guide: Guide, data: Any) -> str:
@@ -155,14 +160,20 @@ def _wrong_type(path: Path, value: Any, guide: Guide, data: Any) -> str:
     else:
         remedy = ""
     like = "" if remedy else _like(guide.example(path, data))
-    return f"expected {expected}{like}, found {_found(path, value)}{remedy}"
+    # what stands in a section's place can be anything, a URL with a password too
+    found = _kind(value) if "mapping" in expected or "{" in expected else _found(path, value)
+    return f"expected {expected}{like}, found {found}{remedy}"
 
 
 def _found(path: Path, value: Any) -> str:
     """What stands there; only its kind, where it may be a secret."""
-    if not any(_CONFIDENTIAL.search(str(part)) for part in path) or not isinstance(value, (str, int, float)):
-        return shown(value)
-    return "a text" if isinstance(value, str) else "a number" if not isinstance(value, bool) else shown(value)
+    return _kind(value) if any(_CONFIDENTIAL.search(str(part)) for part in path) else shown(value)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return "a number"
+    return "a text" if isinstance(value, str) else shown(value)
 
 
 def _for_example(path: Path, example: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher
 
-_ALIKE = 0.6
+_ALIKE = 0.7
 _LISTED = 8
 
 

@@ -25,6 +25,7 @@ _Entries: TypeAlias = dict[str | int, tuple[Node, Node]]
 """A mapping's keys and values with its merges resolved, and without the user's own `x-` keys."""
 
 _TAG = "tag:yaml.org,2002:"
+_TAG_UNKNOWN = "a tag (!...) is not known here; leave it out, or put a text that begins with ! in quotes"
 _FLOATS = {"inf": float("inf"), "nan": float("nan")}
 _ESCAPE_LENGTH = {"x": 4, "u": 6, "U": 10}
 
@@ -154,7 +155,7 @@ class Document:
             self._misread(_place(node), path, "this value contains itself through its own alias")
             raise _TooMuch
         if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
-            self._misread(_place(node), path, f"the tag {node.tag} is not known here; leave it out")
+            self._misread(_place(node), path, _TAG_UNKNOWN)
         self._open.add(id(node))
         value: Any
         if isinstance(node, SequenceNode):
@@ -236,7 +237,7 @@ class Document:
         except ValueError:
             self._misread(_place(node), path, "this cannot be read as a number; put it in quotes if it is a text")
             return None
-        self._misread(_place(node), path, f"the tag {node.tag} is not known here; leave it out")
+        self._misread(_place(node), path, _TAG_UNKNOWN)
         return None
 
 
@@ -266,7 +267,10 @@ def _raw_length(raw: str, at: int, style: str) -> int:
 _REMEDIES = (
     (r"character '\\t'", "a tab is not allowed here; indent with spaces"),
     (r"that cannot start any token", "a value cannot begin with this character; put it in quotes"),
-    (r"mapping values are not allowed", "a second `: ` on one line; put the value in quotes, or begin a new line"),
+    (
+        r"mapping values are not allowed|but got ':'",
+        "a second `: ` on one line; put the value in quotes, or begin a new line",
+    ),
     (r"could not find expected ':'", "this line needs `key: value`; a `: ` is missing, or a quote was never closed"),
     (r"undefined alias", "this alias (*name) has no anchor (&name) before it"),
     (r"another document", "a second document begins here (---); one file is one configuration"),

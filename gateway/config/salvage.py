@@ -94,14 +94,37 @@ def _machine(raw: dict[Any, Any]) -> ParsedMachine:
     states, parts = raw.get("states"), raw.get("parts")
     if isinstance(states, list):
         machine.rule_count = len(states)
-        read = enumerate(_read(_RULE, rule) for rule in states)
+        read = enumerate(_rule(rule) for rule in states)
         machine.rules = {index: rule for index, rule in read if rule is not None}
     for role in ("total", "good", "scrap"):
         written = parts.get(role) if isinstance(parts, dict) else None
-        counter = None if written is None else _read(_COUNTER, written)
+        counter = None if written is None else _counter(written)
         if counter is not None:
             machine.counters[role] = (counter, isinstance(written, str))
     return machine
+
+
+def _rule(raw: object) -> StateRule | None:
+    """A rule; where its state or cause is wrong, what it says of signals."""
+    if (rule := _read(_RULE, raw)) is not None or not isinstance(raw, dict):
+        return rule
+    pieces = [{key: raw[key]} for key in ("when", "reason") if key in raw]
+    both = {key: value for piece in pieces for key, value in piece.items()}
+    condition = {"when": "true"} if "when" in raw else {}  # one that cannot be read is not one that always holds
+    for some in (both, *pieces):
+        if (rule := _read(_RULE, {"state": "undefined", **condition, **some})) is not None:
+            return rule
+    return None
+
+
+def _counter(raw: object) -> CounterConfig | None:
+    """A counter; where its other keys are wrong, its signal and where it rolls over."""
+    if (counter := _read(_COUNTER, raw)) is not None or not isinstance(raw, dict):
+        return counter
+    for keys in (("signal", "rollover"), ("signal",)):
+        if (counter := _read(_COUNTER, {key: raw[key] for key in keys if key in raw})) is not None:
+            return counter
+    return None
 
 
 def _read(kind: TypeAdapter[T], raw: object) -> T | None:
