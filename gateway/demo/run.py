@@ -119,7 +119,7 @@ class Demo:
         if violations:
             click.echo("The daemon asked the PLC for more than reading.")
         if not agrees and self._ending.at_once:
-            click.echo("They differ: the demo was ended before the daemon's minute.")
+            click.echo("They differ: nobody waited until the daemon had published everything.")
         else:
             click.echo("They agree." if agrees else "They differ.")
         return 0 if agrees and not violations else 1
