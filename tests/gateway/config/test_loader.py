@@ -158,6 +158,11 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, make: Any, words: str) -> No
 
 def test_windows_files_are_read(load: Load) -> None:
     assert load("\ufeff" + BASE.replace("\n", "\r\n")).config == load(BASE).config
+    text = "\ufeff" + (BASE.replace("acme", "a/b") + RULES + "      - {state: held, when: 'plc.nope'}\n").replace(
+        "\n", "\r\n"
+    )
+    places = [problem.partition(": ")[0] for problem in problems(load, text)]
+    assert places == ["1:20", "16:30"]
 
 
 def test_five_thousand_signals_load_in_seconds(load: Load) -> None:
@@ -186,7 +191,7 @@ def outcome(load: Load, text: str) -> Loaded | ConfigProblems:
         return found
 
 
-ANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 WORDS = st.from_regex(
     "line|devices|machines|buffer|uplinks|plc|protocol|modbus_tcp|signals|address|coil:0|type|states|state|when|reason|"
     "parts|total|path|health|listen|file|mqtt|url|topic|user|password|credential|tls|settle|5s|2GB|x-a|plc.run",

@@ -125,3 +125,10 @@ def test_every_key_says_what_it_means() -> None:
 def test_a_caller_cannot_spoil_the_schema() -> None:
     json_schema()["properties"].clear()
     assert json_schema()["properties"]
+
+
+def test_no_devices_are_refused_by_both(load: Callable[[str], Loaded], validator: Draft202012Validator) -> None:
+    text = BASE.partition("devices:")[0] + "devices: {}\nbuffer: {path: line.db}\n"
+    assert list(validator.iter_errors(plain(text)))
+    with pytest.raises(ConfigProblems, match="needs at least one entry"):
+        load(text)

@@ -300,7 +300,7 @@ def certainty(node: Node, values: dict[str, Any]) -> float:
 
 
 @given(TRUTHS, SIGNALS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_three_valued_logic_is_kleene_s(node: Node, values: dict[str, Any]) -> None:
     result = compile_expression(text_of(node), TYPES).evaluate(values)
     assert result is {0.0: False, 0.5: None, 1.0: True}[certainty(node, values)]
@@ -325,7 +325,7 @@ WORDS = st.from_regex(
 
 
 @given(st.text(max_size=40) | st.lists(WORDS, max_size=12).map(" ".join) | st.lists(WORDS, max_size=12).map("".join))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_any_text_is_compiled_or_explained(text: str) -> None:
     try:
         expression = compile_expression(text, TYPES)
