@@ -7,6 +7,7 @@ import enum
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Never
 
 import structlog
 
@@ -85,12 +86,10 @@ class UplinkRunner:
                 wait = self._failed(_worst(errors))
             except Exception as error:  # noqa: BLE001 - the runner's one catch-all: an uplink's bug costs that uplink
                 wait = self._failed(error)
-            else:
-                wait = self._failed(NotConnected("the uplink stopped listening"))
             self.stats.reconnects += 1
             await asyncio.sleep(wait)
 
-    async def _one_connection(self) -> None:
+    async def _one_connection(self) -> Never:
         self.stats.state = UplinkState.CONNECTING
         uplink = self._make_uplink()
         try:
@@ -101,8 +100,9 @@ class UplinkRunner:
                 raise NotConnected(f"no connection within {CONNECT_S:g} s", "check the network") from None
             self.stats.state = UplinkState.CONNECTED
             async with asyncio.TaskGroup() as group:
-                group.create_task(uplink.serve(), name=f"uplink {self.name} serve")
-                group.create_task(self._pump(uplink), name=f"uplink {self.name} pump")
+                group.create_task(_listen(uplink), name=f"uplink {self.name} serve")
+                # not a second task: where a group only waits, 3.11's leaves this task marked as cancelled
+                await self._pump(uplink)
         finally:
             await self._close(uplink)
 
@@ -113,7 +113,7 @@ class UplinkRunner:
         except Exception as error:  # noqa: BLE001 - what fails to close is thrown away all the same
             log.debug("close_failed", uplink=self.name, error=repr(error))
 
-    async def _pump(self, uplink: Uplink) -> None:
+    async def _pump(self, uplink: Uplink) -> Never:
         """Deliver in order; an event that was refused before goes alone until it is settled."""
         while True:
             alone = self._attempts > 0
@@ -195,6 +195,11 @@ class UplinkRunner:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise asyncio.CancelledError
+
+
+async def _listen(uplink: Uplink) -> Never:
+    await uplink.serve()
+    raise NotConnected("the uplink stopped listening", _REPORT)
 
 
 def _worst(errors: BaseExceptionGroup[BaseException]) -> BaseException:

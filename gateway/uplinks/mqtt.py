@@ -26,8 +26,8 @@ from protocols.driver import ConfigError, ConnectFailed, NotConnected
 CONNACK_S = 10.0
 PUBACK_S = 10.0
 """Longest silence of the broker while it owes us an acknowledgement."""
-WRITE_S = 20.0
-"""A `write` sends nothing more after this long, so that a slow broker's acknowledgements are taken down in time."""
+WRITE_S = 1.0
+"""A `write` sends nothing more after this long: what a cancellation makes forget, and so repeat, is bounded by it."""
 
 _SILENT = "look at the broker's load and at the network"
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +38,10 @@ def _allow_too_large() -> None:
 
 
 _allow_too_large()
+
+
+_unheard = logging.getLogger("mqtt.unheard")
+_unheard.setLevel(logging.CRITICAL)  # what paho logs of a lost connection the runner says, once
 
 
 class Refused(Exception):
@@ -84,6 +89,7 @@ class Link:
             clean_start=True,
             keepalive=KEEPALIVE_S,
             timeout=CLOSE_S,
+            logger=_unheard,
             max_inflight_messages=in_flight,
         )
         paho = self._paho = self._client._client

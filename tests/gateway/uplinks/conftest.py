@@ -33,13 +33,15 @@ class Broker:
         """Return when it accepts connections."""
         for _ in range(5):
             self.port = port or _free_port()
-            text = "\n".join(("persistence false", f"listener {self.port} 127.0.0.1", "user root", *lines))
+            text = "\n".join((f"listener {self.port} 127.0.0.1", "user root", *lines))
             if not any(line.startswith("allow_anonymous") for line in lines):
                 text += "\nallow_anonymous true"
+            if not any(line.startswith("persistence ") for line in lines):
+                text += "\npersistence false"
             path = self._directory / "mosquitto.conf"
             path.write_text(text + "\n")
             self._process = await asyncio.create_subprocess_exec(
-                BROKER, "-v", "-c", str(path), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+                BROKER, "-c", str(path), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
             )
             if await self._is_running():
                 return
@@ -47,12 +49,16 @@ class Broker:
 
     async def _is_running(self) -> bool:
         assert self._process is not None
-        assert self._process.stderr is not None
         async with asyncio.timeout(10):
-            async for line in self._process.stderr:
-                if b" running" in line:
+            while self._process.returncode is None:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                except ConnectionRefusedError:
+                    await asyncio.sleep(0.005)
+                else:
+                    writer.close()
+                    await writer.wait_closed()
                     return True
-        await self._process.wait()
         return False
 
     async def stop(self) -> None:
@@ -67,7 +73,7 @@ class Broker:
         process, self._process = self._process, None
         if process is not None:
             getattr(process, how)()
-            await process.communicate()
+            await process.wait()
 
     @asynccontextmanager
     async def listener(self, topic: str = "#", **options: Any) -> AsyncIterator[aiomqtt.Client]:
