@@ -78,6 +78,7 @@ class Link:
         self._socket = sock
         self._given = False
         self._established = False
+        self._refusal: Refused | None = None
         self._deadline: asyncio.Timeout | None = None
         self._client = aiomqtt.Client(
             "given",  # the socket is connected: paho only wants a name here
@@ -107,12 +108,10 @@ class Link:
             async with asyncio.timeout(timeout_s) as self._deadline:
                 await self._client.__aenter__()
                 self._established = True
-        except TimeoutError:
-            raise self.lost or Lost("no answer to CONNECT") from None
-        except aiomqtt.MqttCodeError as error:
-            raise Refused(_value(error.rc)) from None
-        except aiomqtt.MqttError as error:
-            raise self.lost or Lost(str(error)) from None
+        except (TimeoutError, aiomqtt.MqttError) as error:
+            if self._refusal is not None:
+                raise self._refusal from None
+            raise self.lost or Lost(str(error) or "no answer to CONNECT") from None
         finally:
             self._deadline = None
             self._client.timeout = CLOSE_S
@@ -158,6 +157,8 @@ class Link:
     def _on_connect(
         self, client: Any, userdata: Any, flags: Any, reason: ReasonCode, properties: Properties | None
     ) -> None:
+        if reason.is_failure:
+            self._refusal = Refused(reason.value)
         if properties is not None:
             self.receive_maximum = getattr(properties, "ReceiveMaximum", self.receive_maximum)
             self.maximum_packet_size = getattr(properties, "MaximumPacketSize", None)
@@ -172,7 +173,9 @@ class Link:
         else:
             self._note_lost("the connection broke")
         self._aiomqtt_on_disconnect(client, userdata, flags, reason, properties)
-        if self._deadline is not None:  # aiomqtt would wait for a CONNACK that cannot come any more
+        if (
+            self._deadline is not None and self._refusal is None
+        ):  # aiomqtt would wait for a CONNACK that cannot come any more
             with contextlib.suppress(RuntimeError):
                 self._deadline.reschedule(asyncio.get_running_loop().time())
 
@@ -184,7 +187,3 @@ class Link:
             self.lost = Lost(why, code)
             self.on_lost()
         return self.lost
-
-
-def _value(reason: object) -> int:
-    return reason.value if isinstance(reason, ReasonCode) else 0x80
