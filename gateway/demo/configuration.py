@@ -27,6 +27,8 @@ class Places:
     log: Path
     truth: Path
     url: str
+    plc: str
+    """Endpoint of the simulated PLC: by it the daemon behind `url` is known to be ours."""
 
     def lines(self) -> list[tuple[str, str]]:
         """What is where, for people."""
@@ -50,14 +52,17 @@ def free_port(wanted: int) -> int:
     raise OSError("no free port on 127.0.0.1")
 
 
-def write_configuration(state: Path, plc_port: int, speed: float) -> Places:
-    """Puts a copy of the shipped configuration, comments and all, into the state directory."""
+def write_configuration(state: Path, plc_port: int, speed: float, own_port: int | None = None) -> Places:
+    """Puts a copy of the shipped configuration, comments and all, into the state directory.
+
+    `own_port` is the wanted port of the daemon's endpoint, by default the shipped one.
+    """
     yaml = YAML()
     yaml.width = 200
     document = yaml.load((files("gateway") / "data" / "config" / "demo.yaml").read_text(encoding="utf-8"))
     device, machine = document["devices"][DEVICE], document["machines"][MACHINE]
     host, _, port = str(document["health"]["listen"]).rpartition(":")
-    listen = f"{host}:{free_port(int(port))}"
+    listen = f"{host}:{free_port(int(port) if own_port is None else own_port)}"
     document["health"]["listen"] = listen
     device["host"], device["port"] = "127.0.0.1", plc_port
     device["scan_interval"] = f"{_scaled(device['scan_interval'], speed)}ms"
@@ -68,7 +73,8 @@ def write_configuration(state: Path, plc_port: int, speed: float) -> Places:
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
     events = state / str(document["uplinks"][UPLINK]["path"])
-    return Places(path, events, state, state / "daemon.log", state / TRUTH, f"http://{listen}")
+    plc = f"127.0.0.1:{plc_port}"
+    return Places(path, events, state, state / "daemon.log", state / TRUTH, f"http://{listen}", plc)
 
 
 def _scaled(duration: str, speed: float) -> int:

@@ -55,6 +55,10 @@ class Ending:
                 signal.signal(number, handler)
 
 
+class PortTaken(Exception):
+    """What answers on our daemon's port is another daemon, which was quicker to take it."""
+
+
 class Demo:
     """One run against a simulator that runs: starts the daemon. `Ending` and ChildError end it early."""
 
@@ -65,7 +69,10 @@ class Demo:
         self.journal = Journal(places.events)
 
     def start(self) -> None:
-        """Waits until the daemon has seen the machine, which stands still meanwhile: so every part is counted."""
+        """Waits until the daemon has seen the machine, which stands still meanwhile: so every part is counted.
+
+        Raises ChildError where that does not come about, and PortTaken.
+        """
         self._wait("answers on /readyz", self._daemon.is_ready, START_S)
         self._wait("has read the PLC", self._knows_the_machine, START_S)
 
@@ -109,6 +116,12 @@ class Demo:
         self._daemon.end()
         self._read_journal()
 
+    def close(self) -> None:
+        """Ends what it began."""
+        self.end_daemon()
+        self._show.end()
+        self.journal.close()
+
     def verdict(self, truth: dict[str, Any], violations: bool) -> int:
         """Says what was counted and what was made; 0 where they are the same."""
         self._show.end()
@@ -151,7 +164,9 @@ class Demo:
         snapshot = self._daemon.line()
         if snapshot is None:
             return False
-        machine, device = snapshot["machines"][MACHINE], snapshot["devices"][DEVICE]
+        machine, device = snapshot["machines"].get(MACHINE), snapshot["devices"].get(DEVICE)
+        if machine is None or device is None or device["endpoint"] != self.places.plc:
+            raise PortTaken
         return bool(device["connected"]) and machine["state"] not in ("unknown", "undefined")
 
     def _wait(self, what: str, holds: Callable[[], bool], patience_s: float) -> None:
@@ -194,12 +209,20 @@ def _run_in(state: Path, seconds: float | None, speed: float, seed: int, ending:
     with ExitStack() as stack:
         simulator = Simulator(seed, speed, state / TRUTH)
         stack.callback(simulator.end)
-        places = write_configuration(state, simulator.ready(), speed)
-        demo = Demo(places, simulator, show, ending)
-        stack.callback(demo.journal.close)
-        stack.callback(show.end)
-        stack.callback(demo.end_daemon)
-        demo.start()
+        plc_port = simulator.ready()
+        for own_port in (None, 0):
+            with ExitStack() as attempt:
+                places = write_configuration(state, plc_port, speed, own_port)
+                demo = Demo(places, simulator, show, ending)
+                attempt.callback(demo.close)
+                try:
+                    demo.start()
+                except PortTaken:
+                    continue
+                stack.push(attempt.pop_all())
+                break
+        else:
+            raise ChildError(f"another daemon answers on {places.url}")
         demo.run(seconds)
         truth = demo.settle()
         return demo.verdict(truth, violations=simulator.end() == _VIOLATED)

@@ -23,6 +23,8 @@ class FakeDaemon:
     error = 0
     publishes_at = 1
     dies = False
+    foreign_until = 0
+    """Up to this generation another daemon answers in its place."""
     started: list[FakeDaemon] = []  # noqa: RUF012 - of the class, emptied by the fixture
 
     def __init__(self, places: Places) -> None:
@@ -30,7 +32,7 @@ class FakeDaemon:
         self.started.append(self)
         self.generation = len(self.started)
         self.ended = False
-        if self.generation > 1:
+        if self.generation >= self.publishes_at > 1:
             self._publish()
 
     def check(self) -> None:
@@ -43,7 +45,9 @@ class FakeDaemon:
     def line(self) -> dict[str, Any]:
         total, rejects = self._made()
         machine = {"state": "idle", "category": "idle", "since": None, "parts": {"total": total, "scrap": rejects}}
-        return {"machines": {"filler": machine}, "devices": {"filler_plc": {"connected": True}}}
+        foreign = self.generation <= self.foreign_until
+        plc = {"connected": True, "endpoint": "127.0.0.1:1" if foreign else self.places.plc}
+        return {"machines": {"filler": machine}, "devices": {"filler_plc": plc}}
 
     def end(self) -> int:
         if not self.ended and self.publishes_at == 1:
@@ -62,8 +66,13 @@ class FakeDaemon:
     def _publish(self) -> None:
         total, rejects = self._made()
         data = {"total": total + self.error, "scrap": rejects}
-        event = {"type": "linegate.machine.production.v1", "stream": "a", "seq": "1", "subject": "filler"}
-        with self.places.events.open("w") as file:
+        event = {
+            "type": "linegate.machine.production.v1",
+            "stream": "a",
+            "seq": str(self.generation),
+            "subject": "filler",
+        }
+        with self.places.events.open("a") as file:
             file.write(json.dumps({**event, "time": "2026-11-22T06:00:00.250Z", "data": data}) + "\n")
 
 
@@ -90,6 +99,23 @@ def test_a_daemon_that_keeps_its_minute_is_started_again(fake: type[FakeDaemon],
     fake.publishes_at = 2
     assert run_demo(1, 20, 1, tmp_path / "kept") == 0
     assert [daemon.ended for daemon in fake.started] == [True, True]
+
+
+def test_another_daemon_on_its_port_is_not_taken_for_it(
+    fake: type[FakeDaemon], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.foreign_until = 1
+    assert run_demo(1, 20, 1, tmp_path / "kept") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "They agree."
+    first, second = fake.started
+    assert first.ended
+    assert first.places.url != second.places.url
+
+
+def test_a_port_that_stays_somebody_elses(fake: type[FakeDaemon], capsys: pytest.CaptureFixture[str]) -> None:
+    fake.foreign_until = 2
+    assert run_demo(1, 20, 1, None) == 1
+    assert "another daemon answers on http://127.0.0.1:" in capsys.readouterr().err
 
 
 def test_a_daemon_that_counts_wrong(
