@@ -31,6 +31,11 @@ class Mangler:
         self.drop()
         await self._server.wait_closed()
 
+    @property
+    def open(self) -> int:
+        """Connections that are open now."""
+        return len(self._open) // 2
+
     def drop(self) -> None:
         """Close all connections."""
         for writer in self._open:

@@ -12,6 +12,7 @@ import structlog
 from gateway.clock import EngineClock
 from gateway.inputs import DeviceState, Input
 from gateway.runner.backoff import Backoff
+from gateway.runner.cancellation import raise_if_cancelled
 from protocols.driver import ConfigError, Driver, EndpointConfig, LinkError, LinkStats, NotConnected
 from protocols.model import Batch
 
@@ -86,6 +87,7 @@ class DeviceRunner:
             except Exception as error:  # noqa: BLE001 - the runner's one catch-all: a driver's bug costs its endpoint
                 log.exception("driver_failed", endpoint=self.endpoint.name)
                 self._lost(f"internal error: {type(error).__name__}", "please report the traceback in the log")
+            raise_if_cancelled()
             self.reconnects += 1
             await asyncio.sleep(self._backoff.next())
 
@@ -97,6 +99,7 @@ class DeviceRunner:
             while True:
                 async with asyncio.timeout(self._progress_s):
                     batch = await driver.read()
+                raise_if_cancelled()
                 self._pass_on(batch)
         finally:
             await self._close(driver)

@@ -33,7 +33,7 @@ class Ruleset:
 
     def __init__(self, config: MachineConfig, types: Mapping[str, Any], reasons: Reasons) -> None:
         """`types`: expression type of every `device.signal`; `reasons`: texts that hold for all machines."""
-        self._rules: list[StateRule] = config.states
+        self._rules: tuple[StateRule, ...] = config.states
         self._conditions: list[Expression | None] = [
             None if rule.when is None else compile_expression(rule.when, types) for rule in config.states
         ]
