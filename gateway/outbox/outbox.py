@@ -277,7 +277,7 @@ class Outbox:
         if self._store.is_settled:
             await self._serve()
             if now >= self._upkeep_at:
-                again = await self._store.drop_settled(self._retain_ms)
+                again = await self._store.keep_up(self._retain_ms)
                 self._upkeep_at = time.monotonic() + (UPKEEP_STEP_S if again else UPKEEP_S)
         self.heartbeat = time.monotonic()
 

@@ -55,7 +55,7 @@ class Store:
                 self.pending.cursors.add(name)
         self._count_backlogs()
         ((self._stats.quarantined,),) = await fetch(self._connection, "SELECT count(*) FROM quarantine")
-        await self.measure()
+        self._stats.size_bytes = await upkeep.measure(self._connection)
 
     @property
     def is_settled(self) -> bool:
@@ -88,6 +88,8 @@ class Store:
                 await transaction.write(self._connection, batch, self.cursors, self.last_seq, now_ms, clean)
                 self._stats.commits += 1
                 self._stats.commit_ms = (time.monotonic() - began) * 1000
+                if everything:  # every few seconds is often enough
+                    self._stats.size_bytes = await upkeep.measure(self._connection)
             self._committed(batch)
         except sqlite3.OperationalError as error:
             if not is_passing(error):
@@ -167,8 +169,17 @@ class Store:
         """The checkpoint as committed."""
         return dict(await fetch(self._connection, "SELECT name, body FROM checkpoint"))
 
-    async def drop_settled(self, retain_ms: int) -> bool:
-        """One step of retention; whether there may be more to do at once."""
+    async def keep_up(self, retain_ms: int) -> bool:
+        """One step of retention; whether there may be more to do at once. A full disk puts it off."""
+        try:
+            return await self._drop_settled(retain_ms)
+        except sqlite3.OperationalError as error:
+            if not is_passing(error):
+                raise
+            log.debug("retention_put_off", why=str(error))
+            return False
+
+    async def _drop_settled(self, retain_ms: int) -> bool:
         settled = min((self.cursors[name].position for name in self.listed), default=self.last_seq)
         before_ms = time.time_ns() // 1_000_000 - retain_ms
         dropped = await upkeep.drop_settled(self._connection, settled, before_ms)
@@ -176,12 +187,8 @@ class Store:
             self._stats.events_dropped += dropped
             self._oldest = await database.oldest_seq(self._connection) or self.last_seq + 1
             await upkeep.give_back(self._connection)
-        await self.measure()
-        return dropped == upkeep.DROP_LIMIT
-
-    async def measure(self) -> None:
-        """Note the file's size."""
         self._stats.size_bytes = await upkeep.measure(self._connection)
+        return dropped == upkeep.DROP_LIMIT
 
     def _count_backlogs(self) -> None:
         for name in self.listed:

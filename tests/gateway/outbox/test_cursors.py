@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 if TYPE_CHECKING:
     from tests.gateway.outbox.conftest import Bench
@@ -184,6 +185,25 @@ async def test_retention_keeps_what_is_young(bench: Bench, monkeypatch: pytest.M
         await asyncio.sleep(0.005)
     assert outbox.stats.events_dropped == 0
     assert bench.chain(await outbox.recent(0, 9)) == [(1, 0), (2, 1)]
+
+
+async def test_retention_waits_for_a_disk_that_cannot(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.outbox.outbox.UPKEEP_S", 0.005)
+    outbox = await bench.open(retain="1h")
+    outbox.append(bench.events(1, 2, 3))
+    await outbox.flush()
+    await outbox._connection.execute("UPDATE event SET stored_at = 0")
+    await outbox._connection.execute("PRAGMA query_only = 1")
+    with capture_logs() as logs:
+        async with asyncio.timeout(10):
+            while not logs:
+                await outbox.recent(0, 1)
+    assert logs[0]["event"] == "retention_put_off"
+    assert outbox.stats.events_dropped == 0
+    await outbox._connection.execute("PRAGMA query_only = 0")
+    async with asyncio.timeout(10):
+        while outbox.stats.events_dropped < 3:
+            await outbox.recent(0, 1)
 
 
 async def test_numbers_are_never_used_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
