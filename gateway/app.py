@@ -38,6 +38,7 @@ DRAIN_S = 10.0
 ALIVE_S = 60.0
 STATUS_S = 5.0
 EXTEND_S = 60
+CANCEL_AGAIN_S = 0.5
 
 log = structlog.get_logger("gateway")
 
@@ -242,7 +243,9 @@ def _make_uplink(config: Any, context: UplinkContext) -> Any:
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait until they are gone."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """Cancel tasks and wait until they are gone; one in which a library swallowed that is cancelled again."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)

@@ -19,6 +19,7 @@ CHECKPOINT_SCHEMA = 1
 GATEWAY_OFF = Decision(
     UNKNOWN, reason={"code": "gateway_off", "text": "the gateway was not running", "source": "rule"}
 )
+NOT_READ = Decision(UNKNOWN, reason={"code": "not_read", "text": "nothing has been read yet", "source": "rule"})
 
 
 class Machine:
@@ -102,8 +103,10 @@ class Machine:
         self._verdict = None
         for counter in self.parts.counters.values() if self.parts is not None else ():
             counter.lost(since)
-        begin = at if self._timeline.current is None else max(since, self._timeline.current.began)
-        return self._publish(self._timeline.decide(GATEWAY_OFF, begin, None))
+        current = self._timeline.current
+        if current is None:
+            return self._publish(self._timeline.decide(NOT_READ, at, None))
+        return self._publish(self._timeline.decide(GATEWAY_OFF, max(since, current.began), None))
 
     def close_minute(self, at: int) -> list[Event]:
         """The minute that runs ends here, before its time."""
@@ -133,7 +136,7 @@ class Machine:
             if value is None:
                 parts.counters[role].lost(at if since is None else since)
                 continue
-            for found in parts.read(signal, int(value), at, scan):
+            for found in parts.read(signal, int(value), at, scan, since):
                 if isinstance(found, CounterFault):
                     events.append(self._fault(signal, found, at))
                 else:
@@ -223,7 +226,7 @@ class Machine:
     def snapshot(self, now: int) -> dict[str, Any]:
         """The machine as it is now, for people."""
         current, minute = self._timeline.current, self._last_minute
-        decision = current.decision if current is not None else GATEWAY_OFF
+        decision = current.decision if current is not None else NOT_READ
         return {
             "state": decision.state,
             "category": category_of(decision.state, decision.cause),

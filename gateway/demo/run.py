@@ -23,8 +23,6 @@ from gateway.demo.show import Show, show_for
 START_S = 30.0
 CATCH_UP_S = 10.0
 """Much longer than the daemon needs to read a machine that stands still."""
-MINUTE_S = 75.0
-"""Production is published when a minute of the clock ends."""
 _VIOLATED = 3
 """The simulator's exit code where it was asked for anything but reading."""
 _LOOK_S = 0.2
@@ -94,21 +92,11 @@ class Demo:
             self._ending.wanted.wait(max(left, 0.0))
 
     def settle(self) -> dict[str, Any]:
-        """Stops the machine's time, then the daemon when that has seen all parts; the truth.
-
-        A daemon that keeps the minute it was in, to go on with it, is started once more until that has ended:
-        what it publishes then shows that a stop neither loses nor doubles a part.
-        """
+        """Stops the machine's time, and the daemon when that has seen all parts; the truth."""
         truth = self._simulator.tell("freeze")
         self._show.note("The machine's time stands still.")
         self._until(lambda: self._has_counted(truth), CATCH_UP_S)
         self.end_daemon()
-        if not self._agrees(truth) and not self._ending.at_once:
-            left = 60 - time.time() % 60
-            self._show.note(f"The daemon, stopped and started again, closes its minute in {left:.0f} s.")
-            self._daemon = Daemon(self.places)
-            self._until(lambda: self._agrees(truth), MINUTE_S)
-            self.end_daemon()
         return truth
 
     def end_daemon(self) -> None:
@@ -121,24 +109,6 @@ class Demo:
         self.end_daemon()
         self._show.end()
         self.journal.close()
-
-    def verdict(self, truth: dict[str, Any], violations: bool) -> int:
-        """Says what was counted and what was made; 0 where they are the same."""
-        self._show.end()
-        agrees = self._agrees(truth)
-        click.echo(f"{'':<21}  parts  rejects")
-        click.echo(f"{'the machine made':<21} {truth['total']:>6} {truth['rejects']:>8}")
-        click.echo(f"{'the daemon counted':<21} {self.journal.total:>6} {self.journal.scrap:>8}")
-        if violations:
-            click.echo("The daemon asked the PLC for more than reading.")
-        if not agrees and self._ending.at_once:
-            click.echo("They differ: nobody waited until the daemon had published everything.")
-        else:
-            click.echo("They agree." if agrees else "They differ.")
-        return 0 if agrees and not violations else 1
-
-    def _agrees(self, truth: dict[str, Any]) -> bool:
-        return (self.journal.total, self.journal.scrap) == (truth["total"], truth["rejects"])
 
     def _has_counted(self, truth: dict[str, Any]) -> bool:
         snapshot = self._daemon.line()
@@ -178,6 +148,21 @@ class Demo:
                 raise ChildError(f"after {patience_s:g} s it is not so that the daemon {what}. Its last lines:\n{said}")
             if self._ending.wanted.wait(_LOOK_S):
                 raise ChildError("ended before it had begun")
+
+
+def verdict(journal: Journal, truth: dict[str, Any], *, violations: bool, at_once: bool) -> int:
+    """Says what was counted and what was made; 0 where they are the same and the daemon only ever read."""
+    agrees = (journal.total, journal.scrap) == (truth["total"], truth["rejects"])
+    click.echo(f"{'':<21}  parts  rejects")
+    click.echo(f"{'the machine made':<21} {truth['total']:>6} {truth['rejects']:>8}")
+    click.echo(f"{'the daemon counted':<21} {journal.total:>6} {journal.scrap:>8}")
+    if violations:
+        click.echo("The daemon asked the PLC for more than reading.")
+    if not agrees and at_once:
+        click.echo("They differ: nobody waited until the daemon had published everything.")
+    else:
+        click.echo("They agree." if agrees else "They differ.")
+    return 0 if agrees and not violations else 1
 
 
 def run_demo(seconds: float | None, speed: float, seed: int, keep: Path | None) -> int:
@@ -225,4 +210,6 @@ def _run_in(state: Path, seconds: float | None, speed: float, seed: int, ending:
             raise ChildError(f"another daemon answers on {places.url}")
         demo.run(seconds)
         truth = demo.settle()
-        return demo.verdict(truth, violations=simulator.end() == _VIOLATED)
+        show.end()
+        violations = simulator.end() == _VIOLATED
+        return verdict(demo.journal, truth, violations=violations, at_once=ending.at_once)

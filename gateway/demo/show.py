@@ -170,7 +170,7 @@ class Terminal:
     def begin(self, places: Places) -> None:
         """See `Show`."""
         self._places = places
-        self._live = Live(self._page(), console=self._console, auto_refresh=False)
+        self._live = Live(self.page(), console=self._console, auto_refresh=False)
         self._live.start()
 
     def event(self, event: dict[str, Any]) -> None:
@@ -201,9 +201,9 @@ class Terminal:
 
     def _draw(self) -> None:
         if self._live is not None:
-            self._live.update(self._page(), refresh=True)
+            self._live.update(self.page(), refresh=True)
 
-    def _page(self) -> Group:
+    def page(self) -> Group:
         places = Table.grid(padding=(0, 2))
         for name, where in self._places.lines() if self._places is not None else ():
             places.add_row(Text(name), Text(where, style="cyan", overflow="fold"))

@@ -77,10 +77,15 @@ class Counter:
         if self._outage_from is None and self.base is not None:
             self._outage_from = last_good
 
-    def read(self, value: int, at: int) -> list[Counted | CounterFault]:
-        """Judge a good reading; what it proves, in order."""
+    def read(self, value: int, at: int, since: int | None = None) -> list[Counted | CounterFault]:
+        """Judge a good reading; what it proves, in order.
+
+        `since` is when it was sampled before: a change is somewhere between the two, and what follows it is
+        allowed for from the earlier one, so that no stall between reading and stamping turns parts into a jump.
+        """
+        changed_at = at if since is None or self._outage_from is not None else since
         if self.base is None:
-            self.base, self._changed_at = value, at
+            self.base, self._changed_at = value, changed_at
             return []
         found: list[Counted | CounterFault] = []
         pending, self._pending = self._pending, None
@@ -89,7 +94,7 @@ class Counter:
                 found.append(self._confirm(pending))
             elif self._outage_from is None:
                 self._outage_from = pending.outage_from  # it was torn: this reading is the first after the outage
-        found += self._judge(value, at)
+        found += self._judge(value, at, changed_at)
         self._outage_from = None
         for counted in found:
             if isinstance(counted, Counted):
@@ -113,14 +118,14 @@ class Counter:
             return Counted(step, step, step, pending.outage_from)
         return CounterFault(before, pending.value, "the counter jumped further than the machine can have made")
 
-    def _judge(self, value: int, at: int) -> list[Counted | CounterFault]:
+    def _judge(self, value: int, at: int, changed_at: int) -> list[Counted | CounterFault]:
         before = self.base or 0
         if value == before:
             return []
         limit, outage = self._limit(at, self._changed_at), self._outage_from
         forward = (value - before) % self.modulus
         if forward <= limit:
-            self.base, self._changed_at = value, at
+            self.base, self._changed_at = value, changed_at
             return [self._forward(forward, value, limit, outage)]
         most = self._most_correction()
         kind: Literal["reset", "correction", "jump"] = "jump"
@@ -128,7 +133,7 @@ class Counter:
             kind = "reset"
         elif value < before and before - value <= most:
             kind = "correction"
-        self._pending = _Pending(kind, value, at, int(limit), outage)
+        self._pending = _Pending(kind, value, changed_at, int(limit), outage)
         return []
 
     def _forward(self, forward: int, value: int, limit: float, outage: int | None) -> Counted:

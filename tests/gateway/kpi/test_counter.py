@@ -74,6 +74,14 @@ def test_counter_that_the_plc_copies_every_five_seconds() -> None:
     assert parts(found) == 20
 
 
+def test_stall_between_reading_and_stamping_makes_no_jump() -> None:
+    """Readings of 1 s apart that were stamped 1 ms apart, since something held the gateway between them."""
+    counter = Counter(2**16, RATE)
+    counter.read(5000, 0)
+    counter.read(5006, 3000, 1000)
+    assert counter.read(5012, 3001, 3000) == [Counted(6, 6, 6)]
+
+
 def test_outage_of_ten_minutes_on_a_uint16() -> None:
     counter, _ = fed((0, 60_000))
     counter.lost(1000)
