@@ -15,6 +15,7 @@ from gateway.config.model import UplinkSettings
 from gateway.events import StoredEvent
 from gateway.outbox.outbox import BufferError, Outbox
 from gateway.runner.backoff import Backoff
+from gateway.runner.cancellation import raise_if_cancelled
 from gateway.uplinks.uplink import Rejected, Uplink
 from protocols.driver import ConfigError, LinkError, NotConnected
 
@@ -82,10 +83,10 @@ class UplinkRunner:
             try:
                 await self._one_connection()
             except BaseExceptionGroup as errors:
-                self._stop_if_cancelled()
                 wait = self._failed(_worst(errors))
             except Exception as error:  # noqa: BLE001 - the runner's one catch-all: an uplink's bug costs that uplink
                 wait = self._failed(error)
+            raise_if_cancelled()
             self.stats.reconnects += 1
             await asyncio.sleep(wait)
 
@@ -98,6 +99,7 @@ class UplinkRunner:
                     await uplink.connect()
             except TimeoutError:
                 raise NotConnected(f"no connection within {CONNECT_S:g} s", "check the network") from None
+            raise_if_cancelled()
             self.stats.state = UplinkState.CONNECTED
             async with asyncio.TaskGroup() as group:
                 group.create_task(_listen(uplink), name=f"uplink {self.name} serve")
@@ -188,13 +190,6 @@ class UplinkRunner:
         self.stats.why, self.stats.remedy = link.why, link.remedy
         self.stats.state = UplinkState.FAILED if is_config else UplinkState.BACKOFF
         return CONFIG_RETRY_S if is_config else self._backoff.next()
-
-    @staticmethod
-    def _stop_if_cancelled() -> None:
-        """A cancellation that comes while a child fails is not raised by Python 3.11's TaskGroup."""
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError
 
 
 async def _listen(uplink: Uplink) -> Never:

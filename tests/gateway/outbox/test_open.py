@@ -145,7 +145,10 @@ async def test_a_refused_open_gives_everything_back(bench: Bench) -> None:
     for _ in range(3):
         with pytest.raises(BufferError, match="not a database"):
             await bench.open()
-    assert not [thread for thread in threading.enumerate() if "worker_thread" in thread.name]
+    threads = [thread for thread in threading.enumerate() if "worker_thread" in thread.name]
+    for thread in threads:
+        thread.join(5)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 async def test_the_worker_thread_never_holds_the_exit(bench: Bench) -> None:

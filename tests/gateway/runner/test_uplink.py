@@ -377,6 +377,23 @@ async def test_cancellation_gets_out_whatever_else_fails(outbox: Outbox, plant: 
     assert plant.made == plant.closed == 1
 
 
+async def test_a_cancellation_that_a_library_keeps_ends_the_runner_all_the_same(outbox: Outbox, plant: Plant) -> None:
+    class Swallowing(Scripted):
+        async def connect(self) -> None:
+            await plant.notify()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    runner = UplinkRunner("mes", CONFIG, lambda: Swallowing(plant), outbox)
+    task = asyncio.get_running_loop().create_task(runner.run())
+    await plant.until(lambda: plant.made)
+    task.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert plant.closed == 1
+
+
 async def test_into_a_real_file_over_a_restart(outbox: Outbox, tmp_path: Path) -> None:
     line = LineConfig(enterprise="acme", site="berlin", area="filling", name="line-3")
     context = UplinkContext("mes", line, Envelope("/acme", outbox.stream), tmp_path, None)  # type: ignore[arg-type]
