@@ -371,9 +371,9 @@ async def test_cancellation_gets_out_whatever_else_fails(outbox: Outbox, plant: 
 
     runner = UplinkRunner("mes", CONFIG, lambda: Last(plant), outbox)
     task = asyncio.get_running_loop().create_task(runner.run())
-    async with asyncio.timeout(5):
-        with pytest.raises(asyncio.CancelledError):
-            await task
+    done, _ = await asyncio.wait({task}, timeout=2)
+    assert done
+    assert task.cancelled()
     assert plant.made == plant.closed == 1
 
 
@@ -388,9 +388,9 @@ async def test_a_cancellation_that_a_library_keeps_ends_the_runner_all_the_same(
     task = asyncio.get_running_loop().create_task(runner.run())
     await plant.until(lambda: plant.made)
     task.cancel()
-    async with asyncio.timeout(5):
-        with pytest.raises(asyncio.CancelledError):
-            await task
+    done, _ = await asyncio.wait({task}, timeout=2)
+    assert done
+    assert task.cancelled()
     assert plant.closed == 1
 
 
