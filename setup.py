@@ -42,7 +42,10 @@ setup(
     },
     include_package_data=False,
     ext_modules=cythonize(
-        [Extension(f"ext.{name}", [f"ext/{name}.pyx"], extra_compile_args=["-O3", "-fno-strict-aliasing"]) for name in NAMES],
+        [
+            Extension(f"ext.{name}", [f"ext/{name}.pyx"], extra_compile_args=["-O3", "-fno-strict-aliasing"])
+            for name in NAMES
+        ],
         compiler_directives={"language_level": "3", "embedsignature": True},
         language_level="3",
     ),

@@ -34,6 +34,7 @@ from protocols.driver import Driver, EndpointConfig, LinkStats
 from protocols.registry import driver_class
 
 DRAIN_S = 10.0
+DRAIN_LOOK_S = 0.1
 """How long a stopping daemon lets its uplinks catch up."""
 ALIVE_S = 60.0
 STATUS_S = 5.0
@@ -129,18 +130,18 @@ class App:
             self.stop(f"ran for {seconds:g} s")
 
     async def _drain(self, outbox: Outbox) -> None:
-        """Make everything durable, then let the uplinks catch up for a while; a second signal ends the wait."""
-        await outbox.flush()
-        deadline = time.monotonic() + DRAIN_S
-        while time.monotonic() < deadline and not self._force.is_set():
-            if not any(outbox.backlog(name) for name in self._config.uplinks):
-                break
-            try:
-                async with asyncio.timeout(0.1):
-                    await self._force.wait()
-            except TimeoutError:
-                continue
-        await outbox.flush()
+        """Make everything durable, then let the uplinks catch up for a while; a second signal ends the wait.
+
+        A disk that takes nothing must not hold the exit: closing the buffer tries once more, and says what is lost.
+        """
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await outbox.flush()
+                while any(outbox.backlog(name) for name in self._config.uplinks) and not self._force.is_set():
+                    await asyncio.sleep(DRAIN_LOOK_S)
+                await outbox.flush()
+        except TimeoutError:
+            log.warning("stopped_with_backlog", why="the uplinks or the disk did not keep up")
 
     def _uplink_runners(self, outbox: Outbox, view: LineView) -> dict[str, UplinkRunner]:
         envelope = Envelope(self._config.source, outbox.stream)

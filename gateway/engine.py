@@ -19,7 +19,7 @@ log = structlog.get_logger("engine")
 
 
 class Engine:
-    """The only caller of `Pipeline.process`. An error of the engine ends the daemon: what follows it cannot be right."""
+    """The only caller of `Pipeline.process`. An error of the engine ends the daemon: what follows cannot be right."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Engine:
             return
         try:
             events, deadline = self._pipeline.process(given)
-        except Exception as error:  # noqa: BLE001 - the engine's one catch-all: log, stop, let systemd restart
+        except Exception as error:
             log.exception("engine_failed", input=type(given).__name__)
             self.failed, self._closed = error, True
             self._stop("an error of the engine")

@@ -40,7 +40,9 @@ def _type(kind: str, schema: dict[str, Any]) -> Iterator[str]:
     yield "| field | type |"
     yield "| --- | --- |"
     for name, field in schema["properties"].items():
-        optional = "" if name in schema["required"] else " (where true)" if field.get("type") == "boolean" else " (optional)"
+        optional = (
+            "" if name in schema["required"] else " (where true)" if field.get("type") == "boolean" else " (optional)"
+        )
         yield f"| `{name}`{optional} | {_words(field, definitions)} |"
     yield ""
 
@@ -60,7 +62,9 @@ def _words(field: dict[str, Any], definitions: dict[str, Any]) -> str:
         return "{name: " + _words(field["additionalProperties"], definitions) + "}"
     if field["type"] == "array":
         return f"list of {_words(field['items'], definitions)}"
-    return {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false", "null": "null"}[field["type"]]
+    return {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false", "null": "null"}[
+        field["type"]
+    ]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from protocols.model import Quality
 
 if TYPE_CHECKING:
     from ext.table import SignalTable
-
     from gateway.pipeline import Pipeline
 
 

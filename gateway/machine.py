@@ -16,9 +16,7 @@ from gateway.states.ruleset import Evidence, Ruleset, Verdict
 from protocols.model import Value
 
 CHECKPOINT_SCHEMA = 1
-GATEWAY_OFF = Decision(
-    UNKNOWN, reason={"code": "gateway_off", "text": "the gateway was not running", "source": "rule"}
-)
+GATEWAY_OFF = Decision(UNKNOWN, reason={"code": "gateway_off", "text": "the gateway was not running", "source": "rule"})
 NOT_READ = Decision(UNKNOWN, reason={"code": "not_read", "text": "nothing has been read yet", "source": "rule"})
 
 

@@ -8,7 +8,7 @@ event; then it applies the input.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgpack
 
@@ -24,6 +24,10 @@ ENGINE_ROW = "engine"
 MACHINE_ROW = "machine/"
 DEVICE_ROW = "device/"
 OFF = "the gateway was not running"
+
+
+_Proof: TypeAlias = tuple[int, str | None, int | None, int | None]
+"""Quality, why, engine time of the last change, source time of one signal."""
 
 
 class _Device:
@@ -65,9 +69,7 @@ class Pipeline:
         }
         names = [name for device in self._devices.values() for name in device.names]
         self._values: dict[str, Value] = dict.fromkeys(names)
-        self._proofs: dict[str, tuple[int, str | None, int | None, int | None]] = {
-            name: (Quality.BAD, "not read yet", None, None) for name in names
-        }
+        self._proofs: dict[str, _Proof] = dict.fromkeys(names, (Quality.BAD, "not read yet", None, None))
         self._users = {
             name: [index for index, machine in enumerate(self._machines) if name in machine.signals] for name in names
         }

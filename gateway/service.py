@@ -28,7 +28,9 @@ def run_daemon(config: Config, state_dir: Path, seconds: float | None) -> int:
         log.error("not_started", why=str(error), remedy=f"check that {state_dir} can be written")
         return 1
     except ExceptionGroup as group:
-        log.error("ended_by_error", exc_info=group, remedy="the service manager restarts the daemon; report the traceback")
+        log.error(
+            "ended_by_error", exc_info=group, remedy="the service manager restarts the daemon; report the traceback"
+        )
         return 1
 
 

@@ -67,7 +67,7 @@ class LinkStats:
 
 
 class Driver(Protocol):
-    """One endpoint and all devices behind it. The constructor plans and does no I/O; a driver is used for one connection."""
+    """One endpoint and all devices behind it. The constructor does no I/O; one driver, one connection."""
 
     def __init__(self, endpoint: EndpointConfig, tables: Mapping[str, SignalTable], stats: LinkStats) -> None: ...
 

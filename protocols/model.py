@@ -20,8 +20,6 @@ class Quality(IntEnum):
         return self.name.lower()
 
 
-
-
 Value: TypeAlias = bool | int | float | str | None
 """A decoded value; None exactly where the quality is bad."""
 

@@ -78,7 +78,9 @@ async def simulator(*arguments: str, port: int = 0) -> AsyncIterator[Simulator]:
 class Daemon:
     """`linegate run` as a process; it can be killed and started again on the same state."""
 
-    def __init__(self, state: Path, document: dict[str, Any], *arguments: str, environment: dict[str, str] | None = None):
+    def __init__(
+        self, state: Path, document: dict[str, Any], *arguments: str, environment: dict[str, str] | None = None
+    ):
         self.state = state
         self.file = state / "line.yaml"
         self.file.write_text(json.dumps(document))

@@ -48,7 +48,11 @@ def test_there_are_sources() -> None:
 def test_imports_point_one_way(path: Path) -> None:
     for folder, forbidden in FORBIDDEN.items():
         if name_of(path).startswith(folder + "/"):
-            wrong = [name for name in imported(tree(path)) if name.startswith(tuple(f + "." for f in forbidden)) or name in forbidden]
+            wrong = [
+                name
+                for name in imported(tree(path))
+                if name.startswith(tuple(f + "." for f in forbidden)) or name in forbidden
+            ]
             assert not wrong, f"{name_of(path)} imports {wrong}"
 
 
@@ -57,11 +61,17 @@ def test_extensions_import_nothing_of_ours(path: Path) -> None:
     assert not re.search(r"^\s*(from|cimport|import)\s+(protocols|gateway)", path.read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if name_of(p).startswith("gateway/") and "runner/" not in name_of(p)], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if name_of(p).startswith("gateway/") and "runner/" not in name_of(p)], ids=name_of
+)
 def test_tasks_are_made_by_app_and_runners_alone(path: Path) -> None:
     if name_of(path) == "gateway/app.py":
         return
-    calls = [node.func.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    calls = [
+        node.func.attr
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
     owners = [
         node.func.value.id
         for node in ast.walk(tree(path))
@@ -81,7 +91,11 @@ def test_tasks_are_made_by_app_and_runners_alone(path: Path) -> None:
 def test_protocols_make_no_tasks(path: Path) -> None:
     if name_of(path).startswith("protocols/simulated/"):
         return  # a process of its own
-    calls = {node.func.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}
+    calls = {
+        node.func.attr
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
     assert not calls & TASK_MAKERS
 
 
@@ -97,7 +111,7 @@ def test_a_file_is_one_room_with_its_job_on_the_first_line(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_functions_fit_a_screen(path: Path) -> None:
     long = [
-        f"{node.name}: {node.end_lineno - node.lineno + 1}"
+        f"{node.name}: {(node.end_lineno or 0) - node.lineno + 1}"
         for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno > 50
     ]
@@ -118,7 +132,10 @@ def test_libraries_are_imported_where_a_configuration_uses_them() -> None:
     import subprocess
     import sys
 
-    code = "import gateway.app, gateway.cli, gateway.check, sys; print([m for m in sys.modules if m.split('.')[0] in %r])" % (HEAVY,)
+    code = (
+        "import gateway.app, gateway.cli, gateway.check, sys\n"
+        f"print([name for name in sys.modules if name.split('.')[0] in {HEAVY!r}])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout.strip() == "[]"
 
@@ -130,13 +147,24 @@ def test_catch_alls_are_few_and_each_says_why() -> None:
         for number, line in enumerate(lines, 1):
             if re.search(r"except (Base)?Exception\b|except:", line):
                 found[f"{name_of(path)}:{number}"] = line
-    unexplained = [place for place, line in found.items() if re.search(r"except Exception\b", line) and "noqa: BLE001 - " not in line]
+    unexplained = [
+        place
+        for place, line in found.items()
+        if re.search(r"except Exception\b", line) and "noqa: BLE001 - " not in line
+    ]
     assert not unexplained
     assert len(found) <= 12, found
 
 
 def test_the_repository_stands_alone() -> None:
     """No file names a place outside the checkout."""
-    for path in [*SOURCES, *CYTHON, *ROOT.glob("*.md"), *ROOT.glob("docs/*"), *ROOT.glob("config/*"), *ROOT.glob("tests/**/*.py")]:
+    for path in [
+        *SOURCES,
+        *CYTHON,
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*"),
+        *ROOT.glob("config/*"),
+        *ROOT.glob("tests/**/*.py"),
+    ]:
         if path.is_file() and path != Path(__file__):
             assert "../shared" not in path.read_text(), path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -106,11 +107,10 @@ async def test_broker_down_all_day_and_five_kills_lose_and_double_nothing(tmp_pa
             truth = await plc.tell(action="freeze")
             assert truth["total"] > 50
             await until(lambda: no_part_is_on_its_way(one, truth, BOTTLES, REJECTS))
-            async with broker(tmp_path / "broker", mqtt):
-                async with subscribed(mqtt) as subscriber:
-                    await until(lambda: all_delivered(one), 60)
-                    assert await one.stop() == 0
-                    await until(lambda: len(subscriber.events) >= len(check_book(one.events())))
+            async with broker(tmp_path / "broker", mqtt), subscribed(mqtt) as subscriber:
+                await until(lambda: all_delivered(one), 60)
+                assert await one.stop() == 0
+                await until(lambda: len(subscriber.events) >= len(check_book(one.events())))
             book = check_book(subscriber.events)
             assert check_book(one.events()) == book
             assert produced(book) == (truth["total"], truth["rejects"])
@@ -143,7 +143,7 @@ def check_states(book: list[dict[str, Any]]) -> None:
         if state["rev"] >= latest.get(state["interval"], {"rev": -1})["rev"]:
             latest[state["interval"]] = state
     ordered = sorted(latest.values(), key=lambda state: str(state["began"]))
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in itertools.pairwise(ordered):
         assert before["final"]
         assert before["ended"] == after["began"]
     assert sum(state["reason"] is not None and state["reason"]["code"] == "gateway_off" for state in ordered) >= 5
@@ -218,10 +218,9 @@ async def test_second_daemon_on_the_same_buffer_is_refused(tmp_path: Path) -> No
 
 @pytest.mark.timeout(60)
 async def test_the_tables_own_configuration_of_time_runs_out(tmp_path: Path) -> None:
-    async with simulator("--chaos", "off") as plc:
-        async with daemon(tmp_path, document(plc.port), "--for", "2s") as one:
-            assert one.process is not None
-            assert await asyncio.wait_for(one.process.wait(), 20) == 0
-            events = check_book(one.events())
-            assert events[0]["type"] == "linegate.gateway.started.v1"
-            assert events[-1]["data"] == {"why": "ran for 2 s"}
+    async with simulator("--chaos", "off") as plc, daemon(tmp_path, document(plc.port), "--for", "2s") as one:
+        assert one.process is not None
+        assert await asyncio.wait_for(one.process.wait(), 20) == 0
+        events = check_book(one.events())
+        assert events[0]["type"] == "linegate.gateway.started.v1"
+        assert events[-1]["data"] == {"why": "ran for 2 s"}

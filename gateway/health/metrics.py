@@ -28,7 +28,9 @@ class _LineCollector(Collector):
 
     def _process(self) -> Iterator[Metric]:
         sources = self._sources
-        build = GaugeMetricFamily("linegate_build_info", "Version and configuration", labels=["version", "configuration"])
+        build = GaugeMetricFamily(
+            "linegate_build_info", "Version and configuration", labels=["version", "configuration"]
+        )
         build.add_metric([sources.version, sources.config.digest], 1)
         yield build
         uptime = time.monotonic() - sources.started
@@ -65,7 +67,9 @@ class _LineCollector(Collector):
         yield GaugeMetricFamily("linegate_buffer_pending_events", "Events not committed yet", value=stats.pending)
         yield GaugeMetricFamily("linegate_buffer_size_bytes", "Size of the buffer's file", value=stats.size_bytes)
         yield GaugeMetricFamily("linegate_buffer_degraded", "1 while nothing can be stored", value=bool(stats.degraded))
-        yield GaugeMetricFamily("linegate_buffer_commit_seconds", "Last commit's duration", value=stats.commit_ms / 1000)
+        yield GaugeMetricFamily(
+            "linegate_buffer_commit_seconds", "Last commit's duration", value=stats.commit_ms / 1000
+        )
         yield CounterMetricFamily("linegate_buffer_commits", "Transactions committed", value=stats.commits)
         yield CounterMetricFamily("linegate_buffer_commit_failures", "Transactions undone", value=stats.commit_failures)
         yield CounterMetricFamily("linegate_buffer_events_stored", "Events committed", value=stats.events_stored)

@@ -69,7 +69,9 @@ class HealthServer:
 
     async def _livez(self, _: web.Request) -> web.Response:
         alive = self._sources.alive()
-        return web.Response(text="ok\n" if alive else "the store task makes no progress\n", status=200 if alive else 503)
+        return web.Response(
+            text="ok\n" if alive else "the store task makes no progress\n", status=200 if alive else 503
+        )
 
     async def _readyz(self, request: web.Request) -> web.Response:
         store = self._sources.checks()[0]

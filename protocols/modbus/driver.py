@@ -14,11 +14,11 @@ from pymodbus.exceptions import ConnectionException, ModbusIOException
 
 from ext.table import DecodeError
 from protocols.driver import ConnectFailed, EndpointConfig, LinkStats, NotConnected
-from protocols.model import Batch
 from protocols.modbus.allowed import read_request
 from protocols.modbus.config import ModbusTcpDevice
 from protocols.modbus.plan import Request, plan_requests
 from protocols.modbus.raw import RawReply, unread_bytes, use_raw_replies
+from protocols.model import Batch
 from protocols.schedule import Schedule
 
 if TYPE_CHECKING:

@@ -93,7 +93,17 @@ def run(signals: int) -> tuple[float, float, int]:
             port = json.loads(plc.stdout.readline())["port"]
             file = Path(place, "line.yaml")
             file.write_text(json.dumps(configuration(port, broker, health, signals)))
-            command = (sys.executable, "-m", "gateway", "run", str(file), "--state-dir", place, "--log-level", "WARNING")
+            command = (
+                sys.executable,
+                "-m",
+                "gateway",
+                "run",
+                str(file),
+                "--state-dir",
+                place,
+                "--log-level",
+                "WARNING",
+            )
             with process(*command) as daemon:
                 wait_ready(health)
                 time.sleep(WARM_S)

@@ -14,7 +14,8 @@ from ext.table import DecodeError, SignalTable
 from protocols.model import Quality
 
 FORMATS = {
-    "int16": "h", "uint16": "H", "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q", "float32": "f", "float64": "d",
+    "int16": "h", "uint16": "H", "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q",
+    "float32": "f", "float64": "d",
 }  # fmt: skip
 
 
@@ -150,7 +151,14 @@ def test_any_bytes_of_the_right_length_decode(payload: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("position", "type_name", "options"),
-    [(10, "uint16", {}), (9, "uint32", {}), (-1, "uint16", {}), (7, "float64", {}), (6, "string", {"length": 10}), (0, "string", {})],
+    [
+        (10, "uint16", {}),
+        (9, "uint32", {}),
+        (-1, "uint16", {}),
+        (7, "float64", {}),
+        (6, "string", {"length": 10}),
+        (0, "string", {}),
+    ],
 )
 def test_a_signal_outside_its_block_is_refused_at_planning(
     position: int, type_name: str, options: dict[str, int]

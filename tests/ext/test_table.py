@@ -92,7 +92,9 @@ def test_bad_quality_passes_a_deadband_and_resets_it() -> None:
     assert table.take() == [(0, 50.0, Quality.GOOD, None, None)]
 
 
-@pytest.mark.parametrize(("value", "why"), [(math.nan, "not a number (NaN)"), (math.inf, "infinite"), (-math.inf, "infinite")])
+@pytest.mark.parametrize(
+    ("value", "why"), [(math.nan, "not a number (NaN)"), (math.inf, "infinite"), (-math.inf, "infinite")]
+)
 def test_nan_and_infinity_are_bad(value: float, why: str) -> None:
     table = table_of(Kind.FLOAT)
     table.put(0, 1.0)

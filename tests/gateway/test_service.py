@@ -81,7 +81,9 @@ async def test_watchdog_is_not_told_while_the_loop_stands_still(tmp_path: Path, 
     assert await one.stop() == 0
 
 
-async def test_stop_waits_for_uplinks_and_pets_the_watchdog_a_second_signal_does_not(tmp_path: Path, manager: Manager) -> None:
+async def test_stop_waits_for_uplinks_and_pets_the_watchdog_a_second_signal_does_not(
+    tmp_path: Path, manager: Manager
+) -> None:
     uplinks = {"plant": {"type": "mqtt", "url": f"mqtt://127.0.0.1:{free_port()}"}}
     one = under(manager, tmp_path, uplinks=uplinks)
     await one.start()
@@ -148,7 +150,8 @@ async def test_no_secret_and_no_device_string_in_the_log_as_it_came(tmp_path: Pa
     os.environ["LINEGATE_TEST_SECRET"] = "hunter2-in-the-clear"
     uplinks = {
         "plant": {
-            "type": "mqtt", "url": f"mqtt://127.0.0.1:{free_port()}", "user": "gw", "password": {"env": "LINEGATE_TEST_SECRET"},
+            "type": "mqtt", "url": f"mqtt://127.0.0.1:{free_port()}", "user": "gw",
+            "password": {"env": "LINEGATE_TEST_SECRET"},
         }
     }  # fmt: skip
     async with simulator("--chaos", "off") as plc:

@@ -19,7 +19,12 @@ TRUTH = {"total": 50, "rejects": 2}
 @pytest.fixture
 def journal_of(tmp_path: Path) -> Callable[[int, int], Journal]:
     def make(total: int, scrap: int) -> Journal:
-        event = {"type": "linegate.machine.production.v1", "stream": "a", "seq": "1", "data": {"total": total, "scrap": scrap}}
+        event = {
+            "type": "linegate.machine.production.v1",
+            "stream": "a",
+            "seq": "1",
+            "data": {"total": total, "scrap": scrap},
+        }
         path = tmp_path / "events.ndjson"
         path.write_text(json.dumps(event) + "\n")
         journal = Journal(path)

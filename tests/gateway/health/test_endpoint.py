@@ -71,16 +71,20 @@ async def test_line_shows_machines_and_on_request_signals(one: Daemon) -> None:
 async def test_metrics_are_openmetrics_with_documented_names(one: Daemon) -> None:
     status, text = await one.get("/metrics")
     assert status == 200
-    families = {family.name: family for family in text_string_to_metric_families(text)}
+    families = {family.name: family for family in text_string_to_metric_families(text)}  # type: ignore[no-untyped-call]
     assert all(name.startswith("linegate_") for name in families)
     assert families["linegate_device_up"].samples[0].value == 1
     assert families["linegate_endpoint_requests"].samples[0].value > 0
     documented = Path(__file__).parents[3].joinpath("docs", "operations.md").read_text()
-    missing = [sample.name for family in families.values() for sample in family.samples if f"`{sample.name}`" not in documented]
+    missing = [
+        sample.name for family in families.values() for sample in family.samples if f"`{sample.name}`" not in documented
+    ]
     assert missing == []
 
 
-@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Host": "evil.example:8480"}, {"Origin": "http://evil.example"}])
+@pytest.mark.parametrize(
+    "headers", [{"Host": "evil.example"}, {"Host": "evil.example:8480"}, {"Origin": "http://evil.example"}]
+)
 async def test_other_hosts_and_origins_are_refused(one: Daemon, headers: dict[str, str]) -> None:
     for path in ("/api/line", "/metrics", "/health", "/livez"):
         assert (await one.get(path, **headers))[0] == 403

@@ -10,7 +10,9 @@ from gateway.kpi.counter import Counted, Counter, CounterFault
 RATE = 6 / 1000  # parts a millisecond: three times an ideal of 500 ms
 
 
-def fed(*readings: tuple[int, int], modulus: int = 2**16, rate: float | None = RATE) -> tuple[Counter, list[Counted | CounterFault]]:
+def fed(
+    *readings: tuple[int, int], modulus: int = 2**16, rate: float | None = RATE
+) -> tuple[Counter, list[Counted | CounterFault]]:
     counter, found = Counter(modulus, rate), []
     for at, value in readings:
         found += counter.read(value, at)

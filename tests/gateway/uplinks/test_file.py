@@ -1,7 +1,5 @@
 """The file uplink on a real file system: durability, rotation, repair, and everything that can be wrong with a path."""
 
-# ruff: noqa: ASYNC240 - a test may look at its own files
-
 from __future__ import annotations
 
 import asyncio

@@ -16,11 +16,11 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from ext.table import SignalTable
 from protocols.driver import ConnectFailed, EndpointConfig, LinkStats, NotConnected
-from protocols.model import Batch, Quality
 from protocols.modbus.allowed import read_request
 from protocols.modbus.config import ModbusTcpDevice, Table
 from protocols.modbus.driver import ModbusTcpDriver
-from protocols.modbus.raw import RawDecoder, use_raw_replies
+from protocols.modbus.raw import RawDecoder, RawReply, use_raw_replies
+from protocols.model import Batch, Quality
 from protocols.simulated.modbus import ModbusPlc
 from protocols.simulated.registers import Table as PlcTable
 from tests.mangler import Mangler
@@ -104,13 +104,13 @@ async def read_until(driver: ModbusTcpDriver, device: str) -> Batch:
 
 async def test_pymodbus_server_all_four_tables_and_every_type() -> None:
     numbers = struct.pack(">hHiIqQfd", -2, 65535, -70_000, 4_000_000_000, -(2**40), 2**63 + 1, 1.5, -2.25)
-    words = list(struct.unpack(f">{len(numbers) // 2}H", numbers)) + [0x1234, 0x1234, 0x5678, 0x3437, 0x3131, 0]
+    words = [*list(struct.unpack(f">{len(numbers) // 2}H", numbers)), 4660, 4660, 22136, 13367, 12593, 0]
     holding = [SimData(0, values=words, datatype=DataType.REGISTERS)]
     coils = [SimData(0, values=[False, True] * 8, datatype=DataType.BITS)]
     device = SimDevice(id=1, simdata=(coils, coils, holding, holding))
     server = ModbusTcpServer(device, address=("127.0.0.1", 0))
     await server.serve_forever(background=True)
-    port = server.transport.sockets[0].getsockname()[1]
+    port = server.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
     places = {
         "int16": 0, "uint16": 1, "int32": 2, "uint32": 4, "int64": 6, "uint64": 10, "float32": 14, "float64": 16,
         "bcd16": 20, "bcd32": 21, "string": 23,
@@ -123,11 +123,12 @@ async def test_pymodbus_server_all_four_tables_and_every_type() -> None:
             await driver.read()
             assert values(tables["unit1"]) == {
                 "int16": -2, "uint16": 65535, "int32": -70_000, "uint32": 4_000_000_000, "int64": -(2**40),
-                "uint64": 2**63 + 1, "float32": 1.5, "float64": -2.25, "bcd16": 1234, "bcd32": 12345678, "string": "4711",
+                "uint64": 2**63 + 1, "float32": 1.5, "float64": -2.25, "bcd16": 1234, "bcd32": 12345678,
+                "string": "4711",
                 "coil": True, "contact": False, "input": True,
             }  # fmt: skip
     finally:
-        await server.shutdown()
+        await server.shutdown()  # type: ignore[no-untyped-call]
 
 
 async def test_only_what_changed_comes_again() -> None:
@@ -315,4 +316,5 @@ async def test_the_place_where_we_plug_into_pymodbus_is_still_there() -> None:
     assert isinstance(client.ctx.framer.decoder, RawDecoder)
     used, reply = client.ctx.framer.handleFrame(bytes.fromhex("0001 0000 0005 11 03 02 000a"), 0x11, 1)
     assert used == 11
+    assert isinstance(reply, RawReply)
     assert (reply.function_code, reply.body, reply.dev_id, reply.transaction_id) == (3, b"\x02\x00\x0a", 0x11, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from hypothesis import given
@@ -33,7 +34,12 @@ def test_gap_is_read_up_to_max_gap() -> None:
 
 
 def test_tables_are_read_apart() -> None:
-    signals = {"c": {"address": "coil:3"}, "d": {"address": "discrete:3"}, "h": {"address": "holding:3.1"}, "i": {"address": "input:3.15"}}
+    signals = {
+        "c": {"address": "coil:3"},
+        "d": {"address": "discrete:3"},
+        "h": {"address": "holding:3.1"},
+        "i": {"address": "input:3.15"},
+    }
     assert words(planned(signals)) == ["coil:3..3", "discrete:3..3", "holding:3..3", "input:3..3"]
 
 
@@ -47,7 +53,9 @@ def test_several_bits_of_one_register() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 400), st.sampled_from(["uint16", "uint32", "float64", "string"])), min_size=1, max_size=60
+        st.tuples(st.integers(0, 400), st.sampled_from(["uint16", "uint32", "float64", "string"])),
+        min_size=1,
+        max_size=60,
     ),
     st.integers(0, 60),
     st.integers(20, 125),
@@ -66,6 +74,10 @@ def test_every_signal_lies_whole_in_one_request(placed: list[tuple[int, str]], m
             address, kind = placed[number]
             assert request.address <= address
             assert address + size[kind] <= request.address + request.count
-    for before, after in zip(requests, requests[1:], strict=False):
+    for before, after in itertools.pairwise(requests):
         mergeable = after.address + after.count - before.address <= most
-        assert not mergeable or after.address - (before.address + before.count) > max_gap or before.address == after.address
+        assert (
+            not mergeable
+            or after.address - (before.address + before.count) > max_gap
+            or before.address == after.address
+        )
