@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -138,7 +139,8 @@ class App:
             async with asyncio.timeout(DRAIN_S):
                 await outbox.flush()
                 while any(outbox.backlog(name) for name in self._config.uplinks) and not self._force.is_set():
-                    await asyncio.sleep(DRAIN_LOOK_S)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._force.wait(), DRAIN_LOOK_S)
                 await outbox.flush()
         except TimeoutError:
             log.warning("stopped_with_backlog", why="the uplinks or the disk did not keep up")

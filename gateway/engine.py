@@ -46,7 +46,7 @@ class Engine:
             return
         try:
             events, deadline = self._pipeline.process(given)
-        except Exception as error:
+        except Exception as error:  # the engine's one catch-all: log, stop, let systemd restart
             log.exception("engine_failed", input=type(given).__name__)
             self.failed, self._closed = error, True
             self._stop("an error of the engine")

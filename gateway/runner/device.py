@@ -84,7 +84,7 @@ class DeviceRunner:
                 self._lost(error.why, error.remedy)
             except TimeoutError:
                 self._lost("the driver made no progress", "see the log; the driver has been replaced")
-            except Exception as error:
+            except Exception as error:  # the runner's one catch-all: a driver's bug costs its endpoint
                 log.exception("driver_failed", endpoint=self.endpoint.name)
                 self._lost(f"internal error: {type(error).__name__}", "please report the traceback in the log")
             raise_if_cancelled()
