@@ -27,6 +27,19 @@ Change: TypeAlias = tuple[int, Value, int, str | None, int | None]
 """(signal number, value, quality, why, source time in UTC milliseconds): one changed signal."""
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A signal's address was refused for good and is left alone for a while, or can be read again."""
+
+    signal: int
+    quarantined: bool
+    address: str
+    """As the configuration writes it: `holding:300`."""
+    why: str
+    retry_s: float
+    """When it is tried again."""
+
+
 @dataclass(slots=True)
 class Batch:
     """What one scan or notification of a device brought: only the signals that changed.
@@ -40,3 +53,4 @@ class Batch:
     """Scan class: signals of one device that are sampled together."""
     changes: list[Change] = field(default_factory=list)
     at: int = -1
+    notices: list[Notice] = field(default_factory=list)
