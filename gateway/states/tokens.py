@@ -64,6 +64,9 @@ class Token:
     """Of a literal."""
 
 
+_JOINERS = ("and", "or", "not")
+
+
 def tokenize(text: str, signals: Collection[str]) -> tuple[str, dict[int, Token]]:
     """A skeleton of the same length for Python's parser, and the operands that stand in it, by column.
 
@@ -72,13 +75,15 @@ def tokenize(text: str, signals: Collection[str]) -> tuple[str, dict[int, Token]
     """
     skeleton: list[str] = []
     operands: dict[int, Token] = {}
-    operand_before, last, last_column = False, "", 0
+    operand_before, last, last_kind, last_column = False, "", "", 0
     for kind, column, word in _split(text):
         if kind == "space":
             skeleton.append(" " * len(word))
             continue
-        last, last_column = word, column
-        if kind == "operator" or word in ("and", "or", "not"):
+        if column == last_column + len(last) and "text" in (kind, last_kind) and (word in _JOINERS or last in _JOINERS):
+            raise ExpressionProblem(f"a space is missing between {last} and {word}", column)
+        last, last_kind, last_column = word, kind, column
+        if kind == "operator" or word in _JOINERS:
             skeleton.append(word)
             operand_before = word == ")"
             continue

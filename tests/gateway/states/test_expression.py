@@ -354,3 +354,11 @@ def test_evaluation_is_fast_enough_for_a_hot_loop() -> None:
     values: dict[str, Value] = {"plc.run": True, "plc.jam": False, "plc.fault": 3, "plc.word": 1, "plc.speed": 0.5}
     best = min(timeit.repeat(lambda: evaluate(values), number=10_000, repeat=5)) / 10_000
     assert best < 5e-6  # 0.1 to 0.2 µs measured
+
+
+@pytest.mark.parametrize(("text", "column"), [("and''", 3), ("not''", 3), ("''and plc.run", 2), ("plc.run or''", 10)])
+def test_a_text_that_touches_a_word_is_explained(text: str, column: int) -> None:
+    with pytest.raises(ExpressionProblem) as problem:
+        compile_expression(text, {"plc.run": "bool"})
+    assert "space is missing" in str(problem.value)
+    assert problem.value.column == column
