@@ -6,17 +6,39 @@ A protocol's configuration imports no library; its driver is imported when a con
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TypeAlias, cast
+from typing import Annotated, TypeAlias, cast
+
+from pydantic import Discriminator, Tag
 
 from protocols.driver import Driver
-from protocols.modbus.config import ModbusTcpDevice
+from protocols.modbus.config import ModbusRtuDevice, ModbusRtuOverTcpDevice, ModbusTcpDevice, ModbusTlsDevice
 from protocols.settings import DeviceSettings
 
-DeviceConfig: TypeAlias = ModbusTcpDevice
 
+def _kind(value: object) -> str:
+    """The tag of what is written, or of a section; anything else is complained about as if it were the first kind."""
+    named = value.get("protocol") if isinstance(value, dict) else getattr(value, "protocol", "modbus_tcp")
+    return f"\0{named}"
+
+
+DeviceConfig: TypeAlias = Annotated[
+    Annotated[ModbusTcpDevice, Tag("\0modbus_tcp")]
+    | Annotated[ModbusTlsDevice, Tag("\0modbus_tls")]
+    | Annotated[ModbusRtuDevice, Tag("\0modbus_rtu")]
+    | Annotated[ModbusRtuOverTcpDevice, Tag("\0modbus_rtu_over_tcp")],
+    Discriminator(_kind),
+]
+"""A device of any protocol; an unknown protocol is to be refused before it gets here."""
+
+_MODBUS = "protocols.modbus.driver:ModbusDriver"
 _DRIVERS: dict[type[DeviceSettings], str] = {
-    ModbusTcpDevice: "protocols.modbus.driver:ModbusTcpDriver",
+    ModbusTcpDevice: _MODBUS,
+    ModbusTlsDevice: _MODBUS,
+    ModbusRtuDevice: _MODBUS,
+    ModbusRtuOverTcpDevice: _MODBUS,
 }
+DEVICES = tuple(_DRIVERS)
+"""The sections that a device can be."""
 
 
 def driver_class(device: DeviceSettings) -> type[Driver]:

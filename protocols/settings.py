@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, NoReturn, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, Self, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    Tag,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -222,6 +223,45 @@ class Settings(BaseModel):
         return data
 
 
+class TlsConfig(Settings):
+    """TLS with verification; without `ca` the system's authorities are trusted."""
+
+    ca: str | None = None
+    """PEM file of the authority that signed the server's certificate."""
+    certificate: str | None = None
+    """PEM file of the client's certificate."""
+    private_key: str | None = None
+    """PEM file of the client's key."""
+
+    @model_validator(mode="after")
+    def _check(self) -> TlsConfig:
+        if (self.certificate is None) != (self.private_key is None):
+            raise misplaced("certificate and private_key belong together: give both or none")
+        return self
+
+
+def _on_or_off(written: object) -> bool:
+    """A switch: YAML 1.2 reads on and off as texts."""
+    if isinstance(written, bool):
+        return written
+    if isinstance(written, str) and written in ("on", "off"):
+        return written == "on"
+    raise ValueError(f"{shown(written)} is not a switch; write on or off")
+
+
+Switch = Annotated[
+    bool,
+    BeforeValidator(_on_or_off),
+    WithJsonSchema({"enum": ["on", "off", True, False], "x-kind": "switch", "examples": ["on"]}),
+]
+
+REASONS: Literal["reasons"] = "reasons"
+SignalTexts = Annotated[
+    Annotated[Literal["reasons"], Tag(TEXT)] | Annotated[Keyed[int, str], Tag(SECTION)], text_or_section
+]
+"""Texts of a signal's numbers, or the word that names the top-level reasons."""
+
+
 class SignalSettings(Settings):
     """What a signal of any protocol may say."""
 
@@ -229,6 +269,20 @@ class SignalSettings(Settings):
     """Engineering unit, for people and uplinks (`mm`, `1/min`)."""
     deadband: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
     """Smallest change that is forwarded, in the value's unit after scaling; thins trends and uplinks only."""
+    at_least_every: Annotated[Duration, between("1ms", "7d")] | None = Field(
+        default=None, json_schema_extra={"x-no-effect-yet": True}
+    )
+    """Longest time without forwarding it, changed or not; thins trends and uplinks only."""
+    scan_interval: Annotated[Duration, between("1ms", "1d")] | None = None
+    """Time between two scans of this signal; the device's where it is left out."""
+    texts: SignalTexts | None = Field(default=None, examples=["{0: off, 1: on}"])
+    """What its numbers mean, for people and as reasons: a mapping of number to text, or `reasons` for the file's."""
+
+    @model_validator(mode="after")
+    def _check_texts(self) -> Self:
+        if self.texts is not None and self.value_type == "text":
+            raise misplaced("a text says what it means itself; only numbers have texts", "texts")
+        return self
 
     @property
     def value_type(self) -> ValueType | None:
@@ -258,6 +312,22 @@ class DeviceSettings(Settings):
     def endpoint(self) -> str:
         """What identifies the connection: devices with the same endpoint share one."""
         raise NotImplementedError
+
+    @property
+    def transport(self) -> Mapping[str, object]:
+        """What all devices of one endpoint must agree on, by the path of its key: `serial.baud`."""
+        return {}
+
+    @property
+    def scan_classes(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """Interval in milliseconds and signal numbers of what is scanned together, sorted by both.
+
+        A class's number is its position here.
+        """
+        classes: dict[int, list[int]] = {}
+        for number, signal in enumerate(self.signal_settings.values()):
+            classes.setdefault(signal.scan_interval or self.scan_interval, []).append(number)
+        return tuple((interval, tuple(numbers)) for interval, numbers in sorted(classes.items()))
 
     @property
     def identity(self) -> str:

@@ -17,9 +17,9 @@ _CONFIDENTIAL = re.compile(r"password|secret|token|pin|key|user|url|credential|e
 """Keys whose value is never shown: someone may have written a secret where its place belongs."""
 
 _LATER = re.compile(
-    "include|flow|products|jobs|templates|calendar|trends|recording|constraint|out|heartbeat|coalesce|pause|texts|"
-    "invalid|bits|at_least_every|scan_interval|packml_state|mode|for|category|categories|use|with|resume|no_output|"
-    "minor_stops|max_plausible|rework|each|events|was|batch|group|compression|token|operators|serial|slot|route"
+    "include|flow|products|jobs|templates|calendar|trends|recording|constraint|out|heartbeat|"
+    "bits|packml_state|mode|for|category|categories|use|with|resume|no_output|"
+    "minor_stops|max_plausible|rework|each|events|was|batch|group|compression|token|operators|slot|route"
 )
 """Keys of the documented configuration that a later version brings to life: no spelling mistakes."""
 
@@ -31,7 +31,7 @@ _NOUNS = {
     "array": "a list",
     "object": "a mapping",
 }
-_UNITS = {"duration": "a duration", "size": "a size", "cycle": "a cycle time or a rate"}
+_UNITS = {"duration": "a duration", "size": "a size", "cycle": "a cycle time or a rate", "switch": "on or off"}
 
 
 class Explained(NamedTuple):

@@ -19,7 +19,8 @@ def alternatives(kind: str, key: str, sections: tuple[type[Settings], ...]) -> B
             raise misplaced(f"is required, for example `{key}: {known[0]}`; it is one of {', '.join(known)}", key)
         if isinstance(data, dict) and data[key] not in known:
             hint = did_you_mean(nearest(data[key], known)) if isinstance(data[key], str) else ""
-            words = f"{shown(data[key])} is not {kind} of this version; expected {' or '.join(known)}"
+            expected = " or ".join(known) if len(known) < 3 else f"one of {', '.join(known)}"
+            words = f"{shown(data[key])} is not {kind} of this version; expected {expected}"
             raise misplaced(words + hint, key)
         return data
 

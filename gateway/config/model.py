@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -28,11 +28,10 @@ from gateway.config.kinds import alternatives
 from gateway.config.secrets import Secret as Secret
 from gateway.config.uplinks import FileUplink as FileUplink
 from gateway.config.uplinks import MqttUplink as MqttUplink
-from gateway.config.uplinks import TlsConfig as TlsConfig
 from gateway.config.uplinks import UplinkConfig as UplinkConfig
 from gateway.config.uplinks import UplinkSettings as UplinkSettings
 from gateway.states.packml import StateName, category_of
-from protocols.registry import DeviceConfig
+from protocols.registry import DEVICES, DeviceConfig
 from protocols.settings import (
     SECTION,
     TEXT,
@@ -49,6 +48,7 @@ from protocols.settings import (
     shown,
     text_or_section,
 )
+from protocols.settings import TlsConfig as TlsConfig
 
 SignalRef = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*$")]
 """`device.signal`"""
@@ -200,8 +200,7 @@ class BufferConfig(Settings):
     """How long an event may wait for the group commit."""
 
 
-_PROTOCOLS = get_args(DeviceConfig) or (DeviceConfig,)
-DeviceEntry = Annotated[DeviceConfig, alternatives("a protocol", "protocol", _PROTOCOLS)]
+DeviceEntry = Annotated[DeviceConfig, alternatives("a protocol", "protocol", DEVICES)]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

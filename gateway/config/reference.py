@@ -14,7 +14,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 _SECTIONS = (
     ("line", "LineConfig"),
     ("devices.NAME (modbus_tcp)", "ModbusTcpDevice"),
-    ("devices.NAME.signals.NAME (modbus_tcp)", "ModbusSignal"),
+    ("devices.NAME (modbus_tls)", "ModbusTlsDevice"),
+    ("devices.NAME.tls", "DeviceTls"),
+    ("devices.NAME (modbus_rtu)", "ModbusRtuDevice"),
+    ("devices.NAME.serial", "SerialConfig"),
+    ("devices.NAME (modbus_rtu_over_tcp)", "ModbusRtuOverTcpDevice"),
+    ("devices.NAME.signals.NAME (all of Modbus)", "ModbusSignal"),
     ("machines.NAME", "MachineConfig"),
     ("machines.NAME.states", "StateRule"),
     ("machines.NAME.states.reason", "SignalReason"),
@@ -50,7 +55,7 @@ unknown` is false. If the first rule that is not false is unknown, so is the mac
 (division by zero, a shift out of range, a number beyond 128 bits) makes the state unknown, with the reason
 `rule_error`.
 """
-_KINDS = {"duration": "duration", "size": "size", "cycle": "cycle time or rate"}
+_KINDS = {"duration": "duration", "size": "size", "cycle": "cycle time or rate", "switch": "`on`, `off`"}
 
 
 def page() -> str:
@@ -84,7 +89,7 @@ def _default(described: dict[str, Any], required: bool) -> str:
     if required:
         return "required"
     default = described.get("default")
-    if default is None or isinstance(default, dict):
+    if default is None or isinstance(default, (dict, list)):
         return "none"
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
 

@@ -25,6 +25,8 @@ class _FileSchema(GenerateJsonSchema):
         kind, default = described.get("x-kind"), described.get("default")
         if isinstance(default, int) and kind in ("duration", "size"):
             described["default"] = duration_text(default) if kind == "duration" else size_text(default)
+        elif kind == "switch":
+            described["default"] = "on" if default else "off"
         return described
 
 

@@ -6,12 +6,12 @@ import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from gateway.config.kinds import alternatives
 from gateway.config.nearest import did_you_mean, nearest
 from gateway.config.secrets import Secret
-from protocols.settings import NOT_BOOL, SECTION, TEXT, Settings, Size, at_least, misplaced, text_or_section
+from protocols.settings import NOT_BOOL, SECTION, TEXT, Settings, Size, TlsConfig, at_least, text_or_section
 
 
 class UplinkSettings(Settings):
@@ -34,23 +34,6 @@ class FileUplink(UplinkSettings):
     """Size at which a new file begins."""
     keep: int = Field(default=10, ge=1)
     """Closed files that are kept."""
-
-
-class TlsConfig(Settings):
-    """TLS with verification; without `ca` the system's authorities are trusted."""
-
-    ca: str | None = None
-    """PEM file of the authority that signed the server's certificate."""
-    certificate: str | None = None
-    """PEM file of the client's certificate."""
-    private_key: str | None = None
-    """PEM file of the client's key."""
-
-    @model_validator(mode="after")
-    def _check(self) -> TlsConfig:
-        if (self.certificate is None) != (self.private_key is None):
-            raise misplaced("certificate and private_key belong together: give both or none")
-        return self
 
 
 _TOPIC_FIELDS = ("enterprise", "site", "area", "line", "subject", "type")

@@ -1,153 +1,51 @@
-"""What a Modbus device may say in the configuration (Modbus Application Protocol V1.1b3 for addresses and tables)."""
+"""What a Modbus device may say in the configuration, over each of the four transports."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from protocols.modbus.types import EXACT_TO, HIGHEST, REGISTERS, RegisterType
+from protocols.modbus.address import Address as Address
+from protocols.modbus.address import Table as Table
+from protocols.modbus.address import on_the_wire, outside
+from protocols.modbus.signal import ModbusSignal as ModbusSignal
+from protocols.modbus.signal import WordOrder as WordOrder
+from protocols.modbus.types import REGISTERS
 from protocols.settings import (
     NOT_BOOL,
     DeviceSettings,
+    Duration,
     Keyed,
     Name,
+    Settings,
     SignalSettings,
-    ValueType,
+    Switch,
+    TlsConfig,
+    between,
     gathered,
     misplaced,
     shown,
 )
 
-WordOrder = Literal["big", "little"]
-_ADDRESS = re.compile(r"(coil|discrete|input|holding):([0-9]{1,9})(?:\.([0-9]{1,3}))?")
 _HOST_WITH_PORT = re.compile(r"([^:\s]+):([0-9]+)")
-
-
-class Table(IntEnum):
-    """The four tables; the value is the function code that reads one (clauses 6.1 to 6.4)."""
-
-    COIL = 1
-    DISCRETE = 2
-    HOLDING = 3
-    INPUT = 4
-
-    @property
-    def is_bits(self) -> bool:
-        """Whether the table holds single bits and not 16-bit registers."""
-        return self in (Table.COIL, Table.DISCRETE)
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A place in one of the tables, zero-based as on the wire."""
-
-    table: Table
-    number: int
-    bit: int | None = None
-
-
-class ModbusSignal(SignalSettings):
-    """One signal of a Modbus device."""
-
-    address: str = Field(examples=["holding:100", "coil:0", "input:7", "holding:20.3"])
-    """`coil:N`, `discrete:N`, `input:N`, `holding:N`, or `holding:N.B` for bit B (0 = least significant)."""
-    type: RegisterType | None = Field(default=None, validate_default=True, examples=["uint16"])
-    """bool for coils, discrete inputs and bits; required for registers."""
-    scale: float = Field(default=1.0, allow_inf_nan=False)
-    """value = raw · scale + offset; an unscaled integer stays an integer."""
-    offset: float = Field(default=0.0, allow_inf_nan=False)
-    """In the value's unit."""
-    length: int | None = Field(default=None, ge=1, le=250, validate_default=True, examples=[16])
-    """Bytes of a string, two a register."""
-    word_order: WordOrder | None = None
-    """Order of the registers of one value; the device's where it is left out."""
-    byte_order: WordOrder | None = None
-    """Order of the bytes within one register; the device's where it is left out."""
-
-    @field_validator("address")
-    @classmethod
-    def _check_address(cls, address: str) -> str:
-        match = _ADDRESS.fullmatch(address)
-        if match is None:
-            example = "coil:0, discrete:4, input:7, holding:100 or holding:20.3"
-            raise ValueError(f"{shown(address)} is not a Modbus address; write it like {example}")
-        if match[3] is not None and match[1] in ("coil", "discrete"):
-            raise ValueError(f'{shown(address)}: a {match[1]} is one bit already; leave out ".{match[3]}"')
-        if match[3] is not None and int(match[3]) > 15:
-            raise ValueError(f"{shown(address)}: a register has bits 0 to 15")
-        return address
-
-    @field_validator("type")
-    @classmethod
-    def _check_type(cls, type_: RegisterType | None, info: ValidationInfo) -> RegisterType | None:
-        address = info.data.get("address")
-        if address is None:
-            return type_
-        if _is_bit(address):
-            if type_ not in (None, "bool"):
-                raise ValueError(f"a single bit is a bool, not {type_}; leave the type out")
-        elif type_ is None:
-            known = ", ".join(REGISTERS)
-            raise ValueError(f"a register needs a type, one of {known}; or name one bit of it ({address}.0)")
-        elif type_ == "bool":
-            raise ValueError(f"a bool in a register needs its bit: {address}.0")
-        return type_
-
-    @field_validator("scale", "offset")
-    @classmethod
-    def _check_scale(cls, number: float, info: ValidationInfo) -> float:
-        neutral = 1.0 if info.field_name == "scale" else 0.0
-        if number == 0.0 and info.field_name == "scale":
-            raise ValueError("a scale of 0 would make every value the same")
-        bits, text = _is_bit(info.data.get("address", "")), info.data.get("type") == "string"
-        if number != neutral and (bits or text):
-            raise ValueError(f"only numbers can have a scale and an offset, not a {'bool' if bits else 'string'}")
-        return number
-
-    @field_validator("length")
-    @classmethod
-    def _check_length(cls, length: int | None, info: ValidationInfo) -> int | None:
-        if "type" in info.data and (info.data["type"] == "string") != (length is not None):
-            if length is None:
-                raise ValueError("a string needs its length in bytes, for example `length: 16`")
-            raise ValueError("only a string has a length; a number's follows from its type")
-        return length
-
-    @property
-    def registers(self) -> int:
-        """How many registers (or bits, in a bit table) the signal takes."""
-        if self.type == "string":
-            return ((self.length or 0) + 1) // 2
-        return REGISTERS.get(self.type or "bool", 1)
-
-    @property
-    def value_type(self) -> ValueType:
-        """The type of the value after decoding and scaling."""
-        if self.type in (None, "bool"):
-            return "bool"
-        if self.type == "string":
-            return "text"
-        return "float" if self.type in EXACT_TO or (self.scale, self.offset) != (1.0, 0.0) else "int"
-
-    @property
-    def highest(self) -> int | None:
-        """The largest value of an unscaled whole number's type."""
-        return HIGHEST[str(self.type)] if self.value_type == "int" else None
-
-    @property
-    def exact_to(self) -> int | None:
-        """The largest whole number that an unscaled floating-point type counts to without a gap."""
-        return EXACT_TO.get(str(self.type)) if (self.scale, self.offset) == (1.0, 0.0) else None
 
 
 class ModbusDevice(DeviceSettings):
     """What Modbus devices of every transport have in common."""
+
+    SERIAL: ClassVar[bool] = False
+    """Whether frames are RTU's, without transaction ids."""
 
     unit_id: int = Field(default=1, ge=0, le=255)
     """Unit identifier behind the endpoint."""
@@ -157,14 +55,35 @@ class ModbusDevice(DeviceSettings):
     """Order of the registers of 32- and 64-bit values."""
     byte_order: WordOrder = "big"
     """Order of the bytes within one register."""
+    coalesce: Switch = True
+    """off: one request a signal, for devices that refuse a read across several values."""
     max_gap: int = Field(default=16, ge=0, le=125)
     """Registers read needlessly to save a request."""
     max_registers: int = Field(default=125, ge=1, le=125)
     """Most registers that the device answers in one request."""
+    in_flight: int = Field(default=1, ge=1, le=32)
+    """Requests sent and not yet answered; more than 1 only over modbus_tcp and modbus_tls."""
+    pause: Annotated[Duration, between("0ms", "1min")] = 0
+    """Rest between a reply and the next request, for slow devices."""
     signals: Annotated[Keyed[Name, ModbusSignal], Field(min_length=1)] = Field(
         examples=['{running: {address: "coil:0"}}']
     )
     """The signals by name."""
+
+    @field_validator("unit_id")
+    @classmethod
+    def _check_unit_id(cls, unit_id: int) -> int:
+        if cls.SERIAL and unit_id == 0:
+            raise ValueError("0 speaks to every unit of a serial line, and none answers; a unit is 1 to 247")
+        return unit_id
+
+    @field_validator("in_flight")
+    @classmethod
+    def _check_in_flight(cls, in_flight: int) -> int:
+        if cls.SERIAL and in_flight > 1:
+            words = "RTU frames have no transaction ids, so that only one request can be under way"
+            raise ValueError(f"{words}; leave in_flight out")
+        return in_flight
 
     @field_validator("signals", mode="wrap")
     @classmethod
@@ -181,10 +100,7 @@ class ModbusDevice(DeviceSettings):
 
     def locate(self, signal: ModbusSignal) -> Address:
         """Where a signal lies on the wire, zero-based."""
-        match = _ADDRESS.fullmatch(signal.address)
-        assert match is not None  # the signal's own validator has seen to it
-        number = int(match[2]) - self.address_base
-        return Address(Table[match[1].upper()], number, None if match[3] is None else int(match[3]))
+        return on_the_wire(signal.address, self.address_base)
 
     @property
     def identity(self) -> str:
@@ -197,69 +113,150 @@ class ModbusDevice(DeviceSettings):
         return self.signals
 
 
+def _check_host(host: str) -> str:
+    if match := _HOST_WITH_PORT.fullmatch(host):
+        raise ValueError(f"a host has no port; write `host: {match[1]}` and `port: {match[2]}`")
+    if re.search(r"[\s/@]", host):
+        raise ValueError("a host is a name or an IP address alone, without a scheme, a user or a path")
+    return host
+
+
+Host = Annotated[str, Field(min_length=1, max_length=253, examples=["192.168.0.10"]), AfterValidator(_check_host)]
+
+
 class ModbusTcpDevice(ModbusDevice):
     """A device that speaks Modbus TCP."""
 
     protocol: Literal["modbus_tcp"] = Field(examples=["modbus_tcp"])
     """Modbus over TCP (Modbus Messaging on TCP/IP V1.0b)."""
-    host: str = Field(min_length=1, max_length=253, examples=["192.168.0.10"])
+    host: Host
     """Name or IP address."""
     port: int = Field(default=502, ge=1, le=65535)
     """TCP port."""
-
-    @field_validator("host")
-    @classmethod
-    def _check_host(cls, host: str) -> str:
-        if match := _HOST_WITH_PORT.fullmatch(host):
-            raise ValueError(f"a host has no port; write `host: {match[1]}` and `port: {match[2]}`")
-        if re.search(r"[\s/@]", host):
-            raise ValueError("a host is a name or an IP address alone, without a scheme, a user or a path")
-        return host
 
     @property
     def endpoint(self) -> str:
         """Host and port: one connection serves all unit ids behind it."""
         return f"{self.host}:{self.port}"
 
+    @property
+    def transport(self) -> Mapping[str, object]:
+        """The protocol alone."""
+        return {"protocol": self.protocol}
 
-def _is_bit(address: str) -> bool:
-    return address.startswith(("coil:", "discrete:")) or "." in address
+
+class DeviceTls(TlsConfig):
+    """TLS to a device; without `ca` the system's authorities are trusted."""
+
+    server_name: str | None = Field(default=None, min_length=1, max_length=253, examples=["plc-7.plant.example"])
+    """The name in the device's certificate, where that is not its host."""
+
+
+class ModbusTlsDevice(ModbusDevice):
+    """A device that speaks Modbus over TLS."""
+
+    protocol: Literal["modbus_tls"] = Field(examples=["modbus_tls"])
+    """Modbus/TCP Security."""
+    host: Host
+    """Name or IP address."""
+    port: int = Field(default=802, ge=1, le=65535)
+    """TCP port."""
+    tls: DeviceTls = DeviceTls()
+    """Certificates."""
+
+    @property
+    def endpoint(self) -> str:
+        """Host and port: one connection serves all unit ids behind it."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def transport(self) -> Mapping[str, object]:
+        """The protocol and the certificates."""
+        tls = {f"tls.{key}": getattr(self.tls, key) for key in type(self.tls).model_fields}
+        return {"protocol": self.protocol, **tls}
+
+
+class SerialConfig(Settings):
+    """A serial line, with 8 data bits."""
+
+    path: str = Field(min_length=1, examples=["/dev/ttyS0"])
+    """The line's device file; one below `/dev/serial/by-path` stays the same."""
+    baud: int = Field(default=9600, ge=50, le=4_000_000)
+    """Bits a second."""
+    parity: Literal["even", "odd", "none"] = "even"
+    """As the device has it; none usually goes with 2 stop bits."""
+    stop_bits: Annotated[Literal[1, 2], NOT_BOOL] = 1
+    """Stop bits of a character."""
+
+    @property
+    def character_bits(self) -> int:
+        """Bits of one character on the line: start, 8 of data, parity and stop."""
+        return 9 + (self.parity != "none") + self.stop_bits
+
+
+class ModbusRtuDevice(ModbusDevice):
+    """A device on a serial line."""
+
+    SERIAL: ClassVar[bool] = True
+
+    protocol: Literal["modbus_rtu"] = Field(examples=["modbus_rtu"])
+    """Modbus RTU (Modbus over serial line V1.02)."""
+    serial: SerialConfig = Field(examples=["{path: /dev/ttyS0, baud: 9600, parity: even, stop_bits: 1}"])
+    """The line; devices on the same one give the same settings."""
+
+    @property
+    def endpoint(self) -> str:
+        """The line's path: it serves all units on it."""
+        return self.serial.path
+
+    @property
+    def transport(self) -> Mapping[str, object]:
+        """The protocol and the line's settings."""
+        serial = {f"serial.{key}": getattr(self.serial, key) for key in type(self.serial).model_fields}
+        return {"protocol": self.protocol, **serial}
+
+
+class ModbusRtuOverTcpDevice(ModbusDevice):
+    """A device on a serial line behind a converter that passes RTU frames on over TCP."""
+
+    SERIAL: ClassVar[bool] = True
+
+    protocol: Literal["modbus_rtu_over_tcp"] = Field(examples=["modbus_rtu_over_tcp"])
+    """Modbus RTU's frames over TCP, without Modbus TCP's header."""
+    host: Host
+    """Name or IP address of the converter."""
+    port: int = Field(default=502, ge=1, le=65535)
+    """TCP port."""
+
+    @property
+    def endpoint(self) -> str:
+        """Host and port: one connection serves all units on the line behind it."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def transport(self) -> Mapping[str, object]:
+        """The protocol alone."""
+        return {"protocol": self.protocol}
 
 
 def _outside(signals: Any, base: int | None, max_registers: int | None) -> Iterator[PydanticCustomError]:
     """Every signal that lies beyond its table or takes more registers than one request may have."""
     if not isinstance(signals, Mapping):
         return
-    first, last = base or 0, 65535 + (1 if base is None else base)
     for name, signal in signals.items():
         written = signal.model_dump() if isinstance(signal, ModbusSignal) else signal
         address, type_ = (written.get("address"), written.get("type")) if isinstance(written, dict) else (None, None)
-        match = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
-        if match is None:
+        if not isinstance(address, str):
             continue
-        number, count = int(match[2]), _register_count(type_, written.get("length"))
-        if not first <= number <= last:
-            words = f"{shown(address)} is outside {first}..{last}{_near(match[1], number, first, last)}"
-        elif number + count - 1 > last:
-            words = f"{shown(address)} with {count} registers ends beyond {last}"
-        elif max_registers is not None and count > max_registers:
+        count = _register_count(type_, written.get("length"))
+        words = outside(address, count, base)
+        if words is None and max_registers is not None and count > max_registers:
             words = f"{shown(address)}: {count} registers cannot be read in one request of {max_registers}"
-        else:
-            continue
-        yield misplaced(words, name, "address")
+        if words is not None:
+            yield misplaced(words, name, "address")
 
 
 def _register_count(type_: object, length: object) -> int:
     if type_ == "string":
         return (length + 1) // 2 if isinstance(length, int) and 1 <= length <= 250 else 1
     return REGISTERS.get(type_, 1) if isinstance(type_, str) else 1
-
-
-def _near(table: str, number: int, first: int, last: int) -> str:
-    """What a reference number of the old 5- and 6-digit notation probably means, as a question."""
-    digit = {"coil": 0, "discrete": 1, "input": 3, "holding": 4}[table]
-    meant = number - digit * 100_000 - 1 + first
-    if digit and number > 100_000 and first <= meant <= last:
-        return f'; did you mean "{table}:{meant}"?'
-    shorter = int(str(number)[:-1] or "0")
-    return f'; did you mean "{table}:{shorter}"?' if first <= shorter <= last and number > last else ""

@@ -1,4 +1,4 @@
-"""The types of a Modbus signal: the registers that each takes, and how far each counts."""
+"""The types of a Modbus signal: the registers that each takes, how far each counts, and encodings of strings."""
 
 from __future__ import annotations
 
@@ -35,5 +35,16 @@ HIGHEST: dict[str, int] = {
 }
 """The largest value of each whole number."""
 
+LOWEST: dict[str, int] = {name: -highest - 1 if name.startswith("int") else 0 for name, highest in HIGHEST.items()}
+"""The smallest value of each whole number."""
+
+WIDTH: dict[str, int] = {name: 16 * count for name, count in REGISTERS.items() if name.startswith("uint")}
+"""Bits of each unsigned number."""
+
 EXACT_TO: dict[str, int] = {"float32": 2**24, "float64": 2**53}
 """Up to where a floating-point number counts without a gap (IEEE 754: the width of the significand)."""
+
+Encoding = Literal["ascii", "latin-1", "utf-8", "cp1252", "utf-16-be", "utf-16-le"]
+
+ENCODINGS: dict[str, int] = {"ascii": 1, "latin-1": 1, "utf-8": 1, "cp1252": 1, "utf-16-be": 2, "utf-16-le": 2}
+"""Bytes of the smallest character of each encoding; the names are Python's."""
