@@ -12,7 +12,7 @@ and `read` goes on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from protocols.model import Batch
@@ -64,6 +64,8 @@ class LinkStats:
     bytes_read: int = 0
     round_trip_ms: float = 0.0
     """Duration of the last scan's requests."""
+    quarantined: set[tuple[str, int]] = field(default_factory=set)
+    """Device and number of each signal whose address is refused, so that it is reported once."""
 
 
 class Driver(Protocol):

@@ -3,54 +3,62 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 
-@dataclass(order=True, slots=True)
-class _Entry:
-    due_ms: float
-    order: int
-    name: str
+@dataclass(slots=True)
+class Scan:
+    """Signals of one device that are sampled together."""
+
+    device: str
+    number: int
+    """Scan class of the device."""
     period_ms: int
+    due_ms: float = 0.0
+    under_way: bool = False
 
 
 class Schedule:
-    """Hands out names of scans when they are due, the one that is due longest first.
+    """Hands out scans when they are due, the one that is due longest first.
 
     A scan's grid is multiples of its period on the monotonic clock plus a phase made from its name,
     so that devices with one period are spread over it, and a new connection keeps the old phase.
     """
 
-    def __init__(self, scans: Iterable[tuple[str, int]]) -> None:
-        """`scans`: name and period in milliseconds of each."""
-        self._periods = list(scans)
-        self._heap: list[_Entry] = []
+    def __init__(self, scans: Iterable[Scan]) -> None:
+        self._scans = list(scans)
+        self._begun = False
         self.overruns = 0
-        """Points of the grid that passed while a scan was still under way; each was skipped."""
+        """Points of the grid that passed while their scan was still under way or not begun; each was skipped."""
 
-    async def next(self) -> str:
-        """Wait for the next scan. It counts as under way until `next` is called again."""
-        loop = asyncio.get_running_loop()
-        now = loop.time() * 1000
-        if not self._heap:
-            self._heap = [
-                _Entry(_on_grid(name, period, now), order, name, period)
-                for order, (name, period) in enumerate(self._periods)
-            ]
-            heapq.heapify(self._heap)
-        entry = self._heap[0]
-        if entry.due_ms > now:
-            await asyncio.sleep((entry.due_ms - now) / 1000)
-            now = loop.time() * 1000
-        missed = int(max(0.0, now - entry.due_ms) // entry.period_ms)
-        self.overruns += missed
-        heapq.heapreplace(
-            self._heap, _Entry(entry.due_ms + (missed + 1) * entry.period_ms, entry.order, entry.name, entry.period_ms)
-        )
-        return entry.name
+    def take_due(self) -> list[Scan]:
+        """The scans that are due now, longest first; each is under way until `done`."""
+        now = asyncio.get_running_loop().time() * 1000
+        if not self._begun:
+            self._begun = True
+            for scan in self._scans:
+                scan.due_ms = _on_grid(f"{scan.device}#{scan.number}", scan.period_ms, now)
+        due = [scan for scan in self._scans if scan.due_ms <= now]
+        for scan in due:
+            missed = int((now - scan.due_ms) // scan.period_ms)
+            self.overruns += missed + scan.under_way
+            scan.due_ms += (missed + 1) * scan.period_ms
+        ready = [scan for scan in due if not scan.under_way]
+        for scan in ready:
+            scan.under_way = True
+        return sorted(ready, key=lambda scan: scan.due_ms - scan.period_ms)
+
+    @staticmethod
+    def done(scan: Scan) -> None:
+        """The scan has ended; it can begin again at its next point."""
+        scan.under_way = False
+
+    async def wait(self) -> None:
+        """Until the next scan is due."""
+        next_ms = min(scan.due_ms for scan in self._scans)
+        await asyncio.sleep(max(0.0, next_ms / 1000 - asyncio.get_running_loop().time()))
 
 
 def _on_grid(name: str, period_ms: int, now_ms: float) -> float:

@@ -255,7 +255,6 @@ Switch = Annotated[
     WithJsonSchema({"enum": ["on", "off", True, False], "x-kind": "switch", "examples": ["on"]}),
 ]
 
-REASONS: Literal["reasons"] = "reasons"
 SignalTexts = Annotated[
     Annotated[Literal["reasons"], Tag(TEXT)] | Annotated[Keyed[int, str], Tag(SECTION)], text_or_section
 ]
@@ -315,8 +314,8 @@ class DeviceSettings(Settings):
 
     @property
     def transport(self) -> Mapping[str, object]:
-        """What all devices of one endpoint must agree on, by the path of its key: `serial.baud`."""
-        return {}
+        """What all devices of one endpoint must agree on, by the key's path: `protocol`, `serial.baud`."""
+        raise NotImplementedError
 
     @property
     def scan_classes(self) -> tuple[tuple[int, tuple[int, ...]], ...]:

@@ -96,7 +96,7 @@ def test_protocols_make_no_tasks(path: Path) -> None:
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
-    assert not calls & TASK_MAKERS
+    assert not calls & (TASK_MAKERS - {"wait"})
 
 
 @pytest.mark.parametrize("path", SOURCES + CYTHON, ids=name_of)

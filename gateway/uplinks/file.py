@@ -16,7 +16,7 @@ from gateway.config.model import FileUplink
 from gateway.events import StoredEvent
 from gateway.uplinks.journal import Journal, JournalBusy
 from gateway.uplinks.uplink import Rejected, UplinkContext
-from gateway.uplinks.worker import DaemonWorker
+from protocols.worker import DaemonWorker
 from protocols.driver import ConnectFailed, NotConnected
 
 _REMEDIES = {

@@ -17,10 +17,10 @@ from gateway.config.model import MqttUplink
 from gateway.config.secrets import Secret
 from gateway.events import StoredEvent
 from gateway.uplinks import reasons
-from gateway.uplinks.dial import dial, tls_context
+from protocols.dial import dial, tls_context
 from gateway.uplinks.puback import Link, Lost, Refused
 from gateway.uplinks.uplink import Rejected, UplinkContext
-from gateway.uplinks.worker import in_daemon_thread
+from protocols.worker import in_daemon_thread
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
 
 CONNACK_S = 10.0

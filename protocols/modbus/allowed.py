@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from pymodbus.pdu import ModbusPDU
-from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
-from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
+import struct
+from typing import TYPE_CHECKING
 
 from protocols.modbus.config import Table
 
-_REQUESTS: dict[Table, type[ModbusPDU]] = {
-    Table.COIL: ReadCoilsRequest,
-    Table.DISCRETE: ReadDiscreteInputsRequest,
-    Table.HOLDING: ReadHoldingRegistersRequest,
-    Table.INPUT: ReadInputRegistersRequest,
-}
+if TYPE_CHECKING:
+    from pymodbus.pdu import ModbusPDU
+
+READ_CODES = frozenset({1, 2, 3, 4})
 
 
-def read_request(table: Table, address: int, count: int, unit_id: int) -> ModbusPDU:
-    """The only way in which the driver makes a request; a table's value is its function code."""
-    request = _REQUESTS[table](address=address, count=count, dev_id=unit_id)
-    if request.function_code != table or request.function_code not in (1, 2, 3, 4):
-        raise PermissionError(f"function code {request.function_code} is not among those that only read")
+def read_pdu(table: Table, address: int, count: int) -> bytes:
+    """The only place where the bytes of a request are made; a table's value is its function code."""
+    if table not in READ_CODES:
+        raise PermissionError(f"function code {int(table)} is not among those that only read")
+    return struct.pack(">BHH", table, address, count)
+
+
+def read_request(pdu: bytes, unit_id: int) -> ModbusPDU:
+    """The same request for pymodbus, which frames it for a serial line."""
+    from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
+    from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
+
+    classes = (
+        ReadCoilsRequest,
+        ReadDiscreteInputsRequest,
+        ReadHoldingRegistersRequest,
+        ReadInputRegistersRequest,
+    )
+    code, address, count = struct.unpack(">BHH", pdu)
+    if code not in READ_CODES:
+        raise PermissionError(f"function code {code} is not among those that only read")
+    request: ModbusPDU = classes[code - 1](address=address, count=count, dev_id=unit_id)
     return request

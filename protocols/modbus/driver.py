@@ -1,186 +1,152 @@
-"""The Modbus TCP driver: scans on time, checks every reply, and turns what fails into bad signals of one block."""
+"""The Modbus driver: scans of all devices behind one endpoint, in turns, over whatever transport they have."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, cast
 
-from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ConnectionException, ModbusIOException
-
-from ext.table import DecodeError
-from protocols.driver import ConnectFailed, EndpointConfig, LinkStats, NotConnected
-from protocols.modbus.allowed import read_request
-from protocols.modbus.config import ModbusTcpDevice
-from protocols.modbus.plan import Request, plan_requests
-from protocols.modbus.raw import RawReply, unread_bytes, use_raw_replies
+from protocols.driver import EndpointConfig, LinkStats, NotConnected
 from protocols.model import Batch
-from protocols.schedule import Schedule
+from protocols.modbus.config import (
+    ModbusDevice,
+    ModbusRtuDevice,
+    ModbusRtuOverTcpDevice,
+    ModbusTcpDevice,
+    ModbusTlsDevice,
+)
+from protocols.modbus.mbap import MbapLink
+from protocols.modbus.request import Request
+from protocols.modbus.unit import Unit
+from protocols.schedule import Scan, Schedule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ext.table import SignalTable
 
 SILENT_SCANS = 2
-"""Scans in a row without any reply from the endpoint after which the connection is given up."""
-
-MOST_SILENCES = 2
-"""Requests without an answer after which a scan of a unit that answered nothing is ended."""
-
-EXCEPTIONS = {
-    1: "illegal function",
-    2: "illegal data address",
-    3: "illegal data value",
-    4: "server device failure",
-    5: "acknowledge",
-    6: "server device busy",
-    8: "memory parity error",
-    10: "gateway path unavailable",
-    11: "gateway target device failed to respond",
-}
-"""Exception codes (Modbus Application Protocol V1.1b3, clause 7)."""
-
-logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL + 1)  # a dump of hex at every timeout
+"""Scans in a row without any answer after which a unit is demoted, or, where it is the last one, the connection given up."""
+TURN = 8
+"""Requests of one scan after which another device that is due has its turn."""
 
 
-class _BlockFailed(Exception):
-    """One request brought nothing that can be used; its message becomes the signals' `why`."""
+class Link(Protocol):
+    """A connection that answers requests."""
+
+    async def ask(self, requests: Sequence[Request], timeout_s: float, pause_s: float) -> None: ...
+    async def close(self) -> None: ...
 
 
-class _Silent(_BlockFailed):
-    """There was no answer at all."""
+@dataclass(slots=True)
+class _Run:
+    """A scan under way."""
+
+    scan: Scan
+    unit: Unit
+    left: deque[Request]
+    extra: int = 0
+    busy_s: float = field(default=0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    device: ModbusTcpDevice
-    table: SignalTable
-    requests: list[Request]
-
-
-class ModbusTcpDriver:
-    """One TCP connection and all unit ids behind it; requests on it take turns."""
+class ModbusDriver:
+    """One connection, of any of the four transports, and all unit ids behind it."""
 
     def __init__(self, endpoint: EndpointConfig, tables: Mapping[str, SignalTable], stats: LinkStats) -> None:
-        devices = cast("Mapping[str, ModbusTcpDevice]", endpoint.devices)
-        self._units = {
-            name: _Unit(device, tables[name], plan_requests(device, tables[name])) for name, device in devices.items()
-        }
-        first = next(iter(devices.values()))
-        self._host, self._port = first.host, first.port
-        self._timeout_s = max(device.timeout for device in devices.values()) / 1000
-        self._schedule = Schedule((name, device.scan_interval) for name, device in devices.items())
+        devices = cast("Mapping[str, ModbusDevice]", endpoint.devices)
+        self._device = next(iter(devices.values()))
+        has_ids = isinstance(self._device, ModbusTcpDevice | ModbusTlsDevice)
+        self._units = {name: Unit(name, device, tables[name], stats, has_ids) for name, device in devices.items()}
+        self._in_flight = min(device.in_flight for device in devices.values())
+        self._schedule = Schedule(
+            Scan(name, number, period)
+            for name, device in devices.items()
+            for number, (period, _) in enumerate(device.scan_classes)
+        )
+        self._turn = TURN if len(devices) > 1 or len(self._device.scan_classes) > 1 else 10_000
+        self._turn = max(self._turn, self._in_flight)
+        self._runs: deque[_Run] = deque()
         self._overruns_before = stats.overruns
         self._stats = stats
-        self._client: AsyncModbusTcpClient | None = None
-        self._waiting = False
-        self._silent_scans = 0
+        self._link: Link | None = None
 
     async def connect(self) -> None:
-        """Open the TCP connection; raises ConnectFailed."""
-        client = AsyncModbusTcpClient(
-            self._host,
-            port=self._port,
-            timeout=self._timeout_s,
-            retries=0,
-            reconnect_delay=0,
-            trace_connect=self._connection_changed,
-        )
-        use_raw_replies(client)
-        self._client = client
-        if not await client.connect():
-            words = "check that the PLC is on, its address and port, and that nothing else holds its only connection"
-            raise ConnectFailed(f"no connection to {self._host}:{self._port}", words)
+        """Open the connection; raises ConnectFailed, or ConfigError for certificates that cannot be read."""
+        device = self._device
+        if isinstance(device, ModbusRtuDevice | ModbusRtuOverTcpDevice):
+            from protocols.modbus.rtu import RtuLink  # its library is for those who use it
 
-    def _connection_changed(self, connected: bool) -> None:
-        """Called by pymodbus; a request under way must not wait for its timeout when the connection is gone."""
-        if not connected and self._waiting and self._client is not None:
-            future = self._client.ctx.response_future
-            if not future.done():
-                future.set_exception(ConnectionException("closed by the other side"))
+            longest_s = max(unit.device.timeout for unit in self._units.values()) / 1000
+            line = RtuLink(device, longest_s, self._stats)
+            self._link = line
+            await line.open()
+            return
+        assert isinstance(device, ModbusTcpDevice | ModbusTlsDevice)
+        tls = device.tls if isinstance(device, ModbusTlsDevice) else None
+        link = MbapLink(self._in_flight, self._stats)
+        self._link = link
+        await link.open(device.host, device.port, tls, None if tls is None else tls.server_name)
 
     async def read(self) -> Batch:
-        """Run the next scan that is due."""
-        name = await self._schedule.next()
-        self._stats.overruns = self._overruns_before + self._schedule.overruns
-        unit = self._units[name]
+        """Go on with the scans that are due until one is whole."""
+        while True:
+            for scan in self._schedule.take_due():
+                unit = self._units[scan.device]
+                self._runs.append(_Run(scan, unit, deque(unit.begin(scan.number))))
+            self._stats.overruns = self._overruns_before + self._schedule.overruns
+            if not self._runs:
+                await self._schedule.wait()
+                continue
+            run = self._runs.popleft()
+            if run.left:
+                await self._turn_of(run)
+                if run.left:
+                    self._runs.append(run)
+                    continue
+            elif run.unit.is_resting:
+                self._schedule.done(run.scan)
+                continue
+            return self._whole(run)
+
+    async def _turn_of(self, run: _Run) -> None:
+        link = self._link
+        if link is None:
+            raise NotConnected("the driver is closed")
+        asked = [run.left.popleft() for _ in range(min(self._turn, len(run.left)))]
+        device = run.unit.device
         began = time.monotonic()
-        answered = await self._scan(unit)
-        self._stats.round_trip_ms = (time.monotonic() - began) * 1000
-        self._silent_scans = 0 if answered else self._silent_scans + 1
-        if self._silent_scans >= SILENT_SCANS * len(self._units):
+        await link.ask(asked, device.timeout / 1000, device.pause / 1000)
+        run.busy_s += time.monotonic() - began
+        if any(request.failure is not None for request in asked) or self._stats.quarantined or run.unit.silent_scans:
+            again = run.unit.settle(asked, run.extra)
+            run.extra += len(again)
+            run.left.extendleft(reversed(again))
+        if run.unit.silent_scans:
+            self._silence(run)
+
+    def _silence(self, run: _Run) -> None:
+        """A unit answered nothing: its scan ends here, and soon its neighbours are asked without it."""
+        for request in run.left:
+            request.decode.fail("no answer")
+        run.left.clear()
+        if run.unit.silent_scans < SILENT_SCANS:
+            return
+        if all(unit.silent_scans >= SILENT_SCANS for unit in self._units.values()):
             raise NotConnected(
-                f"{self._host}:{self._port} is connected but answers nothing",
-                "check the unit_id, and that the PLC's Modbus server is running",
+                "it is connected but answers nothing", "check the unit_id, the line, and that the PLC runs"
             )
-        return Batch(name, changes=unit.table.take())
+        run.unit.demote()
 
-    async def _scan(self, unit: _Unit) -> bool:
-        """All requests of one device; whether any was answered."""
-        answered, silences = False, 0
-        for position, request in enumerate(unit.requests):
-            try:
-                body = await self._ask(unit.device, request)
-                answered = True
-                request.decode.decode(body)
-            except _Silent as silence:
-                self._stats.timeouts += 1
-                silences += 1
-                request.decode.fail(str(silence))
-                if silences == MOST_SILENCES and not answered:  # not a block but the unit: neighbours want their turn
-                    for unasked in unit.requests[position:]:
-                        unasked.decode.fail(str(silence))
-                    break
-            except (_BlockFailed, DecodeError) as problem:
-                answered = True
-                self._stats.request_errors += 1
-                request.decode.fail(str(problem))
-        return answered
-
-    async def _ask(self, device: ModbusTcpDevice, request: Request) -> bytes:
-        """One request; the reply's data after its byte count, once everything about it is checked."""
-        client = self._client
-        if client is None or not client.connected:
-            raise NotConnected(f"{self._host}:{self._port} closed the connection", "see the PLC's connection limit")
-        pdu = read_request(request.table, request.address, request.count, device.unit_id)
-        self._stats.requests += 1
-        self._waiting = True
-        try:
-            async with asyncio.timeout(device.timeout / 1000):
-                reply = await client.execute(False, pdu)
-        except ConnectionException as error:
-            raise NotConnected(f"{self._host}:{self._port}: {error.string}", "see the PLC's connection limit") from None
-        except (TimeoutError, ModbusIOException):
-            if not client.connected:
-                raise NotConnected(f"{self._host}:{self._port} closed the connection") from None
-            if unread_bytes(client):
-                raise _BlockFailed("the reply was cut or garbled") from None
-            raise _Silent(f"no answer within {device.timeout / 1000:g} s") from None
-        finally:
-            self._waiting = False
-        return self._checked(reply, pdu.transaction_id, device.unit_id, request)
-
-    def _checked(self, reply: object, transaction_id: int, unit_id: int, request: Request) -> bytes:
-        if not isinstance(reply, RawReply):
-            raise _BlockFailed("no reply")
-        if reply.transaction_id != transaction_id or reply.dev_id != unit_id:
-            raise _BlockFailed("the reply belongs to another request")
-        if reply.function_code == request.table | 0x80 and reply.body:
-            code = reply.body[0]
-            raise _BlockFailed(f"exception {code} ({EXCEPTIONS.get(code, 'not in the standard')}) for {request}")
-        if reply.function_code != request.table or not reply.body:
-            raise _BlockFailed(f"the reply has function code {reply.function_code}, {int(request.table)} was asked")
-        body = reply.body[1:]
-        if reply.body[0] != len(body):
-            raise _BlockFailed(f"the reply announces {reply.body[0]} bytes and holds {len(body)}")
-        self._stats.bytes_read += len(body)
-        return body
+    def _whole(self, run: _Run) -> Batch:
+        self._schedule.done(run.scan)
+        self._stats.round_trip_ms = run.busy_s * 1000
+        unit = run.unit
+        return Batch(unit.name, run.scan.number, unit.table.take(), notices=unit.take_notices())
 
     async def close(self) -> None:
         """Close the connection."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ext.registers import RegisterPlan
 from ext.table import SignalTable
 from protocols.modbus.config import Address, ModbusDevice, ModbusSignal, Table
+from protocols.modbus.request import Request
 
 MAX_BITS = 2000
 """Most coils or discrete inputs in one request (Modbus Application Protocol V1.1b3, clauses 6.1 and 6.2)."""
 BITS_A_REGISTER = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One read of `count` registers or bits from `address`, and how its reply fills the table."""
-
-    table: Table
-    address: int
-    count: int
-    decode: RegisterPlan
-
-    def __str__(self) -> str:
-        last = self.address + self.count - 1
-        return f"{self.table.name.lower()}:{self.address}..{last}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +26,60 @@ class _Placed:
         return self.address.number + self.signal.registers
 
 
+class Planner:
+    """Plans a device's requests, and smaller ones for those that the device refuses."""
+
+    def __init__(self, device: ModbusDevice, table: SignalTable) -> None:
+        self._device = device
+        self._table = table
+        self._placed = [_Placed(n, signal, device.locate(signal)) for n, signal in enumerate(device.signals.values())]
+
+    def requests(self) -> list[Request]:
+        """All requests, by scan class, table and address; defines each signal's kind in the table."""
+        requests = []
+        for scan, (_, numbers) in enumerate(self._device.scan_classes):
+            placed = [self._placed[number] for number in numbers]
+            for table in Table:
+                mine = sorted((p for p in placed if p.address.table is table), key=lambda p: p.address.number)
+                requests += [self._request(table, block, scan) for block in _blocks(self._device, table, mine)]
+        return requests
+
+    def halves(self, request: Request) -> list[Request]:
+        """A request of several signals as two of half as many: one of them leaves the refused address behind."""
+        placed = [self._placed[number] for number in request.signals]
+        middle = len(placed) // 2
+        return [self._request(request.table, part, request.scan) for part in (placed[:middle], placed[middle:])]
+
+    def address(self, signal: int) -> str:
+        """A signal's address as the configuration writes it."""
+        return self._placed[signal].signal.address
+
+    def _request(self, table: Table, block: Sequence[_Placed], scan: int) -> Request:
+        first = block[0].address.number
+        count = max(one.end for one in block) - first
+        decode = RegisterPlan(self._table, count, len(block), bits=table.is_bits)
+        for one in block:
+            self._add(decode, one, one.address.number - first)
+        return Request(table, first, count, decode, self._device.unit_id, scan)
+
+    def _add(self, decode: RegisterPlan, one: _Placed, position: int) -> None:
+        signal, device = one.signal, self._device
+        decode.add(
+            one.number,
+            position,
+            signal.type or "bool",
+            bit=one.address.bit or 0,
+            words_little=(signal.word_order or device.word_order) == "little",
+            bytes_little=(signal.byte_order or device.byte_order) == "little",
+            scale=signal.scale,
+            offset=signal.offset,
+            length=signal.length or 0,
+        )
+
+
 def plan_requests(device: ModbusDevice, table: SignalTable) -> list[Request]:
-    """The requests of one scan, in order of table and address; defines each signal's kind in `table`."""
-    placed = [_Placed(n, signal, device.locate(signal)) for n, signal in enumerate(device.signals.values())]
-    requests = []
-    for modbus_table in Table:
-        mine = sorted((p for p in placed if p.address.table is modbus_table), key=lambda p: p.address.number)
-        requests += [_request(device, modbus_table, block, table) for block in _blocks(device, modbus_table, mine)]
-    return requests
+    """The requests that read a device once, over all its scan classes."""
+    return Planner(device, table).requests()
 
 
 def _blocks(device: ModbusDevice, table: Table, placed: Iterable[_Placed]) -> Iterator[list[_Placed]]:
@@ -57,29 +90,10 @@ def _blocks(device: ModbusDevice, table: Table, placed: Iterable[_Placed]) -> It
     end = 0
     for one in placed:
         begin = one.address.number
-        if block and (begin - end > gap or max(end, one.end) - block[0].address.number > most):
+        if block and (not device.coalesce or begin - end > gap or max(end, one.end) - block[0].address.number > most):
             yield block
             block, end = [], 0
         block.append(one)
         end = max(end, one.end)
     if block:
         yield block
-
-
-def _request(device: ModbusDevice, table: Table, block: list[_Placed], signals: SignalTable) -> Request:
-    first = block[0].address.number
-    count = max(one.end for one in block) - first
-    decode = RegisterPlan(signals, count, len(block), bits=table.is_bits)
-    for one in block:
-        decode.add(
-            one.number,
-            one.address.number - first,
-            one.signal.type or "bool",
-            bit=one.address.bit or 0,
-            words_little=(one.signal.word_order or device.word_order) == "little",
-            bytes_little=(one.signal.byte_order or device.byte_order) == "little",
-            scale=one.signal.scale,
-            offset=one.signal.offset,
-            length=one.signal.length or 0,
-        )
-    return Request(table, first, count, decode)

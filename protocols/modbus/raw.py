@@ -7,7 +7,7 @@ the bytes and never fails, so that a garbled reply costs its own block and not t
 
 from __future__ import annotations
 
-from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.pdu import DecodePDU, ModbusPDU
 
 
@@ -21,7 +21,7 @@ class RawReply(ModbusPDU):
 
 
 class RawDecoder(DecodePDU):
-    """Makes a RawReply of any frame."""
+    """Makes a RawReply of any frame; sizes of frames are still looked up as pymodbus does."""
 
     def __init__(self) -> None:
         super().__init__(is_server=False)
@@ -31,11 +31,11 @@ class RawDecoder(DecodePDU):
         return RawReply(frame)
 
 
-def use_raw_replies(client: AsyncModbusTcpClient) -> None:
+def use_raw_replies(client: AsyncModbusTcpClient | AsyncModbusSerialClient) -> None:
     """Make a client's `execute` return RawReply."""
     client.ctx.framer.decoder = RawDecoder()
 
 
-def unread_bytes(client: AsyncModbusTcpClient) -> int:
-    """Bytes that came and were no whole frame: with them, the stream may be out of step."""
+def unread_bytes(client: AsyncModbusTcpClient | AsyncModbusSerialClient) -> int:
+    """Bytes that came and were no whole frame."""
     return len(client.ctx.recv_buffer)

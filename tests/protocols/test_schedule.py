@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from protocols.schedule import Schedule, _on_grid
+from protocols.schedule import Scan, Schedule, _on_grid
 
 
 class Clock:
@@ -22,12 +22,21 @@ class Clock:
         self.now += seconds
 
 
+async def next_scan(schedule: Schedule) -> Scan:
+    """The next scan, over at once."""
+    while not (due := schedule.take_due()):
+        await schedule.wait()
+    for scan in due:
+        schedule.done(scan)
+    return due[0]
+
+
 async def test_scans_come_on_a_grid_that_lateness_never_shifts(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    schedule = Schedule([("plc", 250)])
+    schedule = Schedule([Scan("plc", 0, 250)])
     moments = []
     for lateness in (0, 0.1, 0.2, 0.6, 0, 0.26, 0):
-        await schedule.next()
+        await next_scan(schedule)
         moments.append(clock.now)
         clock.now += lateness
     first = moments[0]
@@ -38,21 +47,46 @@ async def test_scans_come_on_a_grid_that_lateness_never_shifts(monkeypatch: pyte
 
 async def test_every_point_of_the_grid_is_scanned_or_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    schedule = Schedule([("plc", 100)])
+    schedule = Schedule([Scan("plc", 0, 100)])
     begin = clock.now
     for lateness in (0.05, 0.35, 0.1, 1.0, 0.0, 0.199):
-        await schedule.next()
+        await next_scan(schedule)
         clock.now += lateness
-    last = clock.now
-    points = int((last - begin) / 0.1)
+    points = int((clock.now - begin) / 0.1)
     assert abs(6 + schedule.overruns - points) <= 1
 
 
+async def test_a_scan_that_is_under_way_does_not_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    schedule = Schedule([Scan("slow", 0, 100), Scan("other", 0, 100)])
+    clock.now += 0.2
+    taken = schedule.take_due() or (await schedule.wait(), schedule.take_due())[1]
+    slow = taken[0]
+    for scan in taken[1:]:
+        schedule.done(scan)
+    before = schedule.overruns
+    for _ in range(3):
+        clock.now += 0.1
+        due = schedule.take_due()
+        assert slow not in due
+        for scan in due:
+            schedule.done(scan)
+    assert schedule.overruns == before + 3
+    schedule.done(slow)
+    clock.now += 0.1
+    assert slow in schedule.take_due()
+
+
 async def test_the_scan_that_is_due_longest_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    Clock(monkeypatch)
-    schedule = Schedule([("fast", 100), ("slow", 1000)])
-    names = [await schedule.next() for _ in range(44)]
-    assert 3 <= names.count("slow") <= 5
+    clock = Clock(monkeypatch)
+    schedule = Schedule([Scan("fast", 0, 100), Scan("slow", 0, 1000)])
+    schedule.take_due()
+    for scan in schedule._scans:
+        schedule.done(scan)
+    clock.now += 5
+    due = schedule.take_due()
+    assert [scan.due_ms - scan.period_ms for scan in due] == sorted(scan.due_ms - scan.period_ms for scan in due)
+    assert len(due) == 2
 
 
 def test_a_new_connection_keeps_the_phase() -> None:

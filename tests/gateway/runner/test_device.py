@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from gateway.runner.backoff import Backoff
 from gateway.runner.device import DeviceRunner
 from protocols.driver import ConfigError, ConnectFailed, EndpointConfig, LinkStats, NotConnected
 from protocols.modbus.config import ModbusTcpDevice
-from protocols.modbus.driver import ModbusTcpDriver
+from protocols.modbus.driver import ModbusDriver
 from protocols.model import Batch
 from protocols.simulated.machine import CALM, Filler
 from protocols.simulated.modbus import ModbusPlc
@@ -45,7 +46,7 @@ class Line:
         for number in range(len(FILLER_SIGNALS)):
             self.tables["filler_plc"].forward(number)
         self.inputs: list[Input] = []
-        build = make or (lambda line, stats: ModbusTcpDriver(line.endpoint, line.tables, stats))
+        build = make or (lambda line, stats: ModbusDriver(line.endpoint, line.tables, stats))
         self.runner = DeviceRunner(
             self.endpoint, lambda stats: build(self, stats), self.tables, EngineClock(), self.inputs.append
         )
@@ -99,14 +100,15 @@ async def test_first_batch_says_that_the_device_is_there(plc: ModbusPlc) -> None
 async def test_one_connection_at_a_time_and_the_old_one_is_closed(plc: ModbusPlc) -> None:
     async with Mangler(plc.port) as mangler:
         line = Line(mangler.port)
+
+        def is_up_again(connections: int) -> bool:
+            return line.runner.is_up("filler_plc") and mangler.connections == connections and mangler.open == 1
+
         async with running(line) as logs:
-            for times in range(1, 4):
-                await until(lambda: line.runner.is_up("filler_plc"))
-                assert mangler.connections == times
-                assert mangler.open == 1
+            for connections in range(1, 4):
+                await until(partial(is_up_again, connections))
                 mangler.drop()
-                await until(lambda: not line.runner.is_up("filler_plc") or mangler.open == 0)
-            await until(lambda: line.runner.is_up("filler_plc"))
+            await until(partial(is_up_again, 4))
         assert line.states() == [True, False, True, False, True, False, True]
         assert [log["event"] for log in logs] == ["device_connected", *["device_lost", "device_restored"] * 3]
 

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from gateway.config.model import MqttUplink, TlsConfig
-from gateway.uplinks.dial import dial, tls_context
+from protocols.dial import dial, tls_context
 from gateway.uplinks.mqtt import MqttPublisher
 from gateway.uplinks.uplink import UplinkContext
 from protocols.driver import ConfigError, ConnectFailed
@@ -141,7 +141,7 @@ async def test_names_that_lead_nowhere(name: str) -> None:
 
 
 async def test_a_server_that_never_shakes_hands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.uplinks.dial.DIAL_S", 0.1)
+    monkeypatch.setattr("protocols.dial.DIAL_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(ConnectFailed, match="does not answer"):
         await dial("127.0.0.1", silent.getsockname()[1], lambda: tls_context(None))
 

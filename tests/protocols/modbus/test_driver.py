@@ -16,9 +16,9 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from ext.table import SignalTable
 from protocols.driver import ConnectFailed, EndpointConfig, LinkStats, NotConnected
-from protocols.modbus.allowed import read_request
+from protocols.modbus.allowed import read_pdu, read_request
 from protocols.modbus.config import ModbusTcpDevice, Table
-from protocols.modbus.driver import ModbusTcpDriver
+from protocols.modbus.driver import ModbusDriver
 from protocols.modbus.raw import RawDecoder, RawReply, use_raw_replies
 from protocols.model import Batch, Quality
 from protocols.simulated.modbus import ModbusPlc
@@ -68,7 +68,7 @@ async def serving(units: dict[int, Memory]) -> AsyncIterator[ModbusPlc]:
 @asynccontextmanager
 async def reading(
     port: int, units: tuple[int, ...] = (1,), **device: Any
-) -> AsyncIterator[tuple[ModbusTcpDriver, dict[str, SignalTable], LinkStats]]:
+) -> AsyncIterator[tuple[ModbusDriver, dict[str, SignalTable], LinkStats]]:
     settings = {
         "protocol": "modbus_tcp", "host": "127.0.0.1", "port": port, "scan_interval": "20ms", "timeout": "200ms",
         "signals": SIGNALS, **device,
@@ -79,7 +79,7 @@ async def reading(
         for number in range(len(table)):
             table.forward(number)
     stats = LinkStats()
-    driver = ModbusTcpDriver(EndpointConfig(f"127.0.0.1:{port}", devices), tables, stats)
+    driver = ModbusDriver(EndpointConfig(f"127.0.0.1:{port}", devices), tables, stats)
     await driver.connect()
     try:
         yield driver, tables, stats
@@ -95,7 +95,7 @@ def whys(table: SignalTable) -> dict[str, str | None]:
     return {name: table.read(number)[3] for number, name in enumerate(table.names)}
 
 
-async def read_until(driver: ModbusTcpDriver, device: str) -> Batch:
+async def read_until(driver: ModbusDriver, device: str) -> Batch:
     async with asyncio.timeout(10):
         while (batch := await driver.read()).device != device:
             pass
@@ -193,7 +193,7 @@ async def test_reply_cut_with_its_length_told_right_costs_one_block(cut: int) ->
         (6, 0x09, "no answer within 0.2 s"),  # another unit
         (7, 0x04, "function code 4, 3 was asked"),
         (7, 0x63, "function code 99, 3 was asked"),
-        (7, 0x83, "exception 2 (illegal data address)"),
+        (7, 0x83, "function code 131, 3 was asked"),  # an exception of the wrong length
         (8, 0x04, "announces 4 bytes and holds 2"),
         (2, 0x01, "cut or garbled"),  # not Modbus
         (4, 0x01, "cut or garbled"),  # a length beyond what came
@@ -287,10 +287,10 @@ async def test_dropped_connection_is_seen_at_once() -> None:
 async def test_refused_connection() -> None:
     async with serving({1: Memory()}) as plc:
         port = plc.port
-    with pytest.raises(ConnectFailed, match=f"no connection to 127.0.0.1:{port}") as error:
+    with pytest.raises(ConnectFailed, match=f"127.0.0.1:{port} refuses the connection") as error:
         async with reading(port):
             pass
-    assert "check that the PLC is on" in error.value.remedy
+    assert "check that the server runs" in error.value.remedy
 
 
 async def test_close_is_idempotent() -> None:
@@ -303,8 +303,18 @@ async def test_close_is_idempotent() -> None:
 
 @pytest.mark.parametrize("table", Table)
 def test_allow_list_makes_reading_requests_only(table: Table) -> None:
-    request = read_request(table, 5, 3, 17)
-    assert (request.function_code, request.encode(), request.dev_id) == (int(table), struct.pack(">HH", 5, 3), 17)
+    pdu = read_pdu(table, 5, 3)
+    assert pdu == struct.pack(">BHH", int(table), 5, 3)
+    request = read_request(pdu, 17)
+    assert (request.function_code, request.encode(), request.dev_id) == (int(table), pdu[1:], 17)
+
+
+@pytest.mark.parametrize("code", [0, 5, 6, 15, 16, 22, 23, 43])
+def test_allow_list_refuses_everything_else(code: int) -> None:
+    with pytest.raises(PermissionError):
+        read_pdu(code, 0, 1)  # type: ignore[arg-type]
+    with pytest.raises(PermissionError):
+        read_request(struct.pack(">BHH", code, 0, 1), 1)
 
 
 async def test_the_place_where_we_plug_into_pymodbus_is_still_there() -> None:

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from gateway.uplinks.worker import DaemonWorker, in_daemon_thread
+from protocols.worker import DaemonWorker, in_daemon_thread
 
 
 async def test_results_and_errors_come_back_in_order() -> None:
@@ -46,7 +46,7 @@ async def test_a_result_that_nobody_waits_for_is_discarded() -> None:
 
 def test_a_hung_call_does_not_hold_the_exit() -> None:
     script = (
-        "import asyncio, time; from gateway.uplinks.worker import in_daemon_thread\n"
+        "import asyncio, time; from protocols.worker import in_daemon_thread\n"
         "async def main():\n"
         "    async with asyncio.timeout(0.1): await in_daemon_thread('hung', lambda: time.sleep(60))\n"
         "try: asyncio.run(main())\n"

@@ -11,8 +11,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from gateway.config.model import TlsConfig
-from gateway.uplinks.worker import in_daemon_thread
+from protocols.settings import TlsConfig
+from protocols.worker import in_daemon_thread
 from protocols.driver import ConfigError, ConnectFailed
 
 DIAL_S = 5.0
@@ -55,10 +55,11 @@ async def dial(host: str, port: int, make_context: Callable[[], ssl.SSLContext] 
     try:
         return await in_daemon_thread("dial", connect, discard=lambda late: late.close())
     except (OSError, UnicodeError) as error:
-        raise _failed(f"{host}:{port}", host, error) from error
+        raise connect_failed(f"{host}:{port}", host, error) from error
 
 
-def _failed(peer: str, host: str, error: Exception) -> ConnectFailed:
+def connect_failed(peer: str, host: str, error: Exception) -> ConnectFailed:
+    """What went wrong in words, and what to do about it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _untrusted(peer, host, error)
     if isinstance(error, ssl.SSLError):
@@ -71,7 +72,7 @@ def _failed(peer: str, host: str, error: Exception) -> ConnectFailed:
     if isinstance(error, TimeoutError):
         return ConnectFailed(f"{peer} does not answer", "check the address, the network and firewalls between")
     if isinstance(error, ConnectionError):
-        remedy = "check that the port fits mqtt:// or mqtts://, and whether the server wants a client certificate"
+        remedy = "check whether the port is the one for TLS, and whether the server wants a client certificate or has no room"
         return ConnectFailed(f"{peer} closed the connection at once", remedy)
     reason = getattr(error, "strerror", None) or str(error)
     return ConnectFailed(f"{peer} cannot be reached: {reason}", "check the address and the network")
