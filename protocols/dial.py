@@ -11,9 +11,9 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
+from protocols.driver import ConfigError, ConnectFailed
 from protocols.settings import TlsConfig
 from protocols.worker import in_daemon_thread
-from protocols.driver import ConfigError, ConnectFailed
 
 DIAL_S = 5.0
 """Most that one address may take to accept, and then to shake hands."""
@@ -72,7 +72,7 @@ def connect_failed(peer: str, host: str, error: Exception) -> ConnectFailed:
     if isinstance(error, TimeoutError):
         return ConnectFailed(f"{peer} does not answer", "check the address, the network and firewalls between")
     if isinstance(error, ConnectionError):
-        remedy = "check whether the port is the one for TLS, and whether the server wants a client certificate or has no room"
+        remedy = "check whether the port is the one for TLS, and whether the server wants a client certificate"
         return ConnectFailed(f"{peer} closed the connection at once", remedy)
     reason = getattr(error, "strerror", None) or str(error)
     return ConnectFailed(f"{peer} cannot be reached: {reason}", "check the address and the network")

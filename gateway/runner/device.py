@@ -24,6 +24,7 @@ PROGRESS_S = 60.0
 """Beyond the longest scan interval: a `read` that takes longer is stuck, and its driver is replaced."""
 CLOSE_S = 5.0
 CONFIG_RETRY_S = 60.0
+SILENT_REMEDY = "see the signals' `why`; check the unit_id and the device's power and line"
 
 log = structlog.get_logger("device")
 
@@ -121,6 +122,8 @@ class DeviceRunner:
             self._back(batch.device)
         batch.at = self._clock.now()
         self._submit(batch)
+        if not self._tables[batch.device].good:
+            self._gone(batch.device, "the connection stands, but not one of its values can be read", SILENT_REMEDY)
 
     def _back(self, device: str) -> None:
         if self._up[device] is False:
@@ -137,7 +140,11 @@ class DeviceRunner:
         for device, table in self._tables.items():
             table.fail_all(why)
             table.take()
-            if self._up[device] is not False:
-                self._up[device] = False
-                log.warning("device_lost", device=device, endpoint=self.endpoint.name, why=why, remedy=remedy)
-                self._submit(DeviceState(device, False, self._clock.now(), self.endpoint.name, why, remedy))
+            self._gone(device, why, remedy)
+
+    def _gone(self, device: str, why: str, remedy: str) -> None:
+        """A device delivers nothing any more: said once."""
+        if self._up[device] is not False:
+            self._up[device] = False
+            log.warning("device_lost", device=device, endpoint=self.endpoint.name, why=why, remedy=remedy)
+            self._submit(DeviceState(device, False, self._clock.now(), self.endpoint.name, why, remedy))

@@ -16,8 +16,8 @@ from gateway.config.model import FileUplink
 from gateway.events import StoredEvent
 from gateway.uplinks.journal import Journal, JournalBusy
 from gateway.uplinks.uplink import Rejected, UplinkContext
-from protocols.worker import DaemonWorker
 from protocols.driver import ConnectFailed, NotConnected
+from protocols.worker import DaemonWorker
 
 _REMEDIES = {
     errno.ENOSPC: "free space on that disk, or lower `keep` or `rotate`",

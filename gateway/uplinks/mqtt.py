@@ -17,11 +17,11 @@ from gateway.config.model import MqttUplink
 from gateway.config.secrets import Secret
 from gateway.events import StoredEvent
 from gateway.uplinks import reasons
-from protocols.dial import dial, tls_context
 from gateway.uplinks.puback import Link, Lost, Refused
 from gateway.uplinks.uplink import Rejected, UplinkContext
-from protocols.worker import in_daemon_thread
+from protocols.dial import dial, tls_context
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
+from protocols.worker import in_daemon_thread
 
 CONNACK_S = 10.0
 PUBACK_S = 10.0

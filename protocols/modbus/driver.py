@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, cast
 
 from protocols.driver import EndpointConfig, LinkStats, NotConnected
-from protocols.model import Batch
 from protocols.modbus.config import (
     ModbusDevice,
     ModbusRtuDevice,
@@ -20,6 +19,7 @@ from protocols.modbus.config import (
 from protocols.modbus.mbap import MbapLink
 from protocols.modbus.request import Request
 from protocols.modbus.unit import Unit
+from protocols.model import Batch
 from protocols.schedule import Scan, Schedule
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ext.table import SignalTable
 
 SILENT_SCANS = 2
-"""Scans in a row without any answer after which a unit is demoted, or, where it is the last one, the connection given up."""
+"""Scans in a row without any answer after which a unit is demoted, or, with all units silent, the connection given up."""
 TURN = 8
 """Requests of one scan after which another device that is due has its turn."""
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from ext.table import SignalTable
 from protocols.driver import LinkStats
-from protocols.model import Notice
 from protocols.modbus.config import ModbusDevice
 from protocols.modbus.plan import Planner
 from protocols.modbus.request import Failure, Outcome, Request
+from protocols.model import Notice
 
 QUARANTINE_RETRY_S = 60.0
 """How long a refused signal is left alone."""

@@ -244,3 +244,16 @@ async def test_cancellation_that_a_library_swallowed_still_ends_the_runner(monke
         await asyncio.gather(task, return_exceptions=True)
     assert swallowed.is_set()
     assert task.cancelled()
+
+
+async def test_device_of_which_nothing_can_be_read_is_lost_though_connected(plc: ModbusPlc) -> None:
+    line = Line(plc.port)
+    unit = plc._units[1]
+    async with running(line) as logs:
+        await until(lambda: line.runner.is_up("filler_plc"))
+        plc._units = {}  # the gateway before it answers: target failed to respond
+        await until(lambda: not line.runner.is_up("filler_plc"))
+        plc._units = {1: unit}
+        await until(lambda: line.runner.is_up("filler_plc"))
+    assert line.states() == [True, False, True]
+    assert [log["event"] for log in logs] == ["device_connected", "device_lost", "device_restored"]
