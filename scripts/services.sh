@@ -1,7 +1,15 @@
 #!/bin/sh
-# Installs the servers that the tests speak to, where this is root on a system with apt; else the tests name what is missing.
+# Installs the servers and tools that the tests speak to, where this is root on a system with apt; else names what is missing.
 missing=""
 [ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null 2>&1 || missing="$missing mosquitto"
+command -v socat >/dev/null 2>&1 || missing="$missing socat"
+command -v pkg-config >/dev/null 2>&1 || missing="$missing pkg-config"
+command -v "${CC:-cc}" >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
+if command -v pkg-config >/dev/null 2>&1; then
+    pkg-config --exists libmodbus 2>/dev/null || missing="$missing libmodbus-dev"
+else
+    [ -f /usr/include/modbus/modbus.h ] || missing="$missing libmodbus-dev"
+fi
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing$missing"
