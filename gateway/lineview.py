@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from gateway.signals import text_of
 from protocols.model import Quality
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ class LineView:
         return self._pipeline.snapshot()
 
     def signals(self, device: str) -> dict[str, dict[str, Any]]:
-        """A device's signals with value, quality and why."""
+        """A device's signals with value, quality and why; with its text, where the signal has texts."""
         table = self._tables[device]
-        signals = {}
+        signals: dict[str, dict[str, Any]] = {}
         for number, name in enumerate(table.names):
             _, value, quality, why, _ = table.read(number)
             signals[name] = {"value": value, "quality": Quality(quality).label, "why": why}
+            if (texts := self._pipeline.texts.get(f"{device}.{name}")) is not None:
+                signals[name]["text"] = text_of(value, texts)
         return signals
 
     def bad_signals(self, device: str) -> int:

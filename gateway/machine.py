@@ -30,12 +30,13 @@ class Machine:
         types: Mapping[str, Any],
         moduli: dict[str, int],
         reasons: Reasons,
+        texts: Mapping[str, Reasons],
         line_time: LineTime,
         common: Mapping[str, Any],
     ) -> None:
-        """`types` and `moduli` are of `device.signal`; `common` are the fields that every event carries."""
+        """`types`, `moduli` and `texts` are of `device.signal`; `common` are the fields that every event carries."""
         self.name = name
-        self.rules = Ruleset(config, types, reasons)
+        self.rules = Ruleset(config, types, reasons, texts)
         self.parts = None if config.parts is None else Parts(config, config.parts, moduli)
         self.signals: frozenset[str] = self.rules.signals | (self.parts.signals.keys() if self.parts else frozenset())
         self.ideal_ms = config.ideal

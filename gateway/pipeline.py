@@ -18,7 +18,7 @@ from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
 from gateway.linetime import LineTime
 from gateway.machine import CHECKPOINT_SCHEMA, Machine
 from gateway.signals import expression_types, moduli
-from protocols.model import Batch, Quality, Value
+from protocols.model import Batch, Notice, Quality, Value
 
 ENGINE_ROW = "engine"
 MACHINE_ROW = "machine/"
@@ -35,7 +35,8 @@ class _Device:
 
     def __init__(self, name: str, signals: Iterable[str], used: Collection[str]) -> None:
         self.name = name
-        self.route = [f"{name}.{signal}" if f"{name}.{signal}" in used else None for signal in signals]
+        self.signals = [f"{name}.{signal}" for signal in signals]
+        self.route = [signal if signal in used else None for signal in self.signals]
         self.names = [signal for signal in self.route if signal is not None]
         self.sampled: dict[int, int] = {}
         """Engine time of the last sample by scan class."""
@@ -58,8 +59,10 @@ class Pipeline:
         }
         self._common = common
         types, ranges = expression_types(config), moduli(config)
+        self.texts = config.signal_texts
+        """Texts of the numbers of each `device.signal` that has any."""
         self._machines = [
-            Machine(name, machine, types, ranges, config.reasons, self._time, common)
+            Machine(name, machine, types, ranges, config.reasons, self.texts, self._time, common)
             for name, machine in config.machines.items()
         ]
         self.signals: frozenset[str] = frozenset().union(*(machine.signals for machine in self._machines))
@@ -133,6 +136,7 @@ class Pipeline:
 
     def _batch(self, batch: Batch, events: list[Event]) -> None:
         device = self._devices[batch.device]
+        events += [self._notice(device, notice, batch.at) for notice in batch.notices]
         changed: set[str] = set()
         for number, value, quality, why, source_time in batch.changes:
             if (name := device.route[number]) is not None:
@@ -182,6 +186,17 @@ class Pipeline:
             "duration_s": (state.at - since) / 1000 if state.connected else None,
         }
         return Event(kind, device.name, self._time.utc(state.at), data)
+
+    def _notice(self, device: _Device, notice: Notice, at: int) -> Event:
+        signal = device.signals[notice.signal]
+        data = {
+            "signal": signal,
+            "address": notice.address,
+            "why": notice.why,
+            "retry_s": notice.retry_s if notice.quarantined else None,
+        }
+        kind = "signal.quarantined" if notice.quarantined else "signal.restored"
+        return Event(kind, signal, self._time.utc(at), data)
 
     def _forget(self, device: _Device, why: str, at: int, events: list[Event]) -> None:
         """All signals of a device become bad; each scan class keeps the time of its last sample."""

@@ -138,6 +138,15 @@ class DeviceTransition(TypedDict):
     duration_s: float | None
 
 
+class SignalTransition(TypedDict):
+    """A signal's address is refused for good and left alone for a while, or can be read again."""
+
+    signal: str
+    address: str
+    why: str
+    retry_s: float | None
+
+
 class OperatorEntry(OfLine):
     """A person's word."""
 
@@ -212,6 +221,8 @@ EVENT_DATA: dict[str, type] = {
     "counter.fault": CounterFaultData,
     "device.lost": DeviceTransition,
     "device.restored": DeviceTransition,
+    "signal.quarantined": SignalTransition,
+    "signal.restored": SignalTransition,
     "operator.entry": OperatorEntry,
     "gateway.started": GatewayStarted,
     "gateway.stopped": GatewayStopped,

@@ -1,10 +1,13 @@
-"""What the engine must know of a signal before it is ever read: its type in rules, its range as a counter."""
+"""What must be known of a signal before it is ever read: its type in rules, its range as a counter, its texts."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from gateway.config.model import Config
 from gateway.states.expression import ExprType
 from protocols.modbus.config import ModbusDevice, ModbusSignal
+from protocols.model import Value
 
 _RANGES = {
     "int16": 2**16,
@@ -33,12 +36,19 @@ def expression_types(config: Config) -> dict[str, ExprType | None]:
 def moduli(config: Config) -> dict[str, int]:
     """Modulus of every numeric `device.signal`, were it a counter."""
     return {
-        f"{name}.{signal}": _RANGES[settings.type]
+        f"{name}.{signal}": _RANGES[settings.type] if settings.bits is None else (settings.highest or 0) + 1
         for name, device in config.devices.items()
         if isinstance(device, ModbusDevice)
         for signal, settings in device.signals.items()
         if settings.type in _RANGES
     }
+
+
+def text_of(value: Value, texts: Mapping[int | str, str]) -> str | None:
+    """The text of a signal's number; None for one that has none, and of what is no whole number."""
+    if value is None or isinstance(value, str) or (isinstance(value, float) and not value.is_integer()):
+        return None
+    return texts.get(int(value))
 
 
 def _expression_type(signal: ModbusSignal) -> ExprType:

@@ -40,6 +40,7 @@ from protocols.settings import (
     Duration,
     Keyed,
     Name,
+    ReadOnlyDict,
     Settings,
     Size,
     ValueType,
@@ -273,6 +274,16 @@ class Config(Settings):
     def signal_types(self) -> dict[str, ValueType | None]:
         """The type of every `device.signal`; None where only the device knows it."""
         return signal_types(self.devices)
+
+    @property
+    def signal_texts(self) -> dict[str, Mapping[int | str, str]]:
+        """The texts of every `device.signal` that has any, by number."""
+        return {
+            f"{device}.{name}": self.reasons if isinstance(signal.texts, str) else ReadOnlyDict(signal.texts.items())
+            for device, settings in self.devices.items()
+            for name, signal in settings.signal_settings.items()
+            if signal.texts is not None
+        }
 
 
 def signal_types(devices: Mapping[str, DeviceSettings]) -> dict[str, ValueType | None]:

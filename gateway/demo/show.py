@@ -75,6 +75,8 @@ def describe(event: dict[str, Any]) -> str | None:
             words = ("production:", _parts(data))
         case "counter.fault":
             words = ("counter fault:", data["why"])
+        case "signal.quarantined" | "signal.restored":
+            words = (kind.partition(".")[2], f"{data['address']}:", data["why"])
         case "device.lost" | "device.restored":
             words = (kind.partition(".")[2], data.get("why") or "")
         case _:

@@ -31,13 +31,23 @@ class Verdict:
 class Ruleset:
     """Evaluated top-down in three-valued logic: the first rule that is not false decides."""
 
-    def __init__(self, config: MachineConfig, types: Mapping[str, Any], reasons: Reasons) -> None:
-        """`types`: expression type of every `device.signal`; `reasons`: texts that hold for all machines."""
+    def __init__(
+        self,
+        config: MachineConfig,
+        types: Mapping[str, Any],
+        reasons: Reasons,
+        signal_texts: Mapping[str, Reasons] | None = None,
+    ) -> None:
+        """`types`: expression type of every `device.signal`; `reasons`: texts that hold for all machines.
+
+        `signal_texts`: texts of a `device.signal`'s own, for a number that is no reason of the file.
+        """
         self._rules: tuple[StateRule, ...] = config.states
         self._conditions: list[Expression | None] = [
             None if rule.when is None else compile_expression(rule.when, types) for rule in config.states
         ]
         self._texts: dict[int | str, str] = {**reasons, **config.reasons}
+        self._signal_texts = signal_texts or {}
         self._by_signal: dict[str, list[int]] = {}
         for index, condition in enumerate(self._conditions):
             for signal in condition.signals if condition is not None else ():
@@ -97,14 +107,22 @@ class Ruleset:
             return _reason(rule.reason, rule.reason, "rule")
         if verdict.code is None:
             return None
-        text = self._texts.get(verdict.code)
-        if text is None and verdict.code.lstrip("-").isdigit():
-            text = self._texts.get(int(verdict.code))
+        text = _text(verdict.code, self._texts)
+        if text is None and rule.reason is not None:
+            number = "1" if verdict.code == "True" else verdict.code
+            text = _text(number, self._signal_texts.get(rule.reason.signal, {}))
         return _reason(verdict.code, text, "signal")
 
 
 def _reason(code: str, text: str | None, source: str) -> dict[str, Any]:
     return {"code": code, "text": text, "source": source}
+
+
+def _text(code: str, texts: Reasons) -> str | None:
+    """A code's text, by the name or by the number that it is."""
+    if (text := texts.get(code)) is not None:
+        return text
+    return texts.get(int(code)) if code.lstrip("-").isdecimal() else None
 
 
 def _code(value: Value) -> str | None:

@@ -17,7 +17,7 @@ from gateway.events import TYPE_VERSION, Event
 from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
 from gateway.pipeline import Pipeline
 from gateway.schemas import event_schemas
-from protocols.model import Batch, Change, Quality, Value
+from protocols.model import Batch, Change, Notice, Quality, Value
 from tests.conftest import FILLER_MACHINE, FILLER_SIGNALS, line_document
 
 T0 = 1_795_327_200_000  # 2026-11-22T06:00:00Z
@@ -97,9 +97,14 @@ packer_changes = st.lists(
     max_size=2,
     unique_by=lambda one: one[0],
 )
+notices = st.lists(
+    st.builds(Notice, st.integers(0, 1), st.booleans(), st.just("coil:0"), st.just("exception 2"), st.just(60.0)),
+    max_size=2,
+)
 kinds = st.one_of(
-    st.builds(lambda changes: Batch("filler_plc", 0, changes), filler_changes),
-    st.builds(lambda changes: Batch("packer_plc", 0, changes), packer_changes),
+    st.builds(lambda changes, notes: Batch("filler_plc", 0, changes, notices=notes), filler_changes, notices),
+    st.builds(lambda changes, scan: Batch("packer_plc", scan, changes), packer_changes, st.integers(0, 1)),
+    st.builds(lambda notes: Batch("packer_plc", 0, [], notices=notes), notices),
     st.builds(lambda up: DeviceState("filler_plc", up, 0, "127.0.0.1:502", "no answer", "check it"), st.booleans()),
     st.builds(lambda offset: ClockStep(0, offset), st.integers(-7_200_000, 7_200_000)),
     st.just(Note("filler", "cap jam again", "anna", 0)),
@@ -385,3 +390,58 @@ def test_a_signal_reason_of_nothing_is_no_reason(signal: str, value: Value) -> N
     quality = Quality.BAD if value is None else Quality.GOOD
     events = story((0, [*good(running=False), change(signal, value, quality)]), config=filler(settle=0, states=[rule]))
     assert events[-1].data["reason"] is None
+
+
+def test_a_refused_address_is_an_event_before_what_it_brings_about() -> None:
+    bad = [change("speed", None, Quality.BAD, "exception 2")]
+    refused = Notice(NAMES.index("speed"), True, "holding:100", "exception 2 (illegal data address)", 60.0)
+    unused = Notice(NAMES.index("level"), True, "input:7", "exception 3 (illegal data value)", 60.0)
+    batch = Batch("filler_plc", 0, bad, notices=[refused, unused])
+    events = story((0, RUNNING), (1000, batch), config=filler(settle=0))
+    assert [event.type for event in events][-4:] == [
+        "signal.quarantined", "signal.quarantined", "machine.state", "machine.state",
+    ]  # fmt: skip
+    first, second = events[-4:-2]
+    assert (first.subject, second.subject) == ("filler_plc.speed", "filler_plc.level")
+    assert first.time == T0 + 1000
+    assert first.data == {
+        "signal": "filler_plc.speed",
+        "address": "holding:100",
+        "why": "exception 2 (illegal data address)",
+        "retry_s": 60.0,
+    }
+
+
+def test_an_address_that_can_be_read_again_is_an_event_without_a_retry() -> None:
+    back = Notice(NAMES.index("speed"), False, "holding:100", "read again", 60.0)
+    event = story((0, Batch("filler_plc", 0, [], notices=[back])))[-1]
+    assert (event.type, event.subject, event.data["retry_s"]) == ("signal.restored", "filler_plc.speed", None)
+    VALIDATORS[f"urn:linegate:signal.restored{TYPE_VERSION}"].validate(event.data)
+
+
+@pytest.mark.parametrize(
+    ("own", "reasons", "fault", "text"),
+    [
+        ({17: "the signal's"}, {}, 17, "cap jam"),  # the machine's own come first
+        ({99: "the signal's"}, {}, 99, "the signal's"),
+        ({99: "the signal's"}, {99: "the line's"}, 99, "the line's"),
+        ({98: "the signal's"}, {}, 99, None),
+        ("reasons", {99: "the line's"}, 99, "the line's"),
+        (None, {}, 99, None),
+    ],
+)
+def test_a_reason_without_a_text_has_its_signals(own: Any, reasons: Any, fault: int, text: str | None) -> None:
+    signals = {**FILLER_SIGNALS, "fault": {"address": "holding:21", "type": "uint16", "texts": own}}
+    document = line_document(reasons=reasons)
+    document["devices"]["filler_plc"]["signals"] = signals
+    events = story((0, RUNNING), (1000, good(fault=fault)), (2000, Tick(0)), config=Config.model_validate(document))
+    assert events[-1].data["reason"] == {"code": str(fault), "text": text, "source": "signal"}
+
+
+def test_a_truth_value_is_a_reason_with_a_text() -> None:
+    signals = {**FILLER_SIGNALS, "estop": {"address": "holding:20.0", "texts": {1: "emergency stop"}}}
+    rule = {"state": "aborted", "when": "filler_plc.estop", "reason": {"signal": "filler_plc.estop"}}
+    document = line_document(machines={"filler": {"states": [rule]}})
+    document["devices"]["filler_plc"]["signals"] = signals
+    events = story((0, good(estop=True)), config=Config.model_validate(document))
+    assert events[-1].data["reason"] == {"code": "True", "text": "emergency stop", "source": "signal"}
