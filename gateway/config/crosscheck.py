@@ -14,6 +14,7 @@ from gateway.config.nearest import unknown_signal
 from gateway.config.places import Path
 from gateway.config.salvage import Parsed, ParsedMachine
 from gateway.states.expression import ExpressionProblem, compile_expression
+from protocols.settings import shown
 
 TAKEN = ("line", "gateway")
 """Subjects of events of their own."""
@@ -39,6 +40,7 @@ def crosscheck(parsed: Parsed) -> Iterator[Finding]:
         yield from _reasons(("machines", name, "reasons"), machine.reasons)
     yield from _reasons(("reasons",), parsed.reasons)
     yield from _devices(parsed)
+    yield from _endpoints(parsed)
     yield from _files(parsed)
 
 
@@ -122,6 +124,22 @@ def _devices(parsed: Parsed) -> Iterator[Finding]:
         if (other := first.setdefault(device.identity, name)) != name:
             words = f"reads the same device as {other} ({device.identity}); is that meant?"
             yield Finding(("devices", name), words, note=True, key=True)
+
+
+def _endpoints(parsed: Parsed) -> Iterator[Finding]:
+    """Devices behind one connection say the same of it."""
+    first: dict[str, str] = {}
+    for name, device in parsed.devices.items():
+        other = first.setdefault(device.endpoint, name)
+        mine, theirs = device.transport, parsed.devices[other].transport
+        keys = ["protocol"] if mine["protocol"] != theirs["protocol"] else mine
+        for key in keys:
+            if mine[key] != theirs[key]:
+                words = (
+                    f"is {shown(mine[key])} here and {shown(theirs[key])} for {other}, which has the same connection"
+                )
+                remedy = "give both the same, or another endpoint"
+                yield Finding(("devices", name, *key.split(".")), f"{words} ({device.endpoint}); {remedy}")
 
 
 def _files(parsed: Parsed) -> Iterator[Finding]:

@@ -96,10 +96,10 @@ def explain(error: ValidationError, document: Document) -> Iterator[Explained]:
         of_key = "[key]" in path
         path = path[: path.index("[key]")] if of_key else path + tuple(context.get("at", ()))
         value = _at(document.data, path)
-        kind = "key" if of_key else one["type"]
+        kind = one["type"] if not of_key else "number_key" if one["type"].startswith("int_") else "key"
         if kind == "too_short" and value:
             continue  # its entries are there, and have problems of their own
-        at_key = kind in ("key", "extra_forbidden", "invalid_key")
+        at_key = kind in ("key", "number_key", "extra_forbidden", "invalid_key")
         place = document.of_key(path) if at_key else document.of_value(path)
         if at_key and any(node.get("title") == "Secret" for node in guide.section(path[:-1], document.data)):
             kind, path = "secret", path[:-1]  # `password: {hunter2}` is a key too
@@ -120,6 +120,8 @@ def _message(kind: str, path: Path, value: Any, context: Mapping[str, Any], guid
             return _unknown_key(str(path[-1]), guide.keys(path[:-1], data))
         case "key":
             return "is not a name; a name has 1 to 100 letters, digits and _, and does not begin with a digit"
+        case "number_key":
+            return "is not a whole number; write the number itself, without quotes"
         case "string_pattern_mismatch":
             return f"{shown(value)} is not a signal; write device.signal{_like(guide.example(path, data))}"
         case "too_short":
@@ -187,7 +189,7 @@ def _like(example: Any) -> str:
 def _bounds(nodes: list[dict[str, Any]]) -> str:
     low = next((node["minimum"] for node in nodes if "minimum" in node), None)
     high = next((node["maximum"] for node in nodes if "maximum" in node), None)
-    return f"{low:g}..{high:g}" if high is not None and low is not None else f"{low or 0:g} or more"
+    return f"{low:.9g}..{high:.9g}" if high is not None and low is not None else f"{low or 0:.9g} or more"
 
 
 def _words(node: dict[str, Any]) -> str:

@@ -64,9 +64,27 @@ def page() -> str:
     return "\n".join([_INTRODUCTION, *_section("The file", schema, schema), *_named(schema), _CONDITIONS])
 
 
+_LIKE = dict.fromkeys(("ModbusTlsDevice", "ModbusRtuDevice", "ModbusRtuOverTcpDevice"), "ModbusTcpDevice")
+"""Sections that differ from another by a few keys, which alone are shown."""
+
+
 def _named(schema: dict[str, Any]) -> Iterator[str]:
+    definitions = schema["$defs"]
     for title, definition in _SECTIONS:
-        yield from _section(f"`{title}`" if title != "Secrets" else title, schema["$defs"][definition], schema)
+        section = definitions[definition]
+        if (like := _LIKE.get(definition)) is not None:
+            section = _beside(section, definitions[like])
+        yield from _section(f"`{title}`" if title != "Secrets" else title, section, schema)
+
+
+def _beside(section: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """A section with only the keys that another does not have, or has otherwise."""
+    mine, theirs = section["properties"], other["properties"]
+    without = [key for key in theirs if key not in mine]
+    words = f"The keys of `{theirs['protocol']['const']}`"
+    words += f" without {' and '.join(f'`{key}`' for key in without)}, and:" if without else ", but:"
+    own = {key: described for key, described in mine.items() if described != theirs.get(key)}
+    return {**section, "description": f"{section['description']} {words}", "properties": own}
 
 
 def _section(title: str, section: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:

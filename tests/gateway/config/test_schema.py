@@ -67,6 +67,17 @@ def test_every_shipped_example_is_valid(path: Path, validator: Draft202012Valida
         ("buffer:", "uplinks: {a: {type: kafka}}\nbuffer:"),
         ("buffer:", "uplinks: {a: {type: mqtt, url: 'mqtt://h', qos: 0}}\nbuffer:"),
         ("buffer:", "machines: {m: {states: []}}\nbuffer:"),
+        ("host: 10.0.0.1", "host: h\n    coalesce: yes"),
+        ("host: 10.0.0.1", "host: h\n    in_flight: 33"),
+        ("host: 10.0.0.1", "host: h\n    tls: {}"),
+        ("type: uint16", "type: uint16, bits: 3"),
+        ("type: uint16", "type: uint16, bits: [3, 4, 5]"),
+        ("type: uint16", "type: uint16, bits: [3, 64]"),
+        ("type: uint16", "type: uint16, invalid: all"),
+        ("type: uint16", "type: uint16, texts: [a]"),
+        ("type: uint16", "type: uint16, scan_interval: 5"),
+        ("protocol: modbus_tcp", "protocol: modbus_rtu"),
+        ("protocol: modbus_tcp\n    host: 10.0.0.1", "protocol: modbus_rtu\n    serial: {path: a, stop_bits: 3}"),
         ("buffer:", "machines: {m: {states: [{state: off}]}}\nbuffer:"),
         ("buffer:", "machines: {m: {states: [{state: idle, reason: 5}]}}\nbuffer:"),
         ("buffer:", "machines: {m: {states: [{state: idle}], ideal: 5}}\nbuffer:"),
@@ -89,6 +100,17 @@ def test_schema_and_loader_refuse_the_same(
     ("old", "new"),
     [
         ("host:", "x-note: [1]\n    host:"),
+        ("host: 10.0.0.1", "host: h\n    coalesce: off\n    in_flight: 8\n    pause: 5ms"),
+        ("host: 10.0.0.1", "host: h\n    coalesce: false"),
+        ("type: uint16", "bits: [3, 6], texts: {0: off}"),
+        ("type: uint16", "type: uint16, invalid: 0x8000, texts: reasons, scan_interval: 2s, at_least_every: 1h"),
+        ("type: uint16", "type: uint16, invalid: [1, 2]"),
+        ("protocol: modbus_tcp", "protocol: modbus_rtu_over_tcp"),
+        ("protocol: modbus_tcp", "protocol: modbus_tls\n    tls: {ca: a.pem, server_name: plc}"),
+        (
+            "protocol: modbus_tcp\n    host: 10.0.0.1",
+            "protocol: modbus_rtu\n    serial: {path: a, parity: none, stop_bits: 2}",
+        ),
         ("  plc:", "  x-plc: {}\n  plc:"),
         ("host: 10.0.0.1", "host: h\n    timeout: 1.5s\n    scan_interval: 2 min"),
         ("buffer:", "machines: {m: {states: [{state: idle}], settle: 0, parts: {total: plc.count}}}\nbuffer:"),
@@ -109,6 +131,7 @@ def test_defaults_are_written_as_in_the_file() -> None:
     definitions = json_schema()["$defs"]
     assert definitions["ModbusTcpDevice"]["properties"]["scan_interval"]["default"] == "1s"
     assert definitions["BufferConfig"]["properties"]["max_size"]["default"] == "2GB"
+    assert definitions["ModbusTcpDevice"]["properties"]["coalesce"]["default"] == "on"
     assert definitions["MachineConfig"]["properties"]["short_stop"]["x-no-effect-yet"] is True
 
 

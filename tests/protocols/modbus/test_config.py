@@ -7,8 +7,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from protocols.modbus.config import Address, ModbusSignal, ModbusTcpDevice, Table
-from protocols.modbus.types import EXACT_TO, HIGHEST, REGISTERS
+from protocols.modbus.config import (
+    Address,
+    ModbusDevice,
+    ModbusRtuDevice,
+    ModbusRtuOverTcpDevice,
+    ModbusSignal,
+    ModbusTcpDevice,
+    ModbusTlsDevice,
+    SerialConfig,
+    Table,
+)
+from protocols.modbus.types import ENCODINGS, EXACT_TO, HIGHEST, LOWEST, REGISTERS, WIDTH
 
 
 def device(signals: dict[str, Any], **more: Any) -> ModbusTcpDevice:
@@ -143,3 +153,115 @@ def test_devices_share_an_endpoint_and_differ_by_unit() -> None:
 def test_a_string_takes_two_bytes_a_register(length: int) -> None:
     signal = ModbusSignal.model_validate({"address": "holding:0", "type": "string", "length": length})
     assert signal.registers == -(-length // 2)
+
+
+COIL = {"s": {"address": "coil:0"}}
+
+
+@pytest.mark.parametrize(
+    ("section", "written", "endpoint"),
+    [
+        (ModbusTcpDevice, {"protocol": "modbus_tcp", "host": "h"}, "h:502"),
+        (ModbusTlsDevice, {"protocol": "modbus_tls", "host": "h"}, "h:802"),
+        (ModbusRtuDevice, {"protocol": "modbus_rtu", "serial": {"path": "/dev/ttyS0"}}, "/dev/ttyS0"),
+        (ModbusRtuOverTcpDevice, {"protocol": "modbus_rtu_over_tcp", "host": "h"}, "h:502"),
+    ],
+)
+def test_each_transport_has_its_endpoint(section: type[ModbusDevice], written: dict[str, Any], endpoint: str) -> None:
+    plc = section.model_validate({**written, "signals": COIL})
+    assert (plc.endpoint, plc.identity) == (endpoint, f"{endpoint} unit 1")
+    assert plc.transport["protocol"] == written["protocol"]
+
+
+@pytest.mark.parametrize(
+    ("written", "bits"),
+    [
+        ({}, 11),  # 9600 8E1
+        ({"parity": "none"}, 10),
+        ({"parity": "none", "stop_bits": 2}, 11),
+        ({"parity": "odd", "stop_bits": 2}, 12),
+    ],
+)
+def test_bits_of_a_character_on_the_line(written: dict[str, Any], bits: int) -> None:
+    serial = SerialConfig.model_validate({"path": "/dev/ttyS0", **written})
+    assert (serial.baud, serial.character_bits) == (9600, bits)
+
+
+def test_a_serial_line_agrees_on_all_its_settings() -> None:
+    def line(**serial: Any) -> dict[str, object]:
+        section = {"protocol": "modbus_rtu", "serial": {"path": "/dev/ttyS0", **serial}, "signals": COIL}
+        return dict(ModbusRtuDevice.model_validate(section).transport)
+
+    assert line() == line(baud=9600, parity="even", stop_bits=1)
+    assert line() != line(baud=19200)
+    assert line() != line(parity="none")
+    assert line() != line(stop_bits=2)
+
+
+@pytest.mark.parametrize(("written", "value"), [("on", True), ("off", False), (True, True), (False, False)])
+def test_coalesce_is_a_switch(written: object, value: bool) -> None:
+    assert device(COIL, coalesce=written).coalesce is value
+
+
+def test_scan_classes_are_in_order_of_interval() -> None:
+    signals = {
+        "slow": {"address": "coil:0", "scan_interval": "2s"},
+        "usual": {"address": "coil:1"},
+        "fast": {"address": "coil:2", "scan_interval": "50ms"},
+        "same": {"address": "coil:3", "scan_interval": "250ms"},
+        "slower": {"address": "coil:4", "scan_interval": "2s"},
+    }
+    assert device(signals, scan_interval="250ms").scan_classes == ((50, (2,)), (250, (1, 3)), (2000, (0, 4)))
+    assert device(COIL).scan_classes == ((1000, (0,)),)
+
+
+@pytest.mark.parametrize(
+    ("signal", "raw"),
+    [
+        ({"type": "int16", "invalid": 0x8000}, (-32768,)),
+        ({"type": "int16", "invalid": [-1, 0xFFFF, 0x7FFF]}, (-1, -1, 32767)),
+        ({"type": "uint16", "invalid": 0x8000}, (0x8000,)),
+        ({"type": "int64", "invalid": 0x8000_0000_0000_0000}, (-(2**63),)),
+        ({"type": "uint64", "invalid": 2**64 - 1}, (2**64 - 1,)),
+        ({"type": "float32", "invalid": -9999.9}, (-9999.900390625,)),
+        ({"type": "float64", "invalid": [-9999.9, 0]}, (-9999.9, 0.0)),
+        ({"type": "bcd32", "invalid": 99_999_999}, (99_999_999,)),
+        ({"bits": [3, 6], "invalid": 15}, (15,)),
+        ({"type": "int16", "scale": 0.1, "invalid": 0x8000}, (-32768,)),
+        ({"type": "uint16"}, ()),
+    ],
+)
+def test_invalid_values_are_raw(signal: dict[str, Any], raw: tuple[int | float, ...]) -> None:
+    parsed = ModbusSignal.model_validate({"address": "holding:0", **signal})
+    assert parsed.invalid == raw
+    assert [type(value) for value in parsed.invalid] == [type(value) for value in raw]
+    again = ModbusSignal.model_validate(parsed.model_dump(exclude_unset=True))
+    assert again == parsed
+
+
+@pytest.mark.parametrize(
+    ("signal", "type_", "highest"),
+    [
+        ({"bits": [3, 6]}, "uint16", 15),
+        ({"bits": [0, 15]}, "uint16", 65535),
+        ({"bits": [31, 31], "type": "uint32"}, "uint32", 1),
+        ({"bits": [0, 63], "type": "uint64"}, "uint64", 2**64 - 1),
+    ],
+)
+def test_bits_are_an_unsigned_number(signal: dict[str, Any], type_: str, highest: int) -> None:
+    parsed = ModbusSignal.model_validate({"address": "holding:0", **signal})
+    assert (parsed.type, parsed.value_type, parsed.highest) == (type_, "int", highest)
+    assert parsed.registers == REGISTERS[type_]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_python_knows_every_encoding_by_its_name(encoding: str) -> None:
+    signal = {"address": "holding:0", "type": "string", "length": 4, "encoding": encoding}
+    assert ModbusSignal.model_validate(signal).encoding == encoding
+    assert len("a".encode(encoding)) == ENCODINGS[encoding]
+
+
+def test_ranges_are_those_of_twos_complement() -> None:
+    assert {name: HIGHEST[name] - LOWEST[name] for name in WIDTH} == {name: 2**bits - 1 for name, bits in WIDTH.items()}
+    assert LOWEST["int16"] == -(2**15)
+    assert LOWEST["bcd16"] == 0
