@@ -71,6 +71,16 @@ def check(file: Path) -> None:
     sys.exit(check_file(file))
 
 
+@main.command(epilog="Example: linegate plan line-3.yaml --json | jq '.endpoints[].duty'")
+@FILE
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with every figure, for programs.")
+def plan(file: Path, as_json: bool) -> None:
+    """Show what FILE asks of each PLC: requests, registers, bytes, milliseconds a scan, duty of each line."""
+    from gateway.plan import plan_file
+
+    sys.exit(plan_file(file, as_json))
+
+
 @main.command(epilog="Example: linegate schema > linegate.schema.json, for the editor's completion.")
 @click.argument("what", type=click.Choice(["config", "events"]), default="config")
 def schema(what: str) -> None:

@@ -1,0 +1,149 @@
+"""Shows a plan: tables with colour on a terminal, aligned text in a pipe; the same rows in both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from protocols.settings import duration_text
+
+if TYPE_CHECKING:
+    from gateway.plan import LinePlan, ScanPlan
+
+HIGH, FULL = 70, 100
+"""Percent of duty from which a line is shown as busy, and as overloaded."""
+
+
+class Sheet(NamedTuple):
+    """One table: headings that begin with > are of numbers."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+def show(plan: LinePlan, out: TextIO) -> None:
+    """Write the plan for a person."""
+    sheets = (_requests(plan), _scans(plan), _endpoints(plan))
+    if out.isatty():
+        _coloured(plan, sheets, Console(file=out))
+        return
+    for sheet in sheets:
+        out.write("\n".join((sheet.title, *_aligned(sheet), "")) + "\n")
+    out.writelines(f"warning: {warning}\n" for warning in plan.warnings)
+    out.writelines(f"note: {note}\n" for note in plan.notes)
+
+
+def _requests(plan: LinePlan) -> Sheet:
+    rows = [
+        (
+            device.name,
+            duration_text(scan.interval_ms),
+            f"{one.table}:{one.first}..{one.last}",
+            f"{one.count:,}",
+            f"{one.needless:,}",
+            f"{len(one.signals):,}",
+            f"{one.bytes:,}",
+        )
+        for device in plan.devices
+        for scan in device.scans
+        for one in scan.requests
+    ]
+    headings = ("device", ">every", "reads", ">count", ">needless", ">signals", ">bytes")
+    return Sheet(
+        "Requests: registers or bits that each reads, those that no signal needs, request and reply", headings, rows
+    )
+
+
+def _scans(plan: LinePlan) -> Sheet:
+    rows = [
+        (
+            device.name,
+            f"{device.unit_id}",
+            duration_text(scan.interval_ms),
+            f"{scan.signals:,}",
+            f"{len(scan.requests):,}",
+            f"{scan.registers:,}",
+            f"{scan.bits:,}",
+            f"{scan.bytes:,}",
+            _duration(scan),
+        )
+        for device in plan.devices
+        for scan in device.scans
+    ]
+    headings = (
+        "device", ">unit", ">every", ">signals", ">requests", ">registers", ">bits", ">bytes", ">ms",
+    )  # fmt: skip
+    return Sheet("A scan of each device", headings, rows)
+
+
+def _duration(scan: ScanPlan) -> str:
+    """Milliseconds of a scan, as far as the configuration says."""
+    if scan.line_ms is not None:
+        return f"{scan.line_ms:,.1f}"
+    return f"{scan.pause_ms:,} + device" if scan.pause_ms else "device"
+
+
+def _endpoints(plan: LinePlan) -> Sheet:
+    rows = [
+        (
+            one.endpoint,
+            one.protocol,
+            f"{len(one.devices):,}",
+            f"{one.scans_per_s:,.1f}",
+            f"{one.requests_per_s:,.1f}",
+            f"{one.signals_per_s:,.1f}",
+            f"{one.bytes_per_s:,.0f}",
+            f"{one.duty:.1f} %" if one.budget_ms is None or one.duty else "",
+            "" if one.budget_ms is None else f"{one.budget_ms:,.1f}",
+        )
+        for one in plan.endpoints
+    ]
+    headings = (
+        "connection", "protocol", ">devices", ">scans/s", ">requests/s", ">signals/s", ">bytes/s", ">duty",
+        ">ms left",
+    )  # fmt: skip
+    words = (
+        "Connections: duty is the time that frames and pauses take; ms left is how long the device may take a request"
+    )
+    return Sheet(words, headings, rows)
+
+
+def _aligned(sheet: Sheet) -> Iterator[str]:
+    """The rows in columns, for a pipe."""
+    names = tuple(heading.removeprefix(">") for heading in sheet.headings)
+    widths = [max(len(row[column]) for row in (names, *sheet.rows)) for column in range(len(names))]
+    for row in (names, *sheet.rows):
+        cells = [
+            cell.rjust(width) if heading.startswith(">") else cell.ljust(width)
+            for cell, width, heading in zip(row, widths, sheet.headings, strict=True)
+        ]
+        yield "  " + "  ".join(cells).rstrip()
+
+
+def _coloured(plan: LinePlan, sheets: tuple[Sheet, ...], console: Console) -> None:
+    for sheet in sheets:
+        console.print(Text(sheet.title, style="bold"))
+        table = RichTable(box=None, header_style="dim", padding=(0, 1, 0, 0))
+        for heading in sheet.headings:  # a narrow terminal folds names, and cuts none
+            justify: Literal["right", "left"] = "right" if heading.startswith(">") else "left"
+            table.add_column(heading.removeprefix(">"), justify=justify, overflow="fold")
+        for row in sheet.rows:
+            table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
+        console.print(table)
+        console.print()
+    for kind, style, lines in (("warning", "bold red", plan.warnings), ("note", "yellow", plan.notes)):
+        for line in lines:
+            console.print(Text.assemble((f"{kind}: ", style), line))
+
+
+def _style(cell: str) -> str:
+    """A duty shows by its colour whether the line bears it."""
+    if not cell.endswith(" %"):
+        return ""
+    duty = float(cell.removesuffix(" %"))
+    return "bold red" if duty > FULL else "yellow" if duty > HIGH else "green"
