@@ -52,12 +52,13 @@ def main() -> None:
 @click.option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING"]), default="INFO", show_default=True)
 def run(file: Path, seconds: float | None, state_dir: Path | None, log_level: str) -> None:
     """Run the daemon for the line that FILE describes."""
-    from gateway.check import load_or_exit
+    from gateway.config.apart import load_apart
     from gateway.log import configure_logging
+
+    config = load_apart(file)
+    configure_logging(log_level)
     from gateway.service import run_daemon
 
-    config = load_or_exit(file)
-    configure_logging(log_level)
     directory = state_dir or Path(os.environ.get("STATE_DIRECTORY", "state").split(":")[0])
     sys.exit(run_daemon(config, directory, seconds))
 

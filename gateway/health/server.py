@@ -11,7 +11,6 @@ import structlog
 from aiohttp import web
 
 from gateway.config.model import HealthConfig
-from gateway.health.metrics import CONTENT_TYPE, exposition
 from gateway.health.sources import Check, Sources
 
 RETRY_S = 10.0
@@ -96,6 +95,8 @@ class HealthServer:
         return _json(body, 503 if status == "fail" else 200, "application/health+json")
 
     async def _metrics(self, _: web.Request) -> web.Response:
+        from gateway.health.metrics import CONTENT_TYPE, exposition  # its library is for those who ask
+
         return web.Response(body=exposition(self._sources), headers={"Content-Type": CONTENT_TYPE})
 
     async def _line(self, request: web.Request) -> web.Response:

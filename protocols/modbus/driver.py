@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ext.table import SignalTable
 
 SILENT_SCANS = 2
-"""Scans in a row without any answer after which a unit is demoted, or, with all units silent, the connection given up."""
+"""Scans in a row without any answer after which a unit is demoted, or, if all units are silent, the link given up."""
 TURN = 8
 """Requests of one scan after which another device that is due has its turn."""
 

@@ -11,6 +11,7 @@ import os
 import struct
 from collections import deque
 from collections.abc import Sequence
+from typing import cast
 
 from protocols.dial import connect_failed, dial, tls_context
 from protocols.driver import LinkStats, NotConnected
@@ -88,8 +89,7 @@ class MbapLink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are none of asyncio's classes
 
     def connection_lost(self, error: Exception | None) -> None:
         """Called by asyncio."""
