@@ -194,7 +194,8 @@ def outcome(load: Load, text: str) -> Loaded | ConfigProblems:
 ANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 WORDS = st.from_regex(
     "line|devices|machines|buffer|uplinks|plc|protocol|modbus_tcp|signals|address|coil:0|type|states|state|when|reason|"
-    "parts|total|path|health|listen|file|mqtt|url|topic|user|password|credential|tls|settle|5s|2GB|x-a|plc.run",
+    "parts|total|path|health|listen|file|mqtt|url|topic|user|password|credential|tls|settle|5s|2GB|x-a|plc.run|"
+    "modbus_rtu|modbus_tls|serial|baud|coalesce|on|bits|invalid|texts|reasons|encoding|scan_interval|in_flight|pause",
     fullmatch=True,
 )
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS | st.just(10**400)
