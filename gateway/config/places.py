@@ -19,6 +19,7 @@ from ruamel.yaml.reader import ReaderError
 MAX_NODES = 1_000_000
 """Most values of a file, aliases and merges expanded: a small file of aliases to aliases can mean billions."""
 MAX_DEPTH = 60
+MAX_DIGITS = 1000
 
 Path: TypeAlias = tuple[str | int, ...]
 _Entries: TypeAlias = dict[str | int, tuple[Node, Node]]
@@ -247,6 +248,8 @@ def _place(node: Node) -> Place:
 
 def _integer(text: str) -> int:
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
+    if len(digits) > MAX_DIGITS:
+        raise ValueError("too many digits")  # as Python says of a decimal number, and not of a hexadecimal one
     return sign * (int(digits, 0) if digits[:2].lower() in ("0x", "0o", "0b") else int(digits))
 
 

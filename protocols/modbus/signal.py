@@ -34,6 +34,8 @@ def _raw_values(written: object) -> tuple[int | float, ...]:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             words = f"expected a raw value or a list of them, like 0x8000 or [65534, 65535]; found {shown(value)}"
             raise ValueError(words)
+        if isinstance(value, int) and not -(2**63) <= value < 2**64:
+            raise ValueError("a raw value has at most 64 bits; write a larger float32 or float64 like 1e30")
     return tuple(values)
 
 

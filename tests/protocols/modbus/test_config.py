@@ -239,6 +239,14 @@ def test_invalid_values_are_raw(signal: dict[str, Any], raw: tuple[int | float, 
     assert again == parsed
 
 
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, 10**400, [1, [2]], {}, [None], "x", float("inf"), 1e39])
+@pytest.mark.parametrize("type_", ["uint16", "float32"])
+def test_what_is_no_raw_value_is_said(value: object, type_: str) -> None:
+    words = complaints({"s": {"address": "holding:0", "type": type_, "invalid": value}})
+    assert set(words) == {("signals", "s", "invalid")}
+    assert len(words["signals", "s", "invalid"]) < 120
+
+
 @pytest.mark.parametrize(
     ("signal", "type_", "highest"),
     [
