@@ -217,8 +217,18 @@ class Document:
             words = "a key must be a name or a number; did you mean to quote a text with { or [ in it?"
             self._misread(_place(node), path, words)
             return None
-        value = self._scalar(node, path) if node.tag == f"{_TAG}int" else node.value
+        value = self._scalar(node, path) if node.tag == f"{_TAG}int" else self._text_of(node, path)
         return value if isinstance(value, (int, str)) else None
+
+    def _text_of(self, node: ScalarNode, path: Path) -> str | None:
+        r"""A scalar as it is written; the two halves of a character, `"\ud83d\ude00"` as in JSON, are one."""
+        text = str(node.value)
+        try:
+            return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            words = r"half a character: a \uD800 to \uDFFF stands alone; write both halves, or the character itself"
+            self._misread(_place(node), path, words)
+            return None
 
     def _scalar(self, node: ScalarNode, path: Path) -> Any:
         """The value of a scalar in YAML's core schema; dates stay texts."""
@@ -226,7 +236,7 @@ class Document:
         try:
             match kind:
                 case "str" | "timestamp" | "value" | "merge":
-                    return text
+                    return self._text_of(node, path)
                 case "null":
                     return None
                 case "bool":

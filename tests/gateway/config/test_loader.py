@@ -165,6 +165,12 @@ def test_windows_files_are_read(load: Load) -> None:
     assert places == ["1:20", "16:30"]
 
 
+def test_two_halves_of_a_character_are_one_as_in_json(load: Load) -> None:
+    text = BASE.replace("site: berlin", r'site: "\ud83d\ude00"') + r'reasons: {"\ud83d\ude00": "a"}'
+    config = load(text).config
+    assert (config.line.site, dict(config.reasons)) == ("\U0001f600", {"\U0001f600": "a"})
+
+
 def test_five_thousand_signals_load_in_seconds(load: Load) -> None:
     signals = "".join(
         f'      s{n}: {{address: "holding:{2 * n}", type: float32, unit: mm, deadband: 0.5}}\n' for n in range(100)
