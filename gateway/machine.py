@@ -15,9 +15,7 @@ from gateway.states.packml import UNKNOWN, category_of
 from gateway.states.ruleset import Evidence, Ruleset, Verdict
 from protocols.model import Value
 
-CHECKPOINT_SCHEMA = 1
 GATEWAY_OFF = Decision(UNKNOWN, reason={"code": "gateway_off", "text": "the gateway was not running", "source": "rule"})
-NOT_READ = Decision(UNKNOWN, reason={"code": "not_read", "text": "nothing has been read yet", "source": "rule"})
 
 
 class Machine:
@@ -41,7 +39,9 @@ class Machine:
         self.signals: frozenset[str] = self.rules.signals | (self.parts.signals.keys() if self.parts else frozenset())
         self.ideal_ms = config.ideal
         self.dirty = False
-        self._timeline = Timeline(name, config.settle)
+        self.was_left_out = False
+        """Whether the configuration before did not have this machine: nothing is known since its own last input."""
+        self._timeline = Timeline(name, config.settle, line_time.text)
         self._verdict: Verdict | None = None
         self._time = line_time
         self._common = common
@@ -96,15 +96,16 @@ class Machine:
         return [s for s, role in self.parts.signals.items() if counters[role].waits and counters[role].scan == scan]
 
     def interrupt(self, since: int, at: int) -> list[Event]:
-        """The gateway was off from `since`, or from when this machine was last known, to `at`."""
-        since = max(since, self._at)
+        """The gateway was off from `since` (or from when this machine was last seen, if that is later) to `at`."""
+        since = self._at if self.was_left_out else max(since, self._at)
+        self.was_left_out = False
         self._touch(at)
         self._verdict = None
         for counter in self.parts.counters.values() if self.parts is not None else ():
             counter.lost(since)
         current = self._timeline.current
         if current is None:
-            return self._publish(self._timeline.decide(NOT_READ, at, None))
+            return []  # it begins with what its rules say of signals that were never read
         return self._publish(self._timeline.decide(GATEWAY_OFF, max(since, current.began), None))
 
     def close_minute(self, at: int) -> list[Event]:
@@ -151,8 +152,7 @@ class Machine:
             parts.count(role, counted, *self._time.minute(at))
             return
         window = outages.setdefault(counted.outage_from, Window(counted.outage_from))
-        window.tally.add(role, counted.parts)
-        window.spread += parts.spread(role, counted)
+        window.add(role, counted)
         parts.day.add(role, counted.parts)
 
     def _end_minute(self, at: int) -> list[Event]:
@@ -174,7 +174,7 @@ class Machine:
             **figures,
             "rework": None,
             "recovered": total if recovered else 0,
-            "ambiguous": {"low": total, "high": total + window.spread} if window.spread else None,
+            **parts.bounds(window, figures),
             "scrap_by_reason": {},
             "counter": parts.readings(),
             "cycle": None,
@@ -204,8 +204,8 @@ class Machine:
             "reason": decision.reason,
             "cause": (decision.cause or UNKNOWN) if category in ("starved", "blocked", "suspended") else None,
             "inferred": False,
-            "began": self._time.text(interval.began),
-            "ended": None if ended is None else self._time.text(ended),
+            "began": interval.began_text,
+            "ended": revision.ended_text,
             "duration_s": None if ended is None else (ended - interval.began) / 1000,
             "uncertainty_s": None if interval.uncertainty is None else interval.uncertainty / 1000,
             "unscheduled": False,
@@ -225,12 +225,12 @@ class Machine:
     def snapshot(self, now: int) -> dict[str, Any]:
         """The machine as it is now, for people."""
         current, minute = self._timeline.current, self._last_minute
-        decision = current.decision if current is not None else NOT_READ
+        decision = current.decision if current is not None else GATEWAY_OFF
         return {
             "state": decision.state,
             "category": category_of(decision.state, decision.cause),
             "cause": decision.cause,
-            "since": None if current is None else self._time.text(current.began),
+            "since": None if current is None else current.began_text,
             "reason": decision.reason,
             "rule": decision.rule,
             "interval": None if current is None else current.id,
@@ -242,7 +242,6 @@ class Machine:
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
         return {
-            "v": CHECKPOINT_SCHEMA,
             "at": self._at,
             "timeline": self._timeline.checkpoint(),
             "parts": None if self.parts is None else self.parts.checkpoint(),

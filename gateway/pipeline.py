@@ -10,20 +10,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
-import msgpack
-
+from gateway.checkpoint import DEVICE_ROW, ENGINE_ROW, MACHINE_ROW, pack, unpack
 from gateway.config.model import Config
 from gateway.events import Event
 from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
 from gateway.linetime import LineTime
-from gateway.machine import CHECKPOINT_SCHEMA, Machine
+from gateway.machine import Machine
 from gateway.signals import expression_types, moduli
 from protocols.model import Batch, Notice, Quality, Value
 
-ENGINE_ROW = "engine"
-MACHINE_ROW = "machine/"
-DEVICE_ROW = "device/"
-OFF = "the gateway was not running"
+NOT_READ = "not read yet"
 
 
 _Proof: TypeAlias = tuple[int, str | None, int | None, int | None]
@@ -72,7 +68,7 @@ class Pipeline:
         }
         names = [name for device in self._devices.values() for name in device.names]
         self._values: dict[str, Value] = dict.fromkeys(names)
-        self._proofs: dict[str, _Proof] = dict.fromkeys(names, (Quality.BAD, "not read yet", None, None))
+        self._proofs: dict[str, _Proof] = dict.fromkeys(names, (Quality.BAD, NOT_READ, None, None))
         self._users = {
             name: [index for index, machine in enumerate(self._machines) if name in machine.signals] for name in names
         }
@@ -81,6 +77,8 @@ class Pipeline:
         """Machines with a counter whose doubtful reading waits for the next scan, changed or not."""
         self.at = 0
         """Engine time of the last input."""
+        self._offset_is_new = False
+        """Whether the clock has stepped since the checkpoint was last whole."""
         self._known_until = 0
         """Engine time of the last input that showed something; a Tick does not."""
 
@@ -105,6 +103,7 @@ class Pipeline:
         elif isinstance(given, ClockStep):
             self._close_minutes(given.at, events)
             self._time.utc_offset = given.utc_offset
+            self._offset_is_new = True
         elif isinstance(given, Reload) and given.cause == "stop":
             self._close_minutes(given.at, events)
         elif isinstance(given, Reload):
@@ -213,7 +212,7 @@ class Pipeline:
         for device in self._devices.values():
             for name in device.names:
                 self._values[name] = None
-                self._proofs[name] = (Quality.BAD, OFF, at, None)
+                self._proofs[name] = (Quality.BAD, NOT_READ, at, None)
             device.dirty = True
         for index, machine in enumerate(self._machines):
             events += machine.interrupt(self._known_until, at)
@@ -261,49 +260,56 @@ class Pipeline:
         return {machine.name: machine.snapshot(self.at) for machine in self._machines}
 
     def checkpoint(self, subjects: Collection[str] | None = None) -> dict[str, bytes]:
-        """Rows of what changed since they were last taken: of the named machines, or of everything.
+        """Rows of what changed since they were last taken: of the events' subjects, or of everything.
 
         Only a whole checkpoint moves the engine's own time, so that after a crash each machine goes on
-        from a moment at which its row was true.
+        from a moment at which its row was true. After a step of the clock it is always whole.
         """
         rows: dict[str, bytes] = {}
-        for machine in self._machines:
-            if machine.dirty and (subjects is None or machine.name in subjects):
-                rows[MACHINE_ROW + machine.name] = msgpack.packb(machine.checkpoint())
+        whole = subjects is None or self._offset_is_new
+        touched = set() if subjects is None else {subject.partition(".")[0] for subject in subjects} | set(subjects)
+        users = {index for subject in touched for index in self._users.get(subject, ())}
+        for index, machine in enumerate(self._machines):
+            if machine.dirty and (whole or machine.name in touched or index in users):
+                rows[MACHINE_ROW + machine.name] = pack(machine.checkpoint())
                 machine.dirty = False
-        if subjects is not None:
-            return rows
         for device in self._devices.values():
-            if device.dirty:
-                rows[DEVICE_ROW + device.name] = msgpack.packb(self._device_row(device))
+            if device.dirty and (whole or device.name in touched):
+                rows[DEVICE_ROW + device.name] = pack(self._device_row(device))
                 device.dirty = False
-        rows[ENGINE_ROW] = msgpack.packb(
-            {
-                "v": CHECKPOINT_SCHEMA,
-                "at": self.at,
-                "known_until": self._known_until,
-                "utc_offset": self._time.utc_offset,
-                "sampled": {device.name: device.sampled for device in self._devices.values()},
-            }
-        )
+        if whole:
+            self._offset_is_new = False
+            rows[ENGINE_ROW] = pack(self._engine_row())
         return rows
+
+    def _engine_row(self) -> dict[str, Any]:
+        return {
+            "at": self.at,
+            "known_until": self._known_until,
+            "utc_offset": self._time.utc_offset,
+            "machines": [machine.name for machine in self._machines],
+            "sampled": {device.name: device.sampled for device in self._devices.values()},
+        }
 
     def _device_row(self, device: _Device) -> dict[str, Any]:
         return {
-            "v": CHECKPOINT_SCHEMA,
             "lost_since": device.lost_since,
             "lost_why": device.lost_why,
             "signals": {name: [self._values[name], *self._proofs[name]] for name in device.names},
         }
 
     def restore(self, rows: Mapping[str, bytes]) -> None:
-        """Go on from a checkpoint: names that the configuration no longer has are left out, new ones begin anew."""
-        saved = {name: msgpack.unpackb(body, strict_map_key=False) for name, body in rows.items()}
-        engine = saved.get(ENGINE_ROW, {"at": 0, "known_until": 0, "utc_offset": 0, "sampled": {}})
-        self.at, self._known_until = engine["at"], engine["known_until"]
-        self._time.utc_offset = engine["utc_offset"]
+        """Go on from a checkpoint: names that the configuration no longer has are left out, new ones begin anew.
+
+        Raises CheckpointError.
+        """
+        saved = unpack(rows)
+        engine = saved.get(ENGINE_ROW)
+        if engine is not None:
+            self.at, self._known_until = engine["at"], engine["known_until"]
+            self._time.utc_offset = engine["utc_offset"]
         for device in self._devices.values():
-            device.sampled = engine["sampled"].get(device.name, {})
+            device.sampled = {} if engine is None else engine["sampled"].get(device.name, {})
             if (row := saved.get(DEVICE_ROW + device.name)) is not None:
                 device.lost_since, device.lost_why = row["lost_since"], row["lost_why"]
                 for name, (value, *proof) in row["signals"].items():
@@ -313,4 +319,5 @@ class Pipeline:
         for index, machine in enumerate(self._machines):
             if (row := saved.get(MACHINE_ROW + machine.name)) is not None:
                 self.at = max(self.at, machine.restore(row, self._values))
+                machine.was_left_out = engine is not None and machine.name not in engine["machines"]
                 self._schedule(index)

@@ -111,6 +111,7 @@ class MachineProduction(OfLine):
     rework: int | None
     recovered: int
     ambiguous: Bounds | None
+    ambiguous_scrap: Bounds | None
     scrap_by_reason: dict[str, int]
     counter: dict[str, int | None]
     cycle: dict[str, float | int | None] | None

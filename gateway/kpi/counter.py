@@ -14,6 +14,12 @@ from typing import Any, Literal
 
 UNCHANGED_CAP_MS = 60_000
 """Longest time since the last change that is allowed for when judging a step without an outage."""
+MOST_DOUBTS = 3
+"""Readings in a row that fit neither the last certain one nor each other, before that is said."""
+MOST_PARTS = 2**31
+"""No step is as large as this, whatever the counter's range and rate allow."""
+SIGNED = (2**16, 2**32, 2**64)
+"""Moduli of integers that a PLC may also show as signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +31,6 @@ class Counted:
     high: int
     outage_from: int | None = None
     """Engine time of the last good reading before an outage over which the parts were counted."""
-
-    @property
-    def ambiguous(self) -> bool:
-        """Whether more than one number fits."""
-        return self.low != self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Counter:
         self._changed_at = 0
         self._outage_from: int | None = None
         self._pending: _Pending | None = None
+        self._doubts = 0
         self.day_parts = 0
         """Parts since the production day began; the owner sets it back."""
 
@@ -83,31 +85,52 @@ class Counter:
         `since` is when it was sampled before: a change is somewhere between the two, and what follows it is
         allowed for from the earlier one, so that no stall between reading and stamping turns parts into a jump.
         """
-        changed_at = at if since is None or self._outage_from is not None else since
+        since = at if since is None else since
+        if not self._in_range(value):
+            self.lost(since)
+            return self._doubt(value, f"a reading outside the counter's range of 0 to {self.modulus - 1}")
+        value %= self.modulus  # a signed counter that has passed its middle is negative
+        changed_at = at if self._outage_from is not None else since
         if self.base is None:
             self.base, self._changed_at = value, changed_at
             return []
         found: list[Counted | CounterFault] = []
         pending, self._pending = self._pending, None
         if pending is not None:
-            if (value - pending.value) % self.modulus <= self._limit(at, pending.at):
+            if (value - pending.value) % self.modulus <= self._limit(at, pending.at, since):
                 found.append(self._confirm(pending))
             elif self._outage_from is None:
                 self._outage_from = pending.outage_from  # it was torn: this reading is the first after the outage
-        found += self._judge(value, at, changed_at)
+        found += self._judge(value, at, changed_at, since)
         self._outage_from = None
+        if self._pending is None:
+            self._doubts = 0
+        else:
+            found += self._doubt(value, "readings that fit neither the last certain one nor each other")
         for counted in found:
             if isinstance(counted, Counted):
                 self.day_parts += counted.parts
         return found
 
-    def _limit(self, at: int, changed_at: int) -> float:
+    def _in_range(self, value: int) -> bool:
+        return 0 <= value < self.modulus or (self.modulus in SIGNED and -self.modulus // 2 <= value < 0)
+
+    def _doubt(self, value: int, why: str) -> list[Counted | CounterFault]:
+        """One more reading that proves nothing; after some of them that is said, once."""
+        self._doubts += 1
+        if self._doubts != MOST_DOUBTS or self.base is None:
+            return []
+        shown = max(-(2**63), min(value, 2**63 - 1))
+        return [CounterFault(self.base, shown, f"{MOST_DOUBTS} readings in a row: {why}")]
+
+    def _limit(self, at: int, changed_at: int, since: int) -> float:
+        """The most parts that can have been made by `at`; what was not watched counts as an outage does."""
         if self._rate is None:
-            return self.modulus / 2
-        span = min(at - changed_at, UNCHANGED_CAP_MS)
+            return min(self.modulus / 2, MOST_PARTS)
+        span = max(min(at - changed_at, UNCHANGED_CAP_MS), at - since)
         if self._outage_from is not None:
             span = max(span, at - self._outage_from)
-        return self._rate * span + 1
+        return min(self._rate * span + 1, MOST_PARTS)
 
     def _confirm(self, pending: _Pending) -> Counted | CounterFault:
         before, self.base, self._changed_at = self.base or 0, pending.value, pending.at
@@ -118,11 +141,11 @@ class Counter:
             return Counted(step, step, step, pending.outage_from)
         return CounterFault(before, pending.value, "the counter jumped further than the machine can have made")
 
-    def _judge(self, value: int, at: int, changed_at: int) -> list[Counted | CounterFault]:
+    def _judge(self, value: int, at: int, changed_at: int, since: int) -> list[Counted | CounterFault]:
         before = self.base or 0
         if value == before:
             return []
-        limit, outage = self._limit(at, self._changed_at), self._outage_from
+        limit, outage = self._limit(at, self._changed_at, since), self._outage_from
         forward = (value - before) % self.modulus
         if forward <= limit:
             self.base, self._changed_at = value, changed_at
@@ -152,17 +175,20 @@ class Counter:
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` makes the counter what it is now."""
         return {
+            "modulus": self.modulus,
             "base": self.base,
             "scan": self.scan,
             "changed_at": self._changed_at,
             "outage_from": self._outage_from,
             "pending": None if self._pending is None else asdict(self._pending),
+            "doubts": self._doubts,
             "day_parts": self.day_parts,
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint of a counter with the same modulus."""
         self.base, self.scan = saved["base"], saved["scan"]
         self._changed_at, self._outage_from = saved["changed_at"], saved["outage_from"]
         self._pending = None if saved["pending"] is None else _Pending(**saved["pending"])
+        self._doubts = saved["doubts"]
         self.day_parts = saved["day_parts"]

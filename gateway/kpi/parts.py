@@ -40,8 +40,13 @@ class Window:
 
     began: int
     tally: Tally = field(default_factory=Tally)
-    spread: int = 0
-    """How many more parts than counted there may have been, where the number is ambiguous."""
+    spread: Tally = field(default_factory=Tally)
+    """How many more than counted each counter may have seen, where its number is ambiguous."""
+
+    def add(self, role: str, counted: Counted) -> None:
+        """Count parts that the role's counter brought."""
+        self.tally.add(role, counted.parts)
+        self.spread.add(role, counted.high - counted.low)
 
 
 class Parts:
@@ -76,13 +81,18 @@ class Parts:
         """Put parts into the minute that runs from `began` to `ends`, and into the day."""
         if self.minute is None:
             self.minute, self.minute_ends = Window(max(began, self._closed_at)), ends
-        self.minute.tally.add(role, counted.parts)
-        self.minute.spread += self.spread(role, counted)
+        self.minute.add(role, counted)
         self.day.add(role, counted.parts)
 
-    def spread(self, role: str, counted: Counted) -> int:
-        """By how much the total may be higher than counted, where this counter is part of it."""
-        return counted.high - counted.low if role == "total" or "total" not in self.counters else 0
+    def bounds(self, window: Window, figures: dict[str, int | None]) -> dict[str, dict[str, int] | None]:
+        """`ambiguous` and `ambiguous_scrap`: what total and scrap lie between, null where they are certain."""
+        spread = window.spread
+        of_total = spread.total if "total" in self.counters else spread.good + spread.scrap
+        of_scrap = spread.scrap if "scrap" in self.counters else spread.total + spread.good
+        return {
+            "ambiguous": _bounds(figures["total"], of_total),
+            "ambiguous_scrap": _bounds(figures["scrap"], of_scrap),
+        }
 
     def begin_day(self, name: str) -> None:
         """A production day begins: what belongs to one starts at 0."""
@@ -139,8 +149,8 @@ class Parts:
         """Plain values from which `restore` goes on."""
         window = self.minute
         return {
-            "counters": {role: counter.checkpoint() for role, counter in self.counters.items()},
-            "minute": None if window is None else [window.began, _triple(window.tally), window.spread],
+            "counters": {signal: self.counters[role].checkpoint() for signal, role in self.signals.items()},
+            "minute": None if window is None else [window.began, _triple(window.tally), _triple(window.spread)],
             "minute_ends": self.minute_ends,
             "closed_at": self._closed_at,
             "day": _triple(self.day),
@@ -149,16 +159,21 @@ class Parts:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from a checkpoint; a counter that it does not know begins anew."""
-        for role, counter in saved["counters"].items():
-            if role in self.counters:
-                self.counters[role].restore(counter)
+        """Go on from a checkpoint; another signal, or one that counts differently now, begins anew."""
+        for signal, counter in saved["counters"].items():
+            mine = self.counters.get(self.signals.get(signal, ""))
+            if mine is not None and mine.modulus == counter["modulus"]:
+                mine.restore(counter)
         if saved["minute"] is not None:
             began, tally, spread = saved["minute"]
-            self.minute = Window(began, Tally(*tally), spread)
+            self.minute = Window(began, Tally(*tally), Tally(*spread))
         self.minute_ends, self._closed_at = saved["minute_ends"], saved["closed_at"]
         self.day, self.day_name = Tally(*saved["day"]), saved["day_name"]
         self._carry = dict(saved["carry"])
+
+
+def _bounds(counted: int | None, spread: int) -> dict[str, int] | None:
+    return None if counted is None or not spread else {"low": counted, "high": counted + spread}
 
 
 def _triple(tally: Tally) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -24,8 +25,6 @@ class Decision:
 
     def same_as(self, other: Decision) -> bool:
         """Whether both are one interval: a reason may come late or go early, another one is another interval."""
-        if self.state == other.state == UNKNOWN:
-            return True
         if (self.state, self.cause) != (other.state, other.cause):
             return False
         if self.reason is None or other.reason is None:
@@ -40,6 +39,8 @@ class Interval:
     id: str
     decision: Decision
     began: int
+    began_text: str
+    """UTC of its begin, as the wall clock was then: a later step of it moves no boundary that was told."""
     uncertainty: int | None
     """Milliseconds to the last sample that did not show the state."""
     rev: int = 0
@@ -53,6 +54,7 @@ class Pending:
 
     decision: Decision
     since: int
+    since_text: str
     uncertainty: int | None
     parts: Tally = field(default_factory=Tally)
 
@@ -62,15 +64,18 @@ class Revision:
     """An interval as it is to be published: open, or ended."""
 
     interval: Interval
-    ended: int | None
+    ended: int | None = None
+    ended_text: str | None = None
 
 
 class Timeline:
     """The current interval of one machine, and the one that is about to follow it."""
 
-    def __init__(self, machine: str, settle: int) -> None:
+    def __init__(self, machine: str, settle: int, text: Callable[[int], str]) -> None:
+        """`settle` in milliseconds; `text` gives UTC of an engine time, as the wall clock is now."""
         self._machine = machine
         self._settle = settle
+        self._text = text
         self.current: Interval | None = None
         self.pending: Pending | None = None
 
@@ -86,12 +91,12 @@ class Timeline:
             self.pending = None
             if current is not None and decision.same_as(current.decision):
                 return self._fill_in(current, decision)
-            return self._switch(decision, at, uncertainty, Tally())
+            return self._switch(decision, at, self._text(at), uncertainty, Tally())
         if decision.same_as(current.decision):
             self.pending = None
             return self._fill_in(current, decision)
         if self.pending is None or not decision.same_as(self.pending.decision):
-            self.pending = Pending(decision, at, uncertainty)
+            self.pending = Pending(decision, at, self._text(at), uncertainty)
         elif self.pending.decision.reason is None and decision.reason is not None:
             self.pending.decision = decision
         return []
@@ -100,7 +105,7 @@ class Timeline:
         """The pending state has held: it counts from when it was first seen."""
         pending, self.pending = self.pending, None
         assert pending is not None
-        return self._switch(pending.decision, pending.since, pending.uncertainty, pending.parts)
+        return self._switch(pending.decision, pending.since, pending.since_text, pending.uncertainty, pending.parts)
 
     def count(self, role: str, parts: int) -> None:
         """Parts made now."""
@@ -115,22 +120,24 @@ class Timeline:
             return []
         current.decision = replace(decision, because={**current.decision.because, **decision.because})
         current.rev += 1
-        return [Revision(replace(current), None)]
+        return [Revision(replace(current))]
 
-    def _switch(self, decision: Decision, at: int, uncertainty: int | None, parts: Tally) -> list[Revision]:
+    def _switch(self, decision: Decision, at: int, text: str, uncertainty: int | None, parts: Tally) -> list[Revision]:
         old = self.current
         if old is not None and old.began == at:  # nothing lasted no time: the interval was something else all along
             old.decision, old.uncertainty, old.parts = decision, uncertainty, parts
             old.rev += 1
-            return [Revision(replace(old), None)]
+            return [Revision(replace(old))]
         revisions, previous = [], None
         if old is not None:
             old.parts = old.parts.minus(parts)
             old.rev += 1
-            revisions.append(Revision(old, at))
+            revisions.append(Revision(old, at, text))
             previous = {"state": old.decision.state, "interval": old.id}
-        self.current = Interval(f"{self._machine}-{at}", decision, at, uncertainty, parts=parts, previous=previous)
-        return [*revisions, Revision(replace(self.current), None)]
+        self.current = Interval(
+            f"{self._machine}-{at}", decision, at, text, uncertainty, parts=parts, previous=previous
+        )
+        return [*revisions, Revision(replace(self.current))]
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""

@@ -56,17 +56,23 @@ class Ruleset:
             rule.reason.signal if isinstance(rule.reason, SignalReason) else None for rule in config.states
         ]
         self.signals = frozenset(self._by_signal) | {signal for signal in self._reason_signals if signal is not None}
-        self._results: list[bool | str | None] = [True if condition is None else None for condition in self._conditions]
+        self._results: list[bool | str | None] = [True] * len(self._conditions)
+        for index, condition in enumerate(self._conditions):
+            if condition is not None:  # with no signal at all it is decided here, once for all
+                self._evaluate(index, dict.fromkeys(condition.signals))
 
     def update(self, changed: Iterable[str], values: Mapping[str, Value]) -> None:
         """Evaluate what uses a changed signal; an error is kept as its text."""
         for index in {rule for signal in changed for rule in self._by_signal.get(signal, ())}:
-            condition = self._conditions[index]
-            assert condition is not None
-            try:
-                self._results[index] = condition.evaluate(values)
-            except ExpressionError as error:
-                self._results[index] = str(error) or type(error).__name__
+            self._evaluate(index, values)
+
+    def _evaluate(self, index: int, values: Mapping[str, Value]) -> None:
+        condition = self._conditions[index]
+        assert condition is not None
+        try:
+            self._results[index] = condition.evaluate(values)
+        except ExpressionError as error:
+            self._results[index] = str(error) or type(error).__name__
 
     def verdict(self, values: Mapping[str, Value]) -> Verdict:
         """Which rule decides now."""

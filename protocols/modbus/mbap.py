@@ -22,6 +22,7 @@ from protocols.worker import in_daemon_thread
 HEADER = struct.Struct(">HHHB")
 LEAST, MOST = 3, 254
 """Bytes that the length field may count: unit id, function code and data (clause 3.1.3)."""
+CLOSED_REMEDY = "see the PLC's connection limit, and the network"
 MOST_SILENCES = 2
 """Requests without an answer after which a unit that answered nothing is asked no more this time."""
 
@@ -64,7 +65,7 @@ class MbapLink(asyncio.Protocol):
     async def ask(self, requests: Sequence[Request], timeout_s: float, pause_s: float) -> None:
         """Send all in order, and return when each has its values or its `failure`. Raises NotConnected."""
         if self._transport is None or self._lost:
-            raise NotConnected(self._lost or "not connected")
+            raise NotConnected(self._lost or "not connected", CLOSED_REMEDY)
         for request in requests:
             request.failure = None
         self._queue.extend(requests)
@@ -97,7 +98,7 @@ class MbapLink(asyncio.Protocol):
             "the connection was closed by the other side" if error is None else f"the connection broke: {error}"
         )
         if self._done is not None and not self._done.done():
-            self._done.set_exception(NotConnected(self._lost, "see the PLC's connection limit, and the network"))
+            self._done.set_exception(NotConnected(self._lost, CLOSED_REMEDY))
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio: settle every request whose reply is whole."""

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from gateway.checkpoint import CheckpointError
 from gateway.config.model import Config
 from gateway.events import TYPE_VERSION, Event
 from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
@@ -285,6 +286,7 @@ def test_rule_that_raises_makes_its_machine_unknown_and_no_other() -> None:
     assert [event.data["state"] for event in events if event.subject == "second"] == [
         "unknown",
         "unknown",
+        "unknown",
         "execute",
         "execute",
         "unknown",
@@ -356,6 +358,7 @@ def test_checkpoint_rows_of_named_machines_only() -> None:
     pipeline = Pipeline(CONFIG)
     pipeline.process(Reload(T0, 0))
     assert set(pipeline.checkpoint({"filler"})) == {"machine/filler"}
+    assert set(pipeline.checkpoint({"gateway", "nobody"})) == set()
     assert set(pipeline.checkpoint()) == {"machine/packer", "engine", "device/filler_plc", "device/packer_plc"}
     assert set(pipeline.checkpoint()) == {"engine"}
 
@@ -445,3 +448,126 @@ def test_a_truth_value_is_a_reason_with_a_text() -> None:
     document["devices"]["filler_plc"]["signals"] = signals
     events = story((0, good(estop=True)), config=Config.model_validate(document))
     assert events[-1].data["reason"] == {"code": "True", "text": "emergency stop", "source": "signal"}
+
+
+def restarted(config: Config, rows: dict[str, bytes], *inputs: Input) -> list[Event]:
+    """What an engine decides that goes on from a checkpoint."""
+    pipeline, events = Pipeline(config), []
+    pipeline.restore(rows)
+    for one in inputs:
+        events += pipeline.process(one)[0]
+    return events
+
+
+def rows_after(config: Config, *inputs: Input) -> dict[str, bytes]:
+    pipeline = Pipeline(config)
+    for one in inputs:
+        pipeline.process(one)
+    return pipeline.checkpoint()
+
+
+START = Reload(T0, 0)
+
+
+def test_another_signal_is_another_counter() -> None:
+    rows = rows_after(filler(), START, Batch("filler_plc", 0, RUNNING, T0 + 1000))
+    other = filler(parts={"total": "filler_plc.rejects"})
+    later = (Reload(T0 + 5000, 0), Batch("filler_plc", 0, RUNNING, T0 + 6000), Tick(T0 + 100_000))
+    assert production(restarted(other, rows, *later)) == []
+
+
+def test_machine_that_was_left_out_for_a_week_produced_nothing_meanwhile() -> None:
+    document = line_document(machines={"other": {"states": [{"state": "idle"}]}})
+    without = Config.model_validate(document)
+    week = 7 * 86_400_000
+    seen = (Batch("filler_plc", 0, RUNNING, T0 + 1000), Batch("filler_plc", 0, good(bottles=1004), T0 + 3000))
+    stored = rows_after(filler(settle=0), START, *seen)
+    gone = Pipeline(without)
+    gone.restore(stored)
+    for one in (Reload(T0 + 2000, 0), Batch("filler_plc", 0, [], T0 + week)):
+        gone.process(one)
+    stored |= gone.checkpoint()
+    events = restarted(filler(settle=0), stored, Reload(T0 + week + 5000, 0))
+    execute = next(e.data for e in events if e.data.get("state") == "execute" and e.data["final"])
+    assert execute["ended"] == "2026-11-22T06:00:03.000Z"
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [(b"\xc1", "damaged"), (b"\x80", "damaged"), (b"\x81\xa1v\x63", "version 99")],
+)
+def test_checkpoint_that_cannot_be_used_is_refused_in_words(row: bytes, words: str) -> None:
+    with pytest.raises(CheckpointError, match=words):
+        restarted(filler(), {"engine": row})
+
+
+def test_rows_of_a_device_go_with_its_transition() -> None:
+    pipeline = Pipeline(filler())
+    pipeline.process(START)
+    pipeline.checkpoint()
+    pipeline.process(DeviceState("filler_plc", False, T0 + 1000, "e", "w", "r"))
+    assert "device/filler_plc" in pipeline.checkpoint({"filler_plc"})
+    pipeline.process(Batch("filler_plc", 0, RUNNING, T0 + 2000))
+    assert "machine/filler" in pipeline.checkpoint({"filler_plc.bottles"})
+
+
+def test_clock_step_is_in_the_next_commit_whatever_that_is_about() -> None:
+    pipeline = Pipeline(filler())
+    pipeline.process(START)
+    pipeline.checkpoint()
+    pipeline.process(ClockStep(T0 + 1000, 3_600_000))
+    assert "engine" in pipeline.checkpoint({"gateway"})
+    assert "engine" not in pipeline.checkpoint({"gateway"})
+
+
+def test_boundaries_of_intervals_meet_over_a_clock_step() -> None:
+    steps: list[tuple[int, list[Change] | Input]]
+    steps = [(0, RUNNING), (5000, good(fault=17)), (8000, ClockStep(0, 3_600_000)), (9000, good(fault=0))]
+    told = [e.data for e in story(*steps, config=filler(settle=0)) if e.type == "machine.state"]
+    final = [state for state in told if state["final"]]
+    for before, after in pairwise([*final, told[-1]]):
+        assert before["ended"] == after["began"]
+    assert final[-1]["duration_s"] == 4.0
+
+
+@pytest.mark.parametrize("condition", ["true", "1 == 1", "not false"])
+def test_condition_without_a_signal_is_decided(condition: str) -> None:
+    events = story((0, RUNNING), config=filler(settle=0, states=[{"state": "execute", "when": condition}]))
+    assert states(events)[-1][0] == "execute"
+
+
+def test_lost_plc_after_a_restart_is_not_called_a_gateway_that_is_off() -> None:
+    rows = rows_after(filler(settle=0), START, Batch("filler_plc", 0, RUNNING, T0 + 1000))
+    lost = DeviceState("filler_plc", False, T0 + 12_000, "e", "no answer", "r")
+    events = restarted(filler(settle=0), rows, Reload(T0 + 10_000, 0), lost, Tick(T0 + 20_000))
+    told = [
+        (e.data["reason"]["code"], e.data["final"], e.data["duration_s"])
+        for e in events
+        if e.data.get("state") == "unknown"
+    ]
+    assert told == [("gateway_off", False, None), ("gateway_off", True, 9.0), ("signal_bad", False, None)]
+
+
+def test_ambiguous_scrap_is_said() -> None:
+    """An outage over a rollover of the rejects' counter: a reset fits as well."""
+    lost, back = DeviceState("filler_plc", False, 0), DeviceState("filler_plc", True, 0)
+    before = [*RUNNING[:5], *good(bottles=500_000, rejects=65_530)]
+    after = [*RUNNING[:5], *good(bottles=500_038, rejects=3)]
+    (window,) = production(story((0, before), (1000, []), (2000, lost), (30_000, back), (30_000, after)))
+    assert (window["total"], window["ambiguous"]) == (38, None)
+    assert window["ambiguous_scrap"]["low"] == 3
+    assert window["ambiguous_scrap"]["high"] >= 9
+
+
+@pytest.mark.parametrize("reading", [2**31, 2**63, 2**64 - 1, 1e30, -1e30, -1, -(2**40)])
+def test_no_reading_whatever_breaks_the_checkpoint(reading: float) -> None:
+    config = filler(settle=0, ideal="1ms")
+    pipeline = Pipeline(config)
+    pipeline.process(START)
+    for at in range(1, 20):
+        bottles = reading if at % 2 else 1000
+        events, _ = pipeline.process(Batch("filler_plc", 0, good(bottles=bottles), T0 + at * 60_000))
+        pipeline.checkpoint()
+        for event in events:
+            orjson.dumps(event.data)
+            VALIDATORS[f"urn:linegate:{event.type}{TYPE_VERSION}"].validate(event.data)

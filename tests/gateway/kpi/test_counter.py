@@ -100,6 +100,37 @@ def test_outage_with_a_possible_rollover_is_ambiguous() -> None:
     assert (found.parts, found.low, found.high) == (1000, 1000, 172_801)
 
 
+def test_signed_counter_below_zero() -> None:
+    """An INT that has passed 32,767 and is read over an outage."""
+    counter = Counter(2**16, RATE)
+    counter.read(-19_998, 0)
+    counter.lost(0)
+    assert counter.read(-19_990, 10_000) == [Counted(8, 8, 8, outage_from=0)]
+    assert counter.read(-19_985, 11_000) == [Counted(5, 5, 5)]
+
+
+def test_reading_above_its_rollover_is_no_reading() -> None:
+    counter = Counter(10_000, RATE)
+    counter.read(9990, 0)
+    assert counter.read(30_010, 1000) == []
+    assert parts(counter.read(9992, 2000)) == 2
+
+
+def test_readings_that_fit_nothing_are_said_once() -> None:
+    counter = Counter(2**32, RATE)
+    counter.read(1000, 0)
+    found = [one for n in range(1, 8) for one in counter.read(n * 300_000_000, n * 1000)]
+    assert [type(one) for one in found] == [CounterFault]
+
+
+def test_scans_far_apart_are_judged_by_their_distance() -> None:
+    """Five minutes at the ideal speed between two readings."""
+    counter = Counter(2**32, RATE)
+    counter.read(1_000_000, 0)
+    for n in range(1, 4):
+        assert parts(counter.read(1_000_000 + 600 * n, 300_000 * n, 300_000 * (n - 1))) == 600
+
+
 def test_unchanged_over_an_outage_is_nothing() -> None:
     counter, _ = fed((0, 5))
     counter.lost(0)

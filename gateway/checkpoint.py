@@ -1,0 +1,45 @@
+"""Rows of the engine's checkpoint: named, versioned, and read back in words where that does not work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgpack
+
+SCHEMA = 1
+ENGINE_ROW = "engine"
+MACHINE_ROW = "machine/"
+DEVICE_ROW = "device/"
+
+
+class CheckpointError(Exception):
+    """The buffer's checkpoint cannot be used; going on without it would count parts twice or forget them."""
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(why)
+        self.why = why
+        self.remedy = remedy
+
+
+def pack(body: Mapping[str, Any]) -> bytes:
+    """One row."""
+    packed: bytes = msgpack.packb({"v": SCHEMA, **body})
+    return packed
+
+
+def unpack(rows: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
+    """All rows by name. Raises CheckpointError for one that is damaged or of a newer version."""
+    saved = {}
+    for name, body in rows.items():
+        try:
+            row = msgpack.unpackb(body, strict_map_key=False)
+            version = row["v"]
+        except (ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
+            remedy = "restore the buffer from a backup, or move it aside to begin a new one"
+            raise CheckpointError(f"the checkpoint's row {name} is damaged: {error!r}", remedy) from None
+        if version > SCHEMA:
+            remedy = "run the version that wrote it, or a newer one"
+            raise CheckpointError(f"the checkpoint is of version {version}, this is version {SCHEMA}", remedy)
+        saved[name] = row
+    return saved
