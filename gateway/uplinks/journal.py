@@ -91,7 +91,7 @@ class Journal:
         _sync_directory(self._path.parent)
         self.close()
         self._begin()
-        for old in sorted(closed)[: len(closed) + 1 - self._keep]:
+        for old in sorted(closed)[: max(0, len(closed) + 1 - self._keep)]:
             with suppress(FileNotFoundError):
                 os.unlink(closed[old])
 

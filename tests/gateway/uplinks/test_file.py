@@ -109,6 +109,17 @@ async def test_rotation_keeps_order_and_the_newest(context: UplinkContext, make_
     await uplink.close()
 
 
+@pytest.mark.parametrize("keep", range(1, 13))
+def test_as_many_closed_files_stay_as_are_asked_for(tmp_path: Path, keep: int) -> None:
+    journal = Journal(tmp_path / "events.ndjson", 1000, keep)
+    journal.open()
+    for closed in range(30):
+        journal.append([b"%03d" % closed + b"x" * 896 + b"\n"])
+        files = sorted(tmp_path.glob("events.ndjson.*"))
+        assert [int(file.suffix[1:]) for file in files] == list(range(max(1, closed - keep + 1), closed + 1))
+    journal.close()
+
+
 async def test_one_write_may_fill_several_files(context: UplinkContext, make_events: Any, path: Path) -> None:
     uplink = sink(context, rotate="1kB", keep=100)
     await uplink.connect()
