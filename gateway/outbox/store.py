@@ -181,8 +181,8 @@ class Store:
 
     async def _drop_settled(self, retain_ms: int) -> bool:
         settled = min((self.cursors[name].position for name in self.listed), default=self.last_seq)
-        before_ms = time.time_ns() // 1_000_000 - retain_ms
-        dropped = await upkeep.drop_settled(self._connection, settled, before_ms)
+        now_ms = time.time_ns() // 1_000_000
+        dropped = await upkeep.drop_settled(self._connection, settled, now_ms, retain_ms)
         if dropped:
             self._stats.events_dropped += dropped
             self._oldest = await database.oldest_seq(self._connection) or self.last_seq + 1

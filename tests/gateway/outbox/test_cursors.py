@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -185,6 +186,34 @@ async def test_retention_keeps_what_is_young(bench: Bench, monkeypatch: pytest.M
         await asyncio.sleep(0.005)
     assert outbox.stats.events_dropped == 0
     assert bench.chain(await outbox.recent(0, 9)) == [(1, 0), (2, 1)]
+
+
+DAY = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("stamps", "kept"),
+    [
+        ([*[30 * DAY] * 50, *[-10 * DAY] * 3, *[-DAY] * 7], 7),  # a clock that was ahead, and is right since long ago
+        ([*[30 * DAY] * 50, *[-DAY] * 10], 60),  # since yesterday: what it stamped may be as young as that
+        ([*[-9 * DAY] * 5, *[30 * DAY] * 25, *[-8 * DAY] * 20, *[-DAY] * 10], 10),  # ahead in between
+        ([30 * DAY] * 60, 60),  # it is now that is wrong: a clock without a battery must not delete the history
+        ([*[-10 * DAY] * 30, *[-DAY] * 29, 30 * DAY], 30),
+    ],
+)
+async def test_retention_goes_on_after_a_wrong_clock(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, stamps: list[int], kept: int
+) -> None:
+    monkeypatch.setattr("gateway.outbox.upkeep.DROP_LIMIT", 10)
+    outbox = await bench.open(retain="7d", run=False)
+    outbox.append(bench.events(*range(60)))
+    await outbox._commit()
+    now = time.time_ns() // 1_000_000
+    rows = [(now + stamp, seq) for seq, stamp in enumerate(stamps, 1)]
+    await outbox._connection.executemany("UPDATE event SET stored_at = ? WHERE seq = ?", rows)
+    for _ in range(12):
+        await outbox._store.keep_up(7 * DAY)
+    assert bench.chain(await outbox._store.events_after(0, 100)) == [(seq, seq - 1) for seq in range(61 - kept, 61)]
 
 
 async def test_retention_waits_for_a_disk_that_cannot(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
