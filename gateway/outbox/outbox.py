@@ -196,29 +196,41 @@ class Outbox:
             self._phase = _Phase.ENDED
             self._ended.set()
 
-    async def close(self, clean: bool = True) -> None:
-        """Commit what is pending, note an orderly stop if `clean`, and give the file back; idempotent.
+    async def close(self, clean: bool = True) -> bool:
+        """Commit what is pending, note an orderly stop if `clean`, and give the file back; whether all is on the disk.
 
-        It tries once: what a full disk does not take is said and lost, as by a crash.
+        It tries once: what a full disk does not take is said and lost, as by a crash. A disk that hangs holds it for
+        ever: who cancels it leaves the file as it is, with the thread that hangs, to the end of the process. A second
+        call does nothing.
         """
         if self._stopping:
-            return
+            return not self.stats.pending
         self._stopping = True
         if self._phase is _Phase.RUNNING:
             self._wake.set()
             await self._ended.wait()
         self._phase = _Phase.ENDED
         self._everything = True
+        stored = hangs = False
+        why = ""
         try:
-            if not await self._commit(clean=clean, always=True):
-                log.error("last_commit_failed", why=self.stats.degraded, events=self.stats.pending)
+            stored = await self._commit(clean=clean, always=True)
+            why = self.stats.degraded
         except sqlite3.Error as error:
-            log.error("last_commit_failed", why=str(error), events=self.stats.pending)
+            why = str(error)
+        except asyncio.CancelledError:
+            hangs, why = True, "the disk does not answer"
+            raise
         finally:
             self._phase = _Phase.CLOSED
             self._refuse_all("the buffer is closed")
-            await self._connection.close()
-            self._lock.release()
+            if not stored:
+                self._store.count_pending()
+                log.error("last_commit_failed", why=why, events=self.stats.pending)
+            if not hangs:
+                await self._connection.close()
+                self._lock.release()
+        return stored
 
     def _touch(self) -> None:
         if self._commit_at is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -157,9 +158,49 @@ async def test_a_full_disk_at_the_end_is_said_and_does_not_hold_the_exit(bench: 
     outbox.append(bench.events(1, 2))
     with capture_logs() as logs:
         async with asyncio.timeout(5):
-            await outbox.close()
+            assert not await outbox.close()
     assert [(entry["log_level"], entry["events"]) for entry in logs][-1] == ("error", 2)
     assert (await bench.open()).last_seq == 0
+
+
+async def test_a_disk_that_hangs_at_the_end_does_not_hold_who_has_a_deadline(bench: Bench) -> None:
+    outbox = await bench.open()
+    hangs = threading.Event()
+    try:
+        execute: Any = outbox._connection._execute
+        stuck = asyncio.ensure_future(execute(hangs.wait))
+        bench.task(outbox).cancel()
+        outbox.append(bench.events(1, 2))
+        with capture_logs() as logs, pytest.raises(TimeoutError):
+            await asyncio.wait_for(outbox.close(), 0.2)
+        assert [(entry["event"], entry["why"]) for entry in logs] == [
+            ("last_commit_failed", "the disk does not answer")
+        ]
+        assert logs[0]["events"] == 2
+    finally:
+        hangs.set()
+    await stuck
+    await outbox._connection.close()
+    outbox._lock.release()
+
+
+async def test_a_replayed_commit_asks_for_the_subjects_of_all_its_events(bench: Bench, machines: Machines) -> None:
+    outbox = await bench.open()
+    outbox.checkpoint = machines.rows
+    await pragma(outbox, "query_only = 1")
+    outbox.append(bench.events(1))
+    await machines.attempts(2)
+    outbox.append([*bench.events(2, subject="plc"), *bench.events(3, subject="plc.bottles")])
+    await machines.attempts(2)
+    assert machines.asked[-1] == {"filler", "plc", "plc.bottles"}
+    assert {frozenset(asked or ()) for asked in machines.asked[:2]} == {frozenset({"filler"})}
+    await pragma(outbox, "query_only = 0")
+    while outbox.last_seq < 3:
+        await outbox.recent(0, 1)
+    outbox.append(bench.events(4, subject="capper"))
+    await machines.attempts(1)
+    while machines.asked[-1] != {"capper"}:
+        await machines.attempts(1)
 
 
 @pytest.mark.parametrize(
