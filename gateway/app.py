@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -35,11 +36,16 @@ from protocols.driver import Driver, EndpointConfig, LinkStats
 from protocols.registry import driver_class
 
 DRAIN_S = 10.0
-DRAIN_LOOK_S = 0.1
 """How long a stopping daemon lets its uplinks catch up."""
+DRAIN_LOOK_S = 0.1
+CLOSE_S = 10.0
+"""How long the last commit may take; with `DRAIN_S` less than the unit's TimeoutStopSec."""
+HURRY_S = 2.0
+"""What a second signal leaves of that."""
 ALIVE_S = 60.0
 STATUS_S = 5.0
 EXTEND_S = 60
+"""What each message while the buffer is opened asks systemd to wait for the next one."""
 CANCEL_AGAIN_S = 0.5
 
 log = structlog.get_logger("gateway")
@@ -52,40 +58,75 @@ class App:
         self._config = config
         self._state_dir = state_dir
         self._notifier = notifier
+        self._period = min(STATUS_S, (notifier.watchdog_s or math.inf) / 3)
         self._stop = asyncio.Event()
         self._force = asyncio.Event()
+        self._hurry: Callable[[], None] | None = None
+        """Shortens what the stopping daemon waits for at this moment."""
+        self._running: Outbox | None = None
         self._why_stopped = "asked to"
 
     def stop(self, why: str) -> None:
-        """Begin to stop; a second call does not wait for uplinks any more."""
+        """Begin to stop; a second call does not wait for uplinks any more, nor long for the disk."""
         if self._stop.is_set():
             self._force.set()
+            if self._hurry is not None:
+                self._hurry()
             return
         self._why_stopped = why
         self._stop.set()
 
     async def run(self, seconds: float | None = None) -> int:
-        """Run until stopped, or for some seconds; the exit code: 0, or 1 after an error of the engine."""
+        """Run until stopped, or for some seconds; the exit code: 0, or 1 where the engine failed or the last commit."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop, signal.Signals(number).name)
-        outbox = await self._open_store()
-        clean = False
+        watch = loop.create_task(self._watch(), name="watchdog")
+        clean = stored = False
         try:
-            pipeline = Pipeline(self._config)
-            pipeline.restore(await outbox.load_checkpoint())
-            clock = EngineClock(pipeline.at or None, pipeline.utc_offset)
-            clean = await self._serve(outbox, pipeline, clock, seconds)
+            outbox = await self._open_store()
+            try:
+                pipeline = Pipeline(self._config)
+                pipeline.restore(await outbox.load_checkpoint())
+                clock = EngineClock(pipeline.at or None, pipeline.utc_offset)
+                clean = await self._serve(outbox, pipeline, clock, seconds)
+            finally:
+                stored = await self._close_store(outbox, clean)
         finally:
-            await outbox.close(clean=clean)
+            await _end([watch])
             self._notifier.close()
-        return 0 if clean else 1
+        return 0 if clean and stored else 1
+
+    async def _close_store(self, outbox: Outbox, clean: bool) -> bool:
+        """Whether everything is on the disk; one that hangs must not hold the exit."""
+        try:
+            async with self._within(CLOSE_S, HURRY_S):
+                return await outbox.close(clean=clean)
+        except TimeoutError:
+            log.error("buffer_not_closed", why="the disk did not answer in time", remedy="see the system's log")
+            return False
+
+    @asynccontextmanager
+    async def _within(self, seconds: float, hurried: float) -> AsyncIterator[None]:
+        """A deadline that a second signal moves nearer, whether it came or comes. Raises TimeoutError."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(hurried if self._force.is_set() else seconds) as limit:
+
+            def hurry() -> None:
+                if not limit.expired():
+                    limit.reschedule(min(loop.time() + hurried, limit.when() or 0))
+
+            self._hurry = hurry
+            try:
+                yield
+            finally:
+                self._hurry = None
 
     async def _open_store(self) -> Outbox:
-        """Open the buffer; after an unclean stop it is checked, and systemd told to wait for that."""
+        """Open the buffer; after an unclean stop it is checked."""
         path = self._state_dir / self._config.buffer.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._notifier.send(STATUS="opening the buffer", EXTEND_TIMEOUT_USEC=EXTEND_S * 1_000_000)
+        self._notifier.send(STATUS="opening the buffer")
         return await Outbox.open(path, self._config.buffer, self._config.uplinks)
 
     async def _serve(self, outbox: Outbox, pipeline: Pipeline, clock: EngineClock, seconds: float | None) -> bool:
@@ -93,7 +134,7 @@ class App:
         tables = _tables(config, pipeline.signals)
         view = LineView(pipeline, tables)
         engine = Engine(pipeline, clock, outbox.append, view.changed, self.stop)
-        outbox.checkpoint = pipeline.checkpoint
+        outbox.checkpoint = engine.checkpoint
         self._announce(outbox, clock, pipeline.at)
         engine.submit(Reload(clock.now(), clock.utc_offset))
         devices = _device_runners(config, tables, clock, engine)
@@ -108,8 +149,9 @@ class App:
                 group.create_task(health.run(), name="health"),
                 group.create_task(engine.follow_clock(), name="clock"),
                 group.create_task(self._alive(outbox, engine), name="alive"),
-                group.create_task(self._tell_systemd(outbox, sources), name="systemd"),
+                group.create_task(self._tell_status(sources), name="status"),
             ]
+            self._running = outbox
             self._notifier.send(READY=1, STATUS="running")
             log.info("started", version=version("linegate"), stream=outbox.stream, configuration=config.digest)
             await self._wait(seconds)
@@ -136,7 +178,7 @@ class App:
         A disk that takes nothing must not hold the exit: closing the buffer tries once more, and says what is lost.
         """
         try:
-            async with asyncio.timeout(DRAIN_S):
+            async with self._within(DRAIN_S, 0):
                 await outbox.flush()
                 while any(outbox.backlog(name) for name in self._config.uplinks) and not self._force.is_set():
                     with suppress(TimeoutError):
@@ -197,16 +239,28 @@ class App:
             data = {"last_seq": str(outbox.last_seq), "backlog": backlog, "open": open_intervals}
             outbox.append([self._event("gateway.alive", engine.clock, data)])
 
-    async def _tell_systemd(self, outbox: Outbox, sources: Sources) -> None:
-        """The watchdog hears of us only while this loop turns and the store task does."""
+    async def _watch(self) -> None:
+        """The service manager hears of us only while this loop turns.
+
+        At the start that the buffer takes its time; then only while the store task turns; and to the end of the
+        stop, which has deadlines of its own.
+        """
         watchdog = self._notifier.watchdog_s
-        period = STATUS_S if watchdog is None else min(STATUS_S, watchdog / 3)
         while True:
-            if watchdog is not None and time.monotonic() - outbox.heartbeat < watchdog:
+            stopping = self._stop.is_set()
+            if self._running is None and not stopping:
+                self._notifier.send(EXTEND_TIMEOUT_USEC=EXTEND_S * 1_000_000)
+            elif watchdog is not None and (
+                stopping or self._running is None or time.monotonic() - self._running.heartbeat < watchdog
+            ):
                 self._notifier.send(WATCHDOG=1)
+            await asyncio.sleep(self._period)
+
+    async def _tell_status(self, sources: Sources) -> None:
+        while True:
             if not self._stop.is_set():
                 self._notifier.send(STATUS=sources.summary())
-            await asyncio.sleep(period)
+            await asyncio.sleep(self._period)
 
 
 def _tables(config: Config, exact: frozenset[str]) -> dict[str, SignalTable]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -39,6 +39,8 @@ class Engine:
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: int | None = None
         self._closed = False
+        self._rows: dict[str, bytes] = {}
+        """Checkpoint rows that belong to events which the outbox has taken, each as of its last such input."""
 
     def submit(self, given: Input) -> None:
         """Decide about one input, stamped by its runner. Never raises: a runner could do nothing about it."""
@@ -46,17 +48,38 @@ class Engine:
             return
         try:
             events, deadline = self._pipeline.process(given)
-        except Exception as error:  # the engine's one catch-all: log, stop, let systemd restart
-            log.exception("engine_failed", input=type(given).__name__)
-            self.failed, self._closed = error, True
-            self._stop("an error of the engine")
+            # taken now: what a later input leaves half applied must not be stored with these events
+            rows = self._pipeline.checkpoint({event.subject for event in events}) if events else {}
+        except Exception as error:  # noqa: BLE001 - what cannot be decided: log, stop, let systemd restart
+            self._fail(error, type(given).__name__)
             return
         self.inputs += 1
         if events:
             self._append(events)
+            self._rows.update(rows)
             self._changed()
         if deadline != self._deadline:
             self._await(deadline)
+
+    def checkpoint(self, subjects: Collection[str] | None) -> Mapping[str, bytes]:
+        """For the outbox: the dirty rows of the events' subjects, or all of them.
+
+        After an error only those that belong to events which the outbox has taken: the pipeline may hold half an
+        input. Never raises, for the store could do nothing about it.
+        """
+        rows, self._rows = self._rows, {}
+        if self.failed is None:
+            try:
+                rows.update(self._pipeline.checkpoint(subjects))
+            except Exception as error:  # noqa: BLE001 - the engine's error, not the store's
+                self._fail(error, "checkpoint")
+        return rows
+
+    def _fail(self, error: Exception, what: str) -> None:
+        log.error("engine_failed", input=what, exc_info=error, remedy="the daemon ends; report the traceback")
+        self.failed = error
+        self.close()
+        self._stop("an error of the engine")
 
     def _await(self, deadline: int | None) -> None:
         if self._timer is not None:

@@ -10,9 +10,14 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from gateway.app import App
+from gateway.config.model import Config
+from gateway.outbox.outbox import Outbox
+from gateway.systemd import Notifier
 from tests.conftest import line_document
 from tests.processes import Daemon, free_port, simulator, until
 
@@ -97,6 +102,95 @@ async def test_stop_waits_for_uplinks_and_pets_the_watchdog_a_second_signal_does
     began = time.monotonic()
     assert await asyncio.wait_for(one.process.wait(), 10) == 0
     assert time.monotonic() - began < 8  # well before the uplinks' own deadline
+
+
+SICK_DISK = """
+import os, sqlite3, time, aiosqlite
+healthy = {name: getattr(aiosqlite.Connection, name) for name in ("executemany", "execute_fetchall")}
+
+async def executemany(self, *arguments):
+    if os.path.exists(os.environ["DISK_HANGS"]):
+        await self._execute(time.sleep, 1000)
+    if os.path.exists(os.environ["DISK_FULL"]):
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+    return await healthy["executemany"](self, *arguments)
+
+async def execute_fetchall(self, sql, *arguments):
+    if "journal_mode" in sql:
+        await self._execute(time.sleep, float(os.environ["DISK_SLOW"]))
+    return await healthy["execute_fetchall"](self, sql, *arguments)
+
+aiosqlite.Connection.executemany, aiosqlite.Connection.execute_fetchall = executemany, execute_fetchall
+"""
+"""A `sitecustomize` of the daemon: its disk hangs or is full once these files exist, and opens slowly."""
+
+
+def sick(one: Daemon, slow: float = 0) -> Daemon:
+    place = one.state / "site"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(SICK_DISK)
+    files = {"DISK_HANGS": str(one.state / "hangs"), "DISK_FULL": str(one.state / "full")}
+    one.environment |= {"PYTHONPATH": str(place), "DISK_SLOW": str(slow), **files}
+    return one
+
+
+@pytest.mark.parametrize("sickness", ["hangs", "full"])
+async def test_a_sick_disk_does_not_hold_the_stop_nor_is_it_a_good_end(
+    tmp_path: Path, manager: Manager, sickness: str
+) -> None:
+    one = sick(under(manager, tmp_path))
+    await one.start()
+    (tmp_path / sickness).touch()
+    assert one.process is not None
+    one.process.send_signal(signal.SIGTERM)
+    await until(lambda: "STOPPING=1" in manager.listen())
+    before = manager.listen().count("WATCHDOG=1")
+    await until(lambda: manager.listen().count("WATCHDOG=1") >= before + 5)  # longer than the watchdog's patience
+    assert one.process.returncode is None
+    one.process.send_signal(signal.SIGTERM)
+    before = manager.listen().count("WATCHDOG=1")
+    assert await asyncio.wait_for(one.process.wait(), 8) == 1
+    assert "last_commit_failed" in one.log.read_text()
+    if sickness == "hangs":
+        assert manager.listen().count("WATCHDOG=1") >= before + 5, "to the end, and not to the end of the uplinks"
+    (tmp_path / sickness).unlink()
+    await one.start()
+    assert await one.stop() == 0
+
+
+async def test_systemd_is_told_again_and_again_that_the_buffer_takes_its_time(tmp_path: Path, manager: Manager) -> None:
+    one = sick(under(manager, tmp_path), slow=2)
+    await one.start(ready=False)
+    await until(lambda: "READY=1" in manager.listen())
+    said = manager.listen()
+    assert said[: said.index("READY=1")].count("EXTEND_TIMEOUT_USEC=60000000") >= 6
+    assert await one.stop() == 0
+    said = manager.listen()
+    assert "EXTEND_TIMEOUT_USEC=60000000" not in said[said.index("READY=1") :]
+
+
+class Stuck:
+    """Of an outbox only that it cannot be closed."""
+
+    async def close(self, clean: bool = True) -> bool:
+        await asyncio.Event().wait()
+        return clean
+
+
+@pytest.mark.parametrize("signals", [0, 2, 3])
+async def test_closing_the_buffer_has_a_deadline(
+    tmp_path: Path, line_config: Config, monkeypatch: pytest.MonkeyPatch, signals: int
+) -> None:
+    monkeypatch.setattr("gateway.app.HURRY_S", 0.1)
+    if not signals:
+        monkeypatch.setattr("gateway.app.CLOSE_S", 0.1)
+    app = App(line_config, tmp_path, Notifier({}))
+    for number in range(signals):
+        asyncio.get_running_loop().call_later(0.1 + number / 100, app.stop, "asked to")
+    async with asyncio.timeout(5):
+        assert not await app._close_store(cast("Outbox", Stuck()), clean=True)
 
 
 async def test_configuration_with_problems_is_refused_with_all_of_them(tmp_path: Path, manager: Manager) -> None:
