@@ -44,12 +44,14 @@ class MbapLink(asyncio.Protocol):
         self._waiting: dict[int, tuple[Request, float]] = {}
         """Transaction id to request and the time at which it is given up; oldest first."""
         self._done: asyncio.Future[None] | None = None
-        self._timeout_s = self._pause_s = 0.0
+        self._timeout_s = self._pause_s = self._ready_at = 0.0
+        self._in_tls = False
         self._timer: asyncio.TimerHandle | None = None
         self._answered = self._silences = 0
 
     async def open(self, host: str, port: int, tls: TlsConfig | None, server_name: str | None) -> None:
         """Connect, in TLS where `tls` is given. Raises ConnectFailed, or ConfigError for files that cannot be used."""
+        self._in_tls = tls is not None
         plain = await dial(host, port, None)
         try:
             context = None if tls is None else await in_daemon_thread("certificates", lambda: tls_context(tls))
@@ -97,6 +99,8 @@ class MbapLink(asyncio.Protocol):
         self._lost = (
             "the connection was closed by the other side" if error is None else f"the connection broke: {error}"
         )
+        if self._in_tls and not self._stats.bytes_read:
+            self._lost += " before it answered anything: perhaps it wants a certificate (tls.certificate)"
         if self._done is not None and not self._done.done():
             self._done.set_exception(NotConnected(self._lost, CLOSED_REMEDY))
 
@@ -130,25 +134,28 @@ class MbapLink(asyncio.Protocol):
         return min((place for place in places if place >= 0), default=len(data))
 
     def _go_on(self) -> None:
+        if self._pause_s:
+            self._ready_at = self._loop.time() + self._pause_s
         if self._done is None or self._done.done():
             return
         if not self._queue:
             if not self._waiting:
                 self._done.set_result(None)
-        elif len(self._waiting) < self._most:
-            if self._pause_s:
-                if not self._waiting:
-                    self._stop_timer()
-                    self._timer = self._loop.call_later(self._pause_s, self._send)
-            else:
-                self._send()
+        elif len(self._waiting) < (1 if self._pause_s else self._most):
+            self._send()
 
     def _send(self) -> None:
-        """Fill the window with one write."""
+        """Fill the window with one write; where the device wants pauses, not before the last one is over."""
         if self._transport is None or self._done is None:
             return
+        now = self._loop.time()
+        if self._pause_s:
+            self._stop_timer()
+            if now < self._ready_at:
+                self._timer = self._loop.call_at(self._ready_at, self._send)
+                return
         frames: list[bytes] = []
-        give_up = self._loop.time() + self._timeout_s
+        give_up = now + self._timeout_s
         most = 1 if self._pause_s else self._most
         while self._queue and len(self._waiting) < most:
             self._next_id = (self._next_id + 1) & 0xFFFF
@@ -156,8 +163,7 @@ class MbapLink(asyncio.Protocol):
             self._waiting[self._next_id] = (request, give_up)
             frames += (self._next_id.to_bytes(2, "big"), request.tail)
         self._transport.write(b"".join(frames))
-        if self._timer is None or self._pause_s:
-            self._stop_timer()
+        if self._timer is None:
             self._timer = self._loop.call_at(give_up, self._check_time)
 
     def _check_time(self) -> None:

@@ -30,6 +30,7 @@ class Outcome(Enum):
     """What became of a request that brought no values."""
 
     SILENT = "silent"
+    UNASKED = "unasked"
     GARBLED = "garbled"
     REFUSED = "refused"
 

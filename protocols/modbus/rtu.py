@@ -20,7 +20,6 @@ from pymodbus.framer import FramerType
 from protocols.driver import ConnectFailed, LinkStats, NotConnected
 from protocols.modbus.allowed import read_request
 from protocols.modbus.config import ModbusRtuDevice, ModbusRtuOverTcpDevice
-from protocols.modbus.mbap import MOST_SILENCES
 from protocols.modbus.raw import RawReply, unread_bytes, use_raw_replies
 from protocols.modbus.request import Outcome, Request
 
@@ -70,20 +69,17 @@ class RtuLink:
 
     async def ask(self, requests: Sequence[Request], timeout_s: float, pause_s: float) -> None:
         """Send one after another; each then has its values or its `failure`. Raises NotConnected."""
-        answered = silences = 0
         for position, request in enumerate(requests):
             if pause_s:
                 await asyncio.sleep(pause_s)
             await self._ask(request, timeout_s)
             failure = request.failure
             if failure is None or failure.outcome is Outcome.REFUSED:
-                answered += 1
                 continue
             await self._until_quiet(timeout_s)
-            silences += failure.outcome is Outcome.SILENT
-            if not answered and silences >= MOST_SILENCES:
+            if failure.outcome is Outcome.SILENT:  # the late answer must not become the next one's
                 for unasked in requests[position + 1 :]:
-                    unasked.fail(Outcome.SILENT, failure.why)
+                    unasked.fail(Outcome.UNASKED, f"not asked, since {request} was not answered")
                 return
 
     async def _ask(self, request: Request, timeout_s: float) -> None:

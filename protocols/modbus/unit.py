@@ -25,6 +25,8 @@ ACKNOWLEDGE_RETRY_S = 5.0
 DEMOTED_RETRY_S = 10.0
 DEMOTED_TIMEOUTS = 30
 """A silent unit is tried at most once in so many timeouts, so that trying it takes little of the others' time."""
+LATE_TIMEOUTS = 2
+"""How late an answer may come where nothing on the wire tells whose it is."""
 MOST_SILENCES = 3
 """Scans in a row without an answer after which one request is left alone, while others of its unit are answered."""
 MOST_EXTRA = 32
@@ -68,13 +70,16 @@ class Unit:
         if back:
             self._aside = [put for put in self._aside if put.request not in back]
             self._requests += back
-        return [request for request in self._requests if request.scan == scan]
+        asked = [request for request in self._requests if request.scan == scan]
+        asked.sort(key=lambda request: request.silences)  # who was silent must not keep the others from being asked
+        return asked[:1] if self.silent_scans else asked  # one is enough to see whether it is back
 
     def settle(self, asked: Sequence[Request], extra: int) -> list[Request]:
         """Judge what came back; what to ask at once in place of refused requests, at most `MOST_EXTRA` in a scan."""
         again: list[Request] = []
-        silent = [request for request in asked if request.failure is not None and request.failure.is_silence]
-        self.silent_scans = self.silent_scans + 1 if asked and len(silent) == len(asked) else 0
+        heard = [r for r in asked if r.failure is None or r.failure.outcome not in (Outcome.SILENT, Outcome.UNASKED)]
+        answered = [request for request in heard if request.failure is None or not request.failure.is_silence]
+        self.silent_scans = 0 if answered else self.silent_scans + 1
         for request in asked:
             failure = request.failure
             if failure is None:
@@ -84,8 +89,8 @@ class Unit:
                 continue
             request.decode.fail(failure.why)
             if failure.is_silence:
-                self._silent(request, alone=len(silent) < len(asked))
-            else:
+                self._silent(request, alone=bool(answered))
+            elif failure.outcome is not Outcome.UNASKED:
                 self._stats.request_errors += 1
                 again += self._refused(request, failure, extra + len(again))
         return again
@@ -102,7 +107,7 @@ class Unit:
     def _silent(self, request: Request, *, alone: bool) -> None:
         """No answer: without ids on the wire the unit rests until a late one would have come and gone."""
         if not self._has_ids:
-            self._rests_until = time.monotonic() + self.device.timeout / 1000
+            self._rests_until = time.monotonic() + LATE_TIMEOUTS * self.device.timeout / 1000
         request.silences += 1
         if alone and request.silences >= MOST_SILENCES:
             request.silences = 0
