@@ -15,9 +15,9 @@ from pydantic import TypeAdapter
 
 from ext.table import SignalTable
 from protocols.driver import EndpointConfig, LinkStats
-from protocols.model import Batch, Notice, Quality
 from protocols.modbus.config import ModbusDevice
 from protocols.modbus.driver import ModbusDriver
+from protocols.model import Batch, Notice, Quality
 from protocols.registry import DeviceConfig
 
 _DEVICE: TypeAdapter[Any] = TypeAdapter(DeviceConfig)
@@ -42,7 +42,7 @@ def rtu(path: str | Path, **serial: Any) -> dict[str, Any]:
 
 
 def own(*places: str) -> dict[str, Any]:
-    """Signals whose value is their address, or its lowest bit: whatever is mixed up shows. `holding:10` is `holding_10`."""
+    """Signals whose value is their address, or its lowest bit, so that any mix-up shows; `holding:1` is `holding_1`."""
     return {
         place.replace(":", "_"): {"address": place}
         | ({} if place.startswith(("coil", "discrete")) else {"type": "uint16"})
@@ -60,6 +60,7 @@ def due(name: str) -> int | bool:
 class Master:
     """The driver, what it has read, and what it said about it."""
 
+    endpoint: EndpointConfig
     driver: ModbusDriver
     tables: dict[str, SignalTable]
     stats: LinkStats
@@ -120,11 +121,11 @@ async def reading(
         for number in range(len(table)):
             table.forward(number)
     stats = LinkStats()
-    endpoint = next(iter(devices.values())).endpoint
-    driver = ModbusDriver(EndpointConfig(endpoint, devices), tables, stats)
+    endpoint = EndpointConfig(next(iter(devices.values())).endpoint, devices)
+    driver = ModbusDriver(endpoint, tables, stats)
     try:
         await driver.connect()
-        yield Master(driver, tables, stats)
+        yield Master(endpoint, driver, tables, stats)
     finally:
         await driver.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 import struct
 import tty
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -32,7 +33,7 @@ class Asked:
         return self.address <= address < self.address + self.count
 
 
-Pieces: TypeAlias = Iterable[tuple[float, bytes]] | None
+Pieces: TypeAlias = Iterable[tuple[float, bytes | None]]
 """What is sent, each piece so many seconds after the request; None closes the connection."""
 Script: TypeAlias = Callable[[Asked, bytes], Pieces]
 """Makes what is sent in place of the right frame."""
@@ -46,11 +47,6 @@ def crc16(data: bytes) -> bytes:
         for _ in range(8):
             crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
     return struct.pack("<H", crc)
-
-
-def refused(code: int) -> Callable[[Asked], bytes]:
-    """The reply PDU that refuses a request."""
-    return lambda asked: bytes((asked.function | 0x80, code))
 
 
 class Unit:
@@ -115,6 +111,8 @@ class _Wire(asyncio.Protocol):
         self._waiting = 0
         self._timers: set[asyncio.TimerHandle] = set()
         self._transport: asyncio.Transport | None = None
+        self.hang_up: Callable[[], object] = lambda: None
+        """How a line goes away; a connection is closed."""
         self._send: Callable[[bytes], object] = lambda _: None
 
     def attach(self, send: Callable[[bytes], object]) -> None:
@@ -156,6 +154,7 @@ class _Wire(asyncio.Protocol):
             self._peer.open.remove(self)
         if self._transport is not None:
             self._transport.close()
+        self.hang_up()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -190,42 +189,36 @@ class _Wire(asyncio.Protocol):
         answer = None if device is None else device.answer(asked)
         if answer is None:
             return
-        pieces = peer.script(asked, peer.frame(asked, answer))
-        if pieces is None:
-            self.close()
-            return
         self._waiting += 1
         peer.most_waiting = max(peer.most_waiting, self._waiting)
-        self._schedule(list(pieces))
+        self._schedule(list(peer.script(asked, peer.frame(asked, answer))))
 
-    def _schedule(self, pieces: list[tuple[float, bytes]]) -> None:
+    def _schedule(self, pieces: list[tuple[float, bytes | None]]) -> None:
         loop = asyncio.get_running_loop()
         for number, (delay, data) in enumerate(pieces):
             is_last = number == len(pieces) - 1
             if delay <= 0:
-                self._deliver(data, is_last, None)
+                self._deliver(data, is_last)
                 continue
-            handle: list[asyncio.TimerHandle] = []
-            handle.append(loop.call_later(delay, lambda d=data, x=is_last, h=handle: self._deliver(d, x, h[0])))
-            self._timers.add(handle[0])
+            self._timers.add(loop.call_later(delay, self._deliver, data, is_last))
         if not pieces:
             self._waiting -= 1
 
-    def _deliver(self, data: bytes, is_last: bool, timer: asyncio.TimerHandle | None) -> None:
-        if timer is not None:
-            self._timers.discard(timer)
+    def _deliver(self, data: bytes | None, is_last: bool) -> None:
         self._waiting -= is_last
-        if data:
+        if data is None:
+            self.close()
+        elif data:
             self._send(data)
 
 
 @asynccontextmanager
 async def tcp_peer(
-    framing: Framing, units: dict[int, Unit], *, only_one: bool = False, port: int = 0
+    framing: Framing, units: dict[int, Unit], *, only_one: bool = False, context: ssl.SSLContext | None = None
 ) -> AsyncIterator[Peer]:
     """A peer that listens on loopback; it fails the test if it was asked for anything but reading."""
     peer = Peer(framing, units, only_one=only_one)
-    server = await asyncio.get_running_loop().create_server(lambda: _Wire(peer), "127.0.0.1", port)
+    server = await asyncio.get_running_loop().create_server(lambda: _Wire(peer), "127.0.0.1", 0, ssl=context)
     peer.port = server.sockets[0].getsockname()[1]
     try:
         yield peer
@@ -238,7 +231,7 @@ async def tcp_peer(
 
 @asynccontextmanager
 async def pty_peer(units: dict[int, Unit]) -> AsyncIterator[Peer]:
-    """A peer at the end of a serial line; `path` is the other end."""
+    """A peer at the end of a serial line; `path` is the other end. Closing it is what unplugging an adapter is."""
     peer = Peer("rtu", units)
     ours, theirs = os.openpty()
     tty.setraw(theirs)
@@ -247,18 +240,16 @@ async def pty_peer(units: dict[int, Unit]) -> AsyncIterator[Peer]:
     wire, loop = _Wire(peer), asyncio.get_running_loop()
     wire.attach(lambda data: os.write(ours, data))
 
-    def readable() -> None:
-        try:
-            wire.data_received(os.read(ours, 4096))
-        except BlockingIOError:
-            pass
+    def hang_up() -> None:
+        wire.hang_up = lambda: None
+        loop.remove_reader(ours)
+        os.close(ours)
+        os.close(theirs)
 
-    loop.add_reader(ours, readable)
+    wire.hang_up = hang_up
+    loop.add_reader(ours, lambda: wire.data_received(os.read(ours, 4096)))
     try:
         yield peer
         assert peer.violations == []
     finally:
-        loop.remove_reader(ours)
         wire.close()
-        os.close(ours)
-        os.close(theirs)

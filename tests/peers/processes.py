@@ -86,6 +86,8 @@ async def line_to(place: Path, port: int) -> AsyncIterator[Path]:
     """A serial line whose far end is a TCP server that speaks RTU; the line."""
     assert SOCAT.exists(), "socat is missing: apt-get install socat"
     line = place / "line"
-    async with _child(SOCAT, "-d", "-d", f"pty,raw,echo=0,link={line}", f"tcp:127.0.0.1:{port}", clean=False) as process:
+    async with _child(
+        SOCAT, "-d", "-d", f"pty,raw,echo=0,link={line}", f"tcp:127.0.0.1:{port}", clean=False
+    ) as process:
         await _said(process, b"starting data transfer loop")
         yield line

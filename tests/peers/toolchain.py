@@ -13,7 +13,9 @@ _COMPILE_S = 60.0
 
 def compile_c(source: Path, place: Path) -> Path:
     """The program made of `source`, in `place`. RuntimeError, saying what to install, where that does not work."""
-    compiler = next((found for name in (os.environ.get("CC"), "cc", "gcc") if name and (found := shutil.which(name))), "")
+    compiler = next(
+        (found for name in (os.environ.get("CC"), "cc", "gcc") if name and (found := shutil.which(name))), ""
+    )
     if not compiler:
         raise RuntimeError("no C compiler: apt-get install gcc libc6-dev")
     program = place / source.stem
