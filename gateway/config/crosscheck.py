@@ -5,7 +5,8 @@ Works on whatever could be read of a file, so that one bad section does not hide
 
 from __future__ import annotations
 
-import posixpath
+import os
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ from protocols.settings import shown
 
 TAKEN = ("line", "gateway")
 """Subjects of events of their own."""
+BUFFER = "the buffer"
+BUFFER_ENDINGS = ("", "-wal", "-shm", "-journal", ".lock")
+"""What follows the buffer's path in the names of its files."""
 
 
 class Finding(NamedTuple):
@@ -143,12 +147,39 @@ def _endpoints(parsed: Parsed) -> Iterator[Finding]:
 
 
 def _files(parsed: Parsed) -> Iterator[Finding]:
-    writers: dict[str, str] = {}
+    """No two write one file: the buffer with what SQLite and the lock lay beside it, each uplink with its closed ones.
+
+    Relative paths are under the state directory, which only the daemon knows: what may be the same gets a note.
+    """
+    written: dict[str, str] = {}
     if parsed.buffer is not None:
-        writers[posixpath.normpath(parsed.buffer.path)] = "the buffer"
+        written = {_resolved(parsed.buffer.path) + ending: BUFFER for ending in BUFFER_ENDINGS}
     for name, uplink in parsed.uplinks.items():
         if isinstance(uplink, FileUplink):
-            path = posixpath.normpath(uplink.path)
-            if path in writers:
-                yield Finding(("uplinks", name, "path"), f"{writers[path]} writes this file already; choose another")
-            writers.setdefault(path, f"the uplink {name}")
+            path = _resolved(uplink.path)
+            at: Path = ("uplinks", name, "path")
+            if owner := next((who for other, who in written.items() if _is_same(path, other, who)), None):
+                yield Finding(at, f"{owner} writes this file already; choose another")
+            elif owner := next((who for other, who in written.items() if _may_be_same(path, other)), None):
+                words = f"{owner} writes a file of this name too; choose another if both are in the state directory"
+                yield Finding(at, words, note=True)
+            written.setdefault(path, f"the uplink {name}")
+
+
+def _resolved(path: str) -> str:
+    return os.path.realpath(path) if os.path.isabs(path) else os.path.normpath(path)
+
+
+def _is_same(path: str, other: str, who: str) -> bool:
+    """Whether an uplink's path is another's, or one of them has the name that closed files of the other get."""
+    return path == other or _is_closed(other, path) or (who != BUFFER and _is_closed(path, other))
+
+
+def _is_closed(name: str, of: str) -> bool:
+    return re.fullmatch(re.escape(of) + r"\.[0-9]+", name) is not None
+
+
+def _may_be_same(path: str, other: str) -> bool:
+    """Whether an absolute path ends like a relative one."""
+    relative, absolute = sorted((path, other), key=os.path.isabs)
+    return not os.path.isabs(relative) and os.path.isabs(absolute) and absolute.endswith(os.sep + relative)

@@ -72,6 +72,14 @@ def test_notes_say_what_may_not_be_meant(load: Load) -> None:
     ]
 
 
+def test_a_path_that_may_be_another_ones_is_noted(load: Load) -> None:
+    uplinks = "uplinks: {a: {type: file, path: /nowhere/line.db-wal}, b: {type: file, path: /nowhere/aline.db}}\n"
+    (note,) = load(BASE + uplinks).notes
+    assert note.endswith(
+        "uplinks.a.path: the buffer writes a file of this name too; choose another if both are in the state directory"
+    )
+
+
 def test_two_names_for_one_device_are_noted(load: Load) -> None:
     twin = "  twin: {protocol: modbus_tcp, host: 10.0.0.1, signals: {a: {address: 'coil:9'}}}\nbuffer:"
     assert (
