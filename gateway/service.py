@@ -9,8 +9,9 @@ import structlog
 import uvloop
 
 from gateway.app import App
+from gateway.checkpoint import CheckpointError
 from gateway.config.model import Config
-from gateway.outbox.outbox import BufferError, BufferLocked
+from gateway.outbox.errors import BufferError
 from gateway.systemd import Notifier
 
 log = structlog.get_logger("gateway")
@@ -21,8 +22,8 @@ def run_daemon(config: Config, state_dir: Path, seconds: float | None) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(config, state_dir, seconds))
-    except (BufferLocked, BufferError) as error:
-        log.error("not_started", why=str(error), remedy=getattr(error, "remedy", ""))
+    except (BufferError, CheckpointError) as error:
+        log.error("not_started", why=error.why, remedy=error.remedy)
         return 1
     except OSError as error:
         log.error("not_started", why=str(error), remedy=f"check that {state_dir} can be written")

@@ -238,6 +238,9 @@ async def test_what_the_engine_cannot_bear_ends_the_daemon(tmp_path: Path, manag
     await one.start(ready=False)
     assert one.process is not None
     assert await asyncio.wait_for(one.process.wait(), 20) == 1
+    said = one.log.read_text()
+    assert "row engine is damaged" in said
+    assert "Traceback" not in said
 
 
 async def test_no_secret_and_no_device_string_in_the_log_as_it_came(tmp_path: Path, manager: Manager) -> None:
