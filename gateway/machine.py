@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from gateway.config.model import MachineConfig, Reasons
@@ -15,6 +15,8 @@ from gateway.states.packml import UNKNOWN, category_of
 from gateway.states.ruleset import Evidence, Ruleset, Verdict
 from protocols.model import Value
 
+Since = Callable[[str], int | None]
+"""Engine time of a signal's last sample but this one."""
 GATEWAY_OFF = Decision(UNKNOWN, reason={"code": "gateway_off", "text": "the gateway was not running", "source": "rule"})
 
 
@@ -68,18 +70,18 @@ class Machine:
         changed: Collection[str],
         values: Mapping[str, Value],
         at: int,
-        scan: int,
-        since: int | None,
+        since: Since,
         evidence: Evidence,
     ) -> list[Event]:
-        """Signals of one scan changed; `since` is when they were sampled before."""
+        """Signals changed; `since` tells when one of them was sampled before."""
         self._touch(at)
-        events = self._count(changed, values, at, scan, since)
+        events = self._count(changed, values, at, since)
         self.rules.update(changed, values)
         verdict = self.rules.verdict(values)
         if verdict != self._verdict:
             self._verdict = verdict
-            uncertainty = None if since is None else at - since
+            before = min((moment for signal in changed if (moment := since(signal)) is not None), default=None)
+            uncertainty = None if before is None else at - before
             events += self._publish(self._timeline.decide(self.rules.decision(verdict, evidence), at, uncertainty))
         return events
 
@@ -88,12 +90,11 @@ class Machine:
         """Whether a counter waits for the next reading to judge the last one."""
         return self.parts is not None and any(counter.waits for counter in self.parts.counters.values())
 
-    def counters_waiting(self, scan: int) -> list[str]:
-        """Signals of waiting counters that are read in this scan class."""
+    def counters_waiting(self) -> list[str]:
+        """Signals of waiting counters."""
         if self.parts is None:
             return []
-        counters = self.parts.counters
-        return [s for s, role in self.parts.signals.items() if counters[role].waits and counters[role].scan == scan]
+        return [signal for signal, role in self.parts.signals.items() if self.parts.counters[role].waits]
 
     def interrupt(self, since: int, at: int) -> list[Event]:
         """The gateway was off from `since` (or from when this machine was last seen, if that is later) to `at`."""
@@ -123,20 +124,18 @@ class Machine:
         if self.parts is not None:
             self.parts.begin_day(self._time.production_date(at))
 
-    def _count(
-        self, changed: Iterable[str], values: Mapping[str, Value], at: int, scan: int, since: int | None
-    ) -> list[Event]:
+    def _count(self, changed: Iterable[str], values: Mapping[str, Value], at: int, since: Since) -> list[Event]:
         parts = self.parts
         if parts is None:
             return []
         events: list[Event] = []
         outages: dict[int, Window] = {}
         for signal in sorted(parts.signals.keys() & changed):
-            role, value = parts.signals[signal], values[signal]
+            role, value, before = parts.signals[signal], values[signal], since(signal)
             if value is None:
-                parts.counters[role].lost(at if since is None else since)
+                parts.counters[role].lost(at if before is None else before)
                 continue
-            for found in parts.read(signal, int(value), at, scan, since):
+            for found in parts.read(signal, int(value), at, before):
                 if isinstance(found, CounterFault):
                     events.append(self._fault(signal, found, at))
                 else:

@@ -7,7 +7,7 @@ event; then it applies the input.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
 
 from gateway.checkpoint import DEVICE_ROW, ENGINE_ROW, MACHINE_ROW, pack, unpack
@@ -18,6 +18,7 @@ from gateway.linetime import LineTime
 from gateway.machine import Machine
 from gateway.signals import expression_types, moduli
 from protocols.model import Batch, Notice, Quality, Value
+from protocols.settings import DeviceSettings
 
 NOT_READ = "not read yet"
 
@@ -29,13 +30,20 @@ _Proof: TypeAlias = tuple[int, str | None, int | None, int | None]
 class _Device:
     """What the engine keeps of one device: only the signals that a machine uses."""
 
-    def __init__(self, name: str, signals: Iterable[str], used: Collection[str]) -> None:
+    def __init__(self, name: str, config: DeviceSettings, used: Collection[str]) -> None:
         self.name = name
-        self.signals = [f"{name}.{signal}" for signal in signals]
+        self.signals = [f"{name}.{signal}" for signal in config.signal_settings]
         self.route = [signal if signal in used else None for signal in self.signals]
         self.names = [signal for signal in self.route if signal is not None]
+        self.intervals = [interval for interval, _ in config.scan_classes]
+        self.interval = {
+            self.signals[number]: interval
+            for interval, numbers in config.scan_classes
+            for number in numbers
+            if self.route[number] is not None
+        }
         self.sampled: dict[int, int] = {}
-        """Engine time of the last sample by scan class."""
+        """Engine time of the last sample by scan interval: what is scanned together has the same."""
         self.lost_since: int | None = None
         self.lost_why: dict[str, str] = {}
         self.dirty = True
@@ -63,9 +71,7 @@ class Pipeline:
         ]
         self.signals: frozenset[str] = frozenset().union(*(machine.signals for machine in self._machines))
         """`device.signal` of everything that the engine decides from: every change of these must reach it."""
-        self._devices = {
-            name: _Device(name, device.signal_settings, self.signals) for name, device in config.devices.items()
-        }
+        self._devices = {name: _Device(name, device, self.signals) for name, device in config.devices.items()}
         names = [name for device in self._devices.values() for name in device.names]
         self._values: dict[str, Value] = dict.fromkeys(names)
         self._proofs: dict[str, _Proof] = dict.fromkeys(names, (Quality.BAD, NOT_READ, None, None))
@@ -142,25 +148,29 @@ class Pipeline:
                 self._values[name] = value
                 self._proofs[name] = (quality, why, batch.at, source_time)
                 changed.add(name)
-        since = device.sampled.get(batch.scan)
-        device.sampled[batch.scan] = batch.at
+        interval = device.intervals[batch.scan]
         affected = {index for name in changed for index in self._users[name]}
         for index in self._waiting:
-            again = {signal for signal in self._machines[index].counters_waiting(batch.scan) if signal in device.names}
-            if again := {signal for signal in again if self._values[signal] is not None}:
+            waiting = self._machines[index].counters_waiting()
+            again = {s for s in waiting if device.interval.get(s) == interval and self._values[s] is not None}
+            if again:
                 changed |= again
                 affected.add(index)
         for index in sorted(affected):
-            self._sample(index, changed, batch.at, batch.scan, since, events)
+            self._sample(index, changed, batch.at, events)
+        device.sampled[interval] = batch.at
         device.dirty |= bool(batch.changes)
 
-    def _sample(
-        self, index: int, changed: Collection[str], at: int, scan: int, since: int | None, events: list[Event]
-    ) -> None:
+    def _sample(self, index: int, changed: Collection[str], at: int, events: list[Event]) -> None:
         machine = self._machines[index]
         mine = machine.signals.intersection(changed)
-        events += machine.sample(mine, self._values, at, scan, since, self._evidence)
+        events += machine.sample(mine, self._values, at, self._since, self._evidence)
         self._schedule(index)
+
+    def _since(self, signal: str) -> int | None:
+        """When a signal was last sampled, before what is being processed."""
+        device = self._devices[signal.partition(".")[0]]
+        return device.sampled.get(device.interval[signal])
 
     def _device_state(self, state: DeviceState, events: list[Event]) -> None:
         device = self._devices[state.device]
@@ -198,14 +208,13 @@ class Pipeline:
         return Event(kind, signal, self._time.utc(at), data)
 
     def _forget(self, device: _Device, why: str, at: int, events: list[Event]) -> None:
-        """All signals of a device become bad; each scan class keeps the time of its last sample."""
+        """All signals of a device become bad; each keeps the time of its last sample."""
         for name in device.names:
             self._values[name] = None
             self._proofs[name] = (Quality.BAD, why, at, None)
-        since = max(device.sampled.values(), default=None)
         lost = set(device.names)
         for index in sorted({index for name in lost for index in self._users[name]}):
-            self._sample(index, lost, at, 0, since, events)
+            self._sample(index, lost, at, events)
 
     def _interrupt(self, at: int, events: list[Event]) -> None:
         """The gateway was off since the last input that was no Tick: what was not seen is unknown."""
@@ -220,7 +229,7 @@ class Pipeline:
 
     def _evaluate_all(self, at: int, events: list[Event]) -> None:
         for index, machine in enumerate(self._machines):
-            self._sample(index, machine.rules.signals, at, 0, None, events)
+            self._sample(index, machine.rules.signals, at, events)
 
     def _close_minutes(self, at: int, events: list[Event]) -> None:
         """What was counted is published now: UTC moves under the minute, or nobody will be there at its end."""

@@ -60,8 +60,6 @@ class Counter:
         self._rate = parts_per_ms
         self._correction = correction
         self.base: int | None = None
-        self.scan = 0
-        """Scan class in which its signal is read."""
         self._changed_at = 0
         self._outage_from: int | None = None
         self._pending: _Pending | None = None
@@ -177,7 +175,6 @@ class Counter:
         return {
             "modulus": self.modulus,
             "base": self.base,
-            "scan": self.scan,
             "changed_at": self._changed_at,
             "outage_from": self._outage_from,
             "pending": None if self._pending is None else asdict(self._pending),
@@ -187,7 +184,7 @@ class Counter:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from a checkpoint of a counter with the same modulus."""
-        self.base, self.scan = saved["base"], saved["scan"]
+        self.base = saved["base"]
         self._changed_at, self._outage_from = saved["changed_at"], saved["outage_from"]
         self._pending = None if saved["pending"] is None else _Pending(**saved["pending"])
         self._doubts = saved["doubts"]

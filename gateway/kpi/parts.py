@@ -71,11 +71,9 @@ class Parts:
         self.day_name = ""
         self._carry: dict[str, int] = {}
 
-    def read(self, signal: str, value: int, at: int, scan: int, since: int | None) -> list[Counted | CounterFault]:
+    def read(self, signal: str, value: int, at: int, since: int | None) -> list[Counted | CounterFault]:
         """A good reading of a counter's signal; `since` is when it was sampled before."""
-        counter = self.counters[self.signals[signal]]
-        counter.scan = scan
-        return counter.read(value, at, since)
+        return self.counters[self.signals[signal]].read(value, at, since)
 
     def count(self, role: str, counted: Counted, began: int, ends: int) -> None:
         """Put parts into the minute that runs from `began` to `ends`, and into the day."""

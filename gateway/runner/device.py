@@ -53,7 +53,7 @@ class DeviceRunner:
         self._submit = submit
         self._up: dict[str, bool | None] = dict.fromkeys(endpoint.devices)
         self._backoff = Backoff()
-        longest = max(device.scan_interval for device in endpoint.devices.values())
+        longest = max(interval for device in endpoint.devices.values() for interval, _ in device.scan_classes)
         self._progress_s = PROGRESS_S + longest / 1000
 
     def is_up(self, device: str) -> bool:

@@ -29,9 +29,11 @@ VALIDATORS = {name: Draft202012Validator(schema) for name, schema in event_schem
 def two_machines() -> Config:
     """The filler, and a second machine that reads another device too."""
     document = line_document()
+    slow = {"recipe": {**FILLER_SIGNALS["recipe"], "scan_interval": "2s"}}
+    document["devices"]["filler_plc"] = {**document["devices"]["filler_plc"], "signals": {**FILLER_SIGNALS, **slow}}
     document["devices"]["packer_plc"] = {
         "protocol": "modbus_tcp", "host": "127.0.0.1",
-        "signals": {"run": {"address": "coil:0"}, "cases": {"address": "holding:0", "type": "uint16"}},
+        "signals": {"run": {"address": "coil:0"}, "cases": {"address": "holding:0", "type": "uint16", "scan_interval": "2s"}},
     }  # fmt: skip
     document["machines"]["packer"] = {
         "parts": {"good": {"signal": "packer_plc.cases", "max_rate": "10/s"}},
@@ -571,3 +573,21 @@ def test_no_reading_whatever_breaks_the_checkpoint(reading: float) -> None:
         for event in events:
             orjson.dumps(event.data)
             VALIDATORS[f"urn:linegate:{event.type}{TYPE_VERSION}"].validate(event.data)
+
+
+def test_each_scan_class_has_its_own_last_sample() -> None:
+    """A counter read every 10 s beside states read every 250 ms: its outage begins at its own last reading."""
+    signals = {**FILLER_SIGNALS, "bottles": {**FILLER_SIGNALS["bottles"], "scan_interval": "10s"}}
+    document = line_document(machines={"filler": {**FILLER_MACHINE, "settle": 0}})
+    document["devices"]["filler_plc"] = {**document["devices"]["filler_plc"], "signals": signals}
+    quick, slow = RUNNING[:5] + RUNNING[6:], good(bottles=5000)
+    inputs: list[Input] = [
+        START,
+        Batch("filler_plc", 1, slow, T0),
+        *[Batch("filler_plc", 0, quick if at == 0 else [], T0 + at) for at in range(0, 9500, 250)],
+        DeviceState("filler_plc", False, T0 + 9500),
+        Batch("filler_plc", 0, quick, T0 + 12_000),
+        Batch("filler_plc", 1, good(bottles=5020), T0 + 12_100),
+    ]
+    (window,) = production(run(inputs, config=Config.model_validate(document)))
+    assert (window["total"], window["began"]) == (20, "2026-11-22T06:00:00.000Z")
