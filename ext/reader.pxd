@@ -2,7 +2,7 @@
 """Checked reads: the only way in which C code here touches bytes of a frame. Out of bounds sets `failed_at`."""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 cdef extern from *:
     """
@@ -61,3 +61,16 @@ cdef inline bint read_bytes(Reader* reader, Py_ssize_t offset, uint8_t* target, 
         return False
     memcpy(target, reader.data + offset, size)
     return True
+
+
+cdef inline uint64_t read_u64_host(Reader* reader, Py_ssize_t offset) noexcept nogil:
+    """Eight bytes as the processor has them: only to compare."""
+    cdef uint64_t raw = 0
+    if reader_has(reader, offset, 8):
+        memcpy(&raw, reader.data + offset, 8)
+    return raw
+
+
+cdef inline bint is_same(Reader* reader, const void* other, Py_ssize_t size) noexcept nogil:
+    """Whether the frame begins with the same bytes as `other`."""
+    return reader_has(reader, 0, size) and memcmp(reader.data, other, size) == 0

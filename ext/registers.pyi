@@ -1,6 +1,7 @@
+from collections.abc import Iterable
 from typing import Self
 
-from typing_extensions import disjoint_base
+from typing_extensions import Buffer, disjoint_base
 
 from ext.table import SignalTable
 
@@ -17,13 +18,16 @@ class RegisterPlan:
         type: str,
         *,
         bit: int = 0,
+        width: int = 0,
         words_little: bool = False,
         bytes_little: bool = False,
         scale: float = 1.0,
         offset: float = 0.0,
         length: int = 0,
+        encoding: str = "latin-1",
+        invalid: Iterable[int | float] = (),
     ) -> None: ...
-    def decode(self, payload: bytes) -> None: ...
+    def decode(self, payload: Buffer, start: int = 0, size: int = -1) -> None: ...
     def fail(self, why: str) -> None: ...
     @property
     def signals(self) -> list[int]: ...

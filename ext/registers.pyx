@@ -1,43 +1,49 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Modbus registers and bits into the signal table, by plans compiled at load into flat arrays."""
 
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memset
 
-from ext.reader cimport Reader, read_bytes, read_u8, read_u16_be, read_u32_be, read_u64_be, swap16
-from ext.table cimport (
-    WHY_BCD,
-    Kind,
-    SignalTable,
-    set_bad,
-    set_bool,
-    set_double,
-    set_int,
-    set_text,
-    set_uint,
+from ext.entries cimport (
+    CHUNK,
+    MAX_TEXT,
+    OP_BCD16,
+    OP_BCD32,
+    OP_BIT,
+    OP_BIT_TABLE,
+    OP_F32,
+    OP_F64,
+    OP_FIELD16,
+    OP_FIELD32,
+    OP_FIELD64,
+    OP_I16,
+    OP_I32,
+    OP_I64,
+    OP_TEXT,
+    OP_U16,
+    OP_U32,
+    OP_U64,
+    Entry,
+    Invalid,
+    Span,
+    run,
+    run_changed,
 )
+from ext.orders cimport BYTES_LITTLE, WORDS_LITTLE
+from ext.reader cimport Reader, is_same, read_bytes
+from ext.table cimport Kind, SignalTable, Slot, set_bad
 
+from ext.invalid import patterns, words
 from ext.table import DecodeError
 
-cdef enum Op:
-    OP_BIT_TABLE, OP_BIT, OP_I16, OP_U16, OP_I32, OP_U32, OP_I64, OP_U64, OP_F32, OP_F64, OP_BCD16, OP_BCD32, OP_TEXT
-
 cdef enum:
-    WORDS_LITTLE = 1            # the least significant register comes first
-    BYTES_LITTLE = 2            # the less significant byte of a register comes first
-    MAX_TEXT = 250              # 125 registers
-
-cdef struct Entry:              # 40 bytes: how one signal is read
-    double scale
-    double offset
-    int32_t signal
-    int32_t at                  # byte, or bit in a table of bits
-    uint16_t length
-    uint8_t op
-    uint8_t order
-    uint8_t bit
-    uint8_t scaled
+    # Signals from which on the interpreter's lock is released for the loop. A shorter one, all of which runs without
+    # a Python object as well, is over before another thread could have begun: releasing adds 45 ns to its 100 to 300,
+    # and beside a busy thread the lock comes back after 50 µs on average.
+    LONG = 1000
 
 # type: (operation, bytes, kind)
 cdef dict TYPES = {
@@ -47,141 +53,29 @@ cdef dict TYPES = {
     "float32": (OP_F32, 4, Kind.FLOAT), "float64": (OP_F64, 8, Kind.FLOAT),
     "bcd16": (OP_BCD16, 2, Kind.UINT), "bcd32": (OP_BCD32, 4, Kind.UINT),
 }
-
-
-cdef inline uint32_t order32(uint32_t value, uint8_t order) noexcept nogil:
-    """The number of two registers that were read as one big-endian number."""
-    if order & WORDS_LITTLE:
-        value = (value << 16) | (value >> 16)
-    if order & BYTES_LITTLE:
-        value = ((value & 0x00FF00FFu) << 8) | ((value >> 8) & 0x00FF00FFu)
-    return value
-
-
-cdef inline uint64_t order64(uint64_t value, uint8_t order) noexcept nogil:
-    """The same of four registers."""
-    if order & WORDS_LITTLE:
-        value = (value << 32) | (value >> 32)
-        value = ((value & 0x0000FFFF0000FFFFull) << 16) | ((value >> 16) & 0x0000FFFF0000FFFFull)
-    if order & BYTES_LITTLE:
-        value = ((value & 0x00FF00FF00FF00FFull) << 8) | ((value >> 8) & 0x00FF00FF00FF00FFull)
-    return value
-
-
-cdef inline int64_t from_bcd(uint32_t raw) noexcept nogil:
-    """The decimal number in binary-coded digits, or -1 where a digit is above 9."""
-    cdef int64_t value = 0
-    cdef int shift
-    cdef uint32_t digit
-    for shift in range(28, -4, -4):
-        digit = (raw >> shift) & 0xF
-        if digit > 9:
-            return -1
-        value = value * 10 + digit
-    return value
-
-
-cdef inline void set_signed(SignalTable table, Entry* entry, int64_t raw) noexcept nogil:
-    if entry.scaled:
-        set_double(table, entry.signal, raw * entry.scale + entry.offset)
-    else:
-        set_int(table, entry.signal, raw)
-
-
-cdef inline void set_unsigned(SignalTable table, Entry* entry, uint64_t raw) noexcept nogil:
-    if entry.scaled:
-        set_double(table, entry.signal, raw * entry.scale + entry.offset)
-    else:
-        set_uint(table, entry.signal, raw)
-
-
-cdef inline void set_float(SignalTable table, Entry* entry, double raw) noexcept nogil:
-    set_double(table, entry.signal, raw * entry.scale + entry.offset if entry.scaled else raw)
-
-
-cdef void set_string(SignalTable table, Entry* entry, Reader* reader) noexcept nogil:
-    cdef uint8_t text[MAX_TEXT + 2]
-    cdef uint8_t first
-    cdef int i
-    cdef int size = (entry.length + 1) & ~1
-    if not read_bytes(reader, entry.at, text, size):
-        return
-    if entry.order & BYTES_LITTLE:
-        for i in range(0, size, 2):
-            first = text[i]
-            text[i] = text[i + 1]
-            text[i + 1] = first
-    set_text(table, entry.signal, text, entry.length)
-
-
-cdef void run(SignalTable table, Entry* entries, Py_ssize_t n, Reader* reader) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef Entry* entry
-    cdef uint16_t raw16
-    cdef uint32_t raw32
-    cdef uint64_t raw64
-    cdef int64_t decimal
-    cdef float single
-    cdef double number
-    for i in range(n):
-        entry = &entries[i]
-        if entry.op == OP_F32:
-            raw32 = order32(read_u32_be(reader, entry.at), entry.order)
-            memcpy(&single, &raw32, 4)
-            set_float(table, entry, single)
-        elif entry.op == OP_U16 or entry.op == OP_I16 or entry.op == OP_BIT or entry.op == OP_BCD16:
-            raw16 = read_u16_be(reader, entry.at)
-            if entry.order & BYTES_LITTLE:
-                raw16 = swap16(raw16)
-            if entry.op == OP_U16:
-                set_unsigned(table, entry, raw16)
-            elif entry.op == OP_I16:
-                set_signed(table, entry, <int16_t>raw16)
-            elif entry.op == OP_BIT:
-                set_bool(table, entry.signal, (raw16 >> entry.bit) & 1)
-            else:
-                decimal = from_bcd(raw16)
-                if decimal < 0:
-                    set_bad(table, entry.signal, WHY_BCD)
-                else:
-                    set_unsigned(table, entry, <uint64_t>decimal)
-        elif entry.op == OP_U32 or entry.op == OP_I32 or entry.op == OP_BCD32:
-            raw32 = order32(read_u32_be(reader, entry.at), entry.order)
-            if entry.op == OP_U32:
-                set_unsigned(table, entry, raw32)
-            elif entry.op == OP_I32:
-                set_signed(table, entry, <int32_t>raw32)
-            else:
-                decimal = from_bcd(raw32)
-                if decimal < 0:
-                    set_bad(table, entry.signal, WHY_BCD)
-                else:
-                    set_unsigned(table, entry, <uint64_t>decimal)
-        elif entry.op == OP_BIT_TABLE:
-            set_bool(table, entry.signal, (read_u8(reader, entry.at >> 3) >> (entry.at & 7)) & 1)
-        elif entry.op == OP_TEXT:
-            set_string(table, entry, reader)
-        else:
-            raw64 = order64(read_u64_be(reader, entry.at), entry.order)
-            if entry.op == OP_U64:
-                set_unsigned(table, entry, raw64)
-            elif entry.op == OP_I64:
-                set_signed(table, entry, <int64_t>raw64)
-            else:
-                memcpy(&number, &raw64, 8)
-                set_float(table, entry, number)
+cdef dict FIELDS = {"uint16": OP_FIELD16, "uint32": OP_FIELD32, "uint64": OP_FIELD64}
 
 
 cdef class RegisterPlan:
     """How the reply to one request fills a table: `count` registers, or bits where `bits` is true.
 
     `add` checks each signal against the block once, so that `decode` needs only the length of the
-    payload to be what was asked for; reads are bounds-checked all the same.
+    payload to be what was asked for; reads are bounds-checked all the same. What a device sends again
+    unchanged is compared and not decoded. Several plans may read a signal: the last reply decides.
     """
 
     cdef SignalTable table
     cdef Entry* entries
+    cdef Invalid* invalid
+    cdef Span* spans
+    cdef uint64_t* last         # the bytes of the last reply, in chunks
+    cdef uint64_t version       # the table's when `last` was decoded; 0: never, or no longer
+    cdef uint32_t number
+    cdef bint has_twins         # two entries for one signal
+    cdef list planned
     cdef Py_ssize_t n
+    cdef Py_ssize_t n_ordered   # of the entries
+    cdef Py_ssize_t n_invalid
     cdef Py_ssize_t capacity
     cdef readonly Py_ssize_t count
     cdef readonly bint bits
@@ -195,68 +89,211 @@ cdef class RegisterPlan:
         self.bits = bits
         self.size = (count + 7) // 8 if bits else 2 * count
         self.capacity = signals
+        self.planned = []
+        cdef Py_ssize_t chunks = (self.size + CHUNK - 1) // CHUNK
         self.entries = <Entry*>calloc(max(signals, 1), sizeof(Entry))
-        if self.entries == NULL:
+        self.spans = <Span*>calloc(chunks, sizeof(Span))
+        self.last = <uint64_t*>calloc(chunks, CHUNK)
+        if self.entries == NULL or self.spans == NULL or self.last == NULL:
             raise MemoryError
+        table.n_plans += 1
+        self.number = table.n_plans
 
     def __dealloc__(self):
         free(self.entries)
+        free(self.invalid)
+        free(self.spans)
+        free(self.last)
 
-    def add(self, Py_ssize_t signal, Py_ssize_t position, str type not None, *, int bit=0, bint words_little=False,
-            bint bytes_little=False, double scale=1.0, double offset=0.0, int length=0):
+    def add(self, Py_ssize_t signal, Py_ssize_t position, str type not None, *, int bit=0, int width=0,
+            bint words_little=False, bint bytes_little=False, double scale=1.0, double offset=0.0, int length=0,
+            str encoding not None="latin-1", invalid=()):
         """Plan one signal at `position` (register, or bit, from the block's first) and define its kind in the table.
 
-        `type` is bool (of a table of bits, or `bit` of a register), a number type, or string of `length` bytes.
+        `type` is bool (of a table of bits, or `bit` of a register), a number type, or string of `length`
+        bytes in `encoding` (see SignalTable.define), which ends at a NUL or where only spaces follow. Word
+        order does not concern strings. `width` makes a bit field of a uint16, uint32 or uint64: so many bits
+        from `bit` up, counted from the least significant of the whole, as an unsigned number; 0 is no field.
+        `invalid` are raw values, before scaling, that mean bad: of integers and fields the number or its
+        bit pattern; of floats the number, or the bit pattern if it is an int; of BCD the number, or the bit
+        pattern if it has more digits. Raises ValueError for what cannot be, and then plans nothing.
         """
         self.table.check(signal)
         if self.n >= self.capacity:
             raise ValueError("the plan is full")
-        if not 0 <= bit <= 15 or not 0 <= length <= MAX_TEXT:
-            raise ValueError(f"bit {bit} or length {length} is out of range")
-        cdef Entry* entry = &self.entries[self.n]
-        cdef Py_ssize_t size
+        if not 0 <= length <= MAX_TEXT:
+            raise ValueError(f"length {length} is out of range")
+        if type in ("bool", "string") and (scale != 1.0 or offset != 0.0):
+            raise ValueError(f"a {type} has no scale and no offset")
+        cdef Entry entry
+        cdef Py_ssize_t size        # in registers, or bits of a table of bits
+        memset(&entry, 0, sizeof(Entry))
+        cdef int bits = 1
         kind = Kind.BOOL
         if type == "bool":
             entry.op = OP_BIT_TABLE if self.bits else OP_BIT
             size = 1
         elif type == "string":
             entry.op, kind, size = OP_TEXT, Kind.TEXT, (length + 1) // 2
+            if encoding.startswith("utf-16") and length % 2:
+                raise ValueError(f"{length} bytes are no text in {encoding}: its characters have two or four")
+        elif type in TYPES:
+            entry.op, octets, kind = TYPES[type]
+            size, bits = octets // 2, 8 * octets
         else:
-            entry.op, width, kind = TYPES[type]
-            size = width // 2
-        if position < 0 or size < 1 or position + size > self.count or (self.bits and type != "bool"):
+            raise ValueError(f"{type} is no type of registers")
+        if size < 1 or not 0 <= position <= self.count - size or (self.bits and type != "bool"):
             raise ValueError(f"a {type} at {position} is outside a block of {self.count}")
         entry.scaled = scale != 1.0 or offset != 0.0
+        if width != 0 and type != "bool":
+            if type not in FIELDS or entry.scaled:
+                raise ValueError("a bit field is of an unscaled uint16, uint32 or uint64")
+            if not 0 < width <= bits or not 0 <= bit <= bits - width:
+                raise ValueError(f"{width} bits from bit {bit} are outside a {type}")
+            entry.op, bits = FIELDS[type], width
+            entry.mask = 0xFFFFFFFFFFFFFFFFu >> (64 - width)
+        elif not 0 <= bit <= 15 or width not in (0, 1):
+            raise ValueError(f"bit {bit} or width {width} is out of range")
+        bad = list(invalid)
+        if bad and type in ("bool", "string"):
+            raise ValueError(f"a {type} has no raw values that could be invalid")
+        self.add_invalid(&entry, patterns(type, bits, bad), bits)
         entry.scale, entry.offset = scale, offset
         entry.signal, entry.at = <int32_t>signal, <int32_t>(position if self.bits else 2 * position)
         entry.length, entry.bit = <uint16_t>length, <uint8_t>bit
+        entry.size = 1 if self.bits else <uint16_t>(2 * size)
         entry.order = (WORDS_LITTLE if words_little else 0) | (BYTES_LITTLE if bytes_little else 0)
-        self.table.define(signal, Kind.FLOAT if entry.scaled else kind, length=length)
+        self.table.define(signal, Kind.FLOAT if entry.scaled else kind, length=length, encoding=encoding)
+        self.entries[self.n] = entry
+        self.planned.append(signal)
         self.n += 1
+        self.version = 0
 
-    def decode(self, bytes payload not None):
-        """Decode one reply's data into the table. Raises DecodeError where its length is not the planned one."""
+    cdef int add_invalid(self, Entry* entry, list bad, int bits) except -1:
+        cdef Py_ssize_t total = self.n_invalid + len(bad)
+        if len(bad) > 65535:
+            raise ValueError("a signal has at most 65535 invalid values")
+        if not bad:
+            return 0
+        cdef Invalid* invalid = <Invalid*>realloc(self.invalid, total * sizeof(Invalid))
+        if invalid == NULL:
+            raise MemoryError
+        self.invalid = invalid
+        entry.invalid, entry.n_invalid = <int32_t>self.n_invalid, <uint16_t>len(bad)
+        for pattern in bad:
+            invalid[self.n_invalid] = Invalid(pattern=pattern, why=self.table.why_number(words(pattern, bits)))
+            self.n_invalid += 1
+        return 0
+
+    def decode(self, payload not None, Py_ssize_t start=0, Py_ssize_t size=-1):
+        """Decode one reply's data into the table: `size` bytes of `payload` from `start`, or all from there.
+
+        Takes bytes and whatever else lends its memory (bytearray, memoryview), and copies nothing. Raises
+        DecodeError where the length is not the planned one, its offset counted from `start`; the table is
+        then as before.
+        """
+        cdef Py_buffer view
+        if PyBytes_CheckExact(payload):
+            self.decode_part(<const uint8_t*>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), start, size)
+            return
+        PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
+        try:
+            self.decode_part(<const uint8_t*>view.buf, view.len, start, size)
+        finally:
+            PyBuffer_Release(&view)
+
+    cdef int decode_part(self, const uint8_t* data, Py_ssize_t length, Py_ssize_t start, Py_ssize_t size) except -1:
         cdef Reader reader
-        reader.data = <const uint8_t*><char*>payload
-        reader.length = len(payload)
+        if start < 0 or size < -1:
+            raise ValueError(f"there is no part of {size} bytes from {start}")
+        length = max(length - start, 0)
+        if size == -1 or (size > length and length < self.size):
+            size = length
+        if size != self.size:
+            words = "short" if size < self.size else "long"
+            raise DecodeError(f"a reply of {size} bytes is too {words}, {self.size} were asked for",
+                              min(size, self.size))
+        reader.data = data + start
+        reader.length = size
         reader.failed_at = -1
-        if reader.length != self.size:
-            words = "short" if reader.length < self.size else "long"
-            raise DecodeError(f"a reply of {reader.length} bytes is too {words}, {self.size} were asked for",
-                              min(reader.length, self.size))
-        with nogil:
-            run(self.table, self.entries, self.n, &reader)
+        cdef bint known = self.version == self.table.version
+        if known and is_same(&reader, self.last, size):
+            return 0
+        if not known:
+            self.prepare()
+        if self.n < LONG:
+            self.fill(&reader, known)
+        else:
+            with nogil:
+                self.fill(&reader, known)
+        self.version = 0 if self.has_twins else self.table.version
         if reader.failed_at >= 0:
+            self.version = 0
             raise DecodeError("the plan reads beyond the reply", reader.failed_at)
+        return 0
+
+    cdef void fill(self, Reader* reader, bint known) noexcept nogil:
+        if known:
+            run_changed(self.table, self.entries, self.invalid, self.spans, self.last, reader)
+        else:
+            run(self.table, self.entries, 0, self.n, self.invalid, reader)
+            read_bytes(reader, 0, <uint8_t*>self.last, self.size)
+
+    cdef int prepare(self) except -1:
+        """Before everything is decoded: order what was added, and make the signals this plan's own.
+
+        Taking a signal from another plan makes that one decode everything next time, since what it knows
+        of the last reply no longer says what the table holds.
+        """
+        cdef Py_ssize_t i
+        cdef bint taken = False
+        cdef Slot* slot
+        if self.n_ordered != self.n:
+            self.order()
+        for i in range(self.n):
+            slot = &self.table.slots[self.entries[i].signal]
+            if slot.owner != self.number:
+                slot.owner = self.number
+                taken = True
+        if taken:
+            self.table.version += 1
+        return 0
+
+    cdef int order(self) except -1:
+        """Sort the entries by their bytes and find which lie in each chunk; with twins the last added must win."""
+        cdef Py_ssize_t i, first, end, chunk
+        cdef Entry* entry
+        cdef Entry* ordered
+        self.has_twins = len(set(self.planned)) != len(self.planned)
+        if not self.has_twins:
+            ordered = <Entry*>calloc(max(self.capacity, 1), sizeof(Entry))
+            if ordered == NULL:
+                raise MemoryError
+            for i, was in enumerate(sorted(range(self.n), key=[self.entries[i].at for i in range(self.n)].__getitem__)):
+                ordered[i] = self.entries[<Py_ssize_t>was]
+            free(self.entries)
+            self.entries = ordered
+        memset(self.spans, 0, (self.size + CHUNK - 1) // CHUNK * sizeof(Span))
+        for i in range(self.n):
+            entry = &self.entries[i]
+            first = entry.at >> 3 if self.bits else entry.at
+            end = first + entry.size
+            for chunk in range(first // CHUNK, (end + CHUNK - 1) // CHUNK):
+                if self.spans[chunk].end == 0:
+                    self.spans[chunk].first = <int32_t>i
+                self.spans[chunk].end = <int32_t>(i + 1)
+        self.n_ordered = self.n
+        return 0
 
     def fail(self, str why not None):
         """Make all signals of the block bad."""
         cdef Py_ssize_t i
         cdef int32_t number = self.table.why_number(why)
+        self.table.version += 1
         for i in range(self.n):
             set_bad(self.table, self.entries[i].signal, number)
 
     @property
     def signals(self):
         """The numbers of the block's signals, in the order of planning."""
-        return [self.entries[i].signal for i in range(self.n)]
+        return list(self.planned)

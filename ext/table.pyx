@@ -1,13 +1,30 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """One device's signals: typed values, quality, and which of them changed since they were last taken."""
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.list cimport PyList_New, PyList_SET_ITEM
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_GET_ITEM
+from cpython.unicode cimport (
+    PyUnicode_Decode,
+    PyUnicode_DecodeASCII,
+    PyUnicode_DecodeLatin1,
+    PyUnicode_DecodeUTF8,
+    PyUnicode_DecodeUTF16,
+)
 from libc.stdint cimport INT64_MIN
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
+from ext.text cimport ASCII, CP1252, LATIN_1, UTF_8, UTF_16_BE
+
+cdef extern from "stdlib.h" nogil:
+    int posix_memalign(void** target, size_t alignment, size_t size)
+
 cdef int64_t NO_TIME = INT64_MIN
-cdef tuple FIXED_WHYS = (None, "not read yet", "not a number (NaN)", "infinite", "not BCD")
+cdef tuple ENCODINGS = ("latin-1", "ascii", "utf-8", "cp1252", "utf-16-be", "utf-16-le")
+cdef tuple NOT_TEXT = ("not Latin-1 text", "not ASCII text", "not UTF-8 text", "not CP1252 text",
+                       "not UTF-16 text", "not UTF-16 text")
+cdef tuple FIXED_WHYS = (None, "not read yet", "not a number (NaN)", "infinite", "not BCD", *NOT_TEXT)
 
 
 class DecodeError(ValueError):
@@ -23,17 +40,26 @@ cdef class SignalTable:
 
     All begin bad, "not read yet". Setters notice changes; `take` hands out what changed, and makes
     Python objects for nothing else: only signals that someone asked for by `forward` are handed out,
-    with every change (`exact`), or when they moved by at least their deadband since they last passed.
-    A change of quality always passes and begins the deadband anew. `good` is how many are not bad.
+    with every change (`exact`), or when they moved by at least their deadband since they were last
+    handed out. A change of quality always passes and begins the deadband anew. Deadbands thin what is
+    handed out and nothing else: `read` always has the newest. `good` is how many are not bad.
+    A table belongs to one thread.
     """
 
     def __cinit__(self, names):
         self.names = tuple(names)
         self.n = len(self.names)
-        self.slots = <Slot*>calloc(max(self.n, 1), sizeof(Slot))
+        self.numbers = tuple(range(self.n))
+        self.version = 1            # a plan that never decoded knows none
+        cdef size_t size = max(self.n, 1) * sizeof(Slot)
+        if posix_memalign(<void**>&self.slots, sizeof(Slot), size) != 0:  # a slot is one cache line, not parts of two
+            self.slots = NULL
         self.changed = <int32_t*>calloc(max(self.n, 1), sizeof(int32_t))
-        if self.slots == NULL or self.changed == NULL:
+        self.beats = <Beat*>calloc(max(self.n, 1), sizeof(Beat))
+        self.arena = <uint8_t*>calloc(1, 1)
+        if self.slots == NULL or self.changed == NULL or self.beats == NULL or self.arena == NULL:
             raise MemoryError
+        memset(self.slots, 0, size)
         self.whys = list(FIXED_WHYS)
         self.why_numbers = {why: number for number, why in enumerate(FIXED_WHYS)}
         cdef Py_ssize_t i
@@ -44,6 +70,7 @@ cdef class SignalTable:
     def __dealloc__(self):
         free(self.slots)
         free(self.changed)
+        free(self.beats)
         free(self.arena)
 
     def __len__(self):
@@ -54,9 +81,14 @@ cdef class SignalTable:
             raise IndexError(f"signal {signal} is outside 0..{self.n - 1}")
         return 0
 
-    def define(self, Py_ssize_t signal, int kind, *, int length=0):
-        """Give a signal its kind; `length` is the most bytes of a text. Its value is bad until it is set."""
+    def define(self, Py_ssize_t signal, int kind, *, int length=0, str encoding not None="latin-1"):
+        """Give a signal its kind; `length` is the most bytes of a text. Its value is bad until it is set.
+
+        `encoding` is that of a text's bytes: latin-1, ascii, utf-8, cp1252, utf-16-be or utf-16-le.
+        """
         self.check(signal)
+        if encoding not in ENCODINGS:
+            raise ValueError(f"{encoding} is none of {', '.join(ENCODINGS)}")
         if not BOOL <= kind <= TEXT:
             raise ValueError(f"{kind} is not a kind of value")
         if not 0 <= length <= 65535:
@@ -73,20 +105,42 @@ cdef class SignalTable:
             slot.text_capacity = <uint16_t>length
             self.arena_size += length
         slot.kind = <uint8_t>kind
+        slot.encoding = <uint8_t>ENCODINGS.index(encoding)
+        self.version += 1
         set_bad(self, signal, WHY_NOT_READ)
 
-    def forward(self, Py_ssize_t signal, *, double deadband=0.0, bint exact=False):
-        """Have a signal's changes handed out: all (`exact`), or those of at least `deadband`."""
+    def forward(self, Py_ssize_t signal, *, double deadband=0.0, bint exact=False, int64_t at_least_every=0):
+        """Have a signal's changes handed out: all (`exact`), or those of at least `deadband`.
+
+        With `at_least_every` (ms) a signal that was not handed out for so long is handed out again as it
+        is, good or bad, by the next `take` that is told the time.
+        """
         self.check(signal)
+        if not deadband >= 0.0 or at_least_every < 0:
+            raise ValueError(f"deadband {deadband} or at_least_every {at_least_every} is below 0")
+        cdef Py_ssize_t i = 0
+        while i < self.n_beats and self.beats[i].signal != signal:
+            i += 1
+        if at_least_every > 0:
+            self.beats[i] = Beat(every=at_least_every, passed_at=0, signal=<int32_t>signal)
+            self.n_beats = max(self.n_beats, i + 1)
+        elif i < self.n_beats:
+            self.n_beats -= 1
+            self.beats[i] = self.beats[self.n_beats]
         self.slots[signal].deadband = deadband
         self.slots[signal].passing = EVERYTHING if exact else DEADBAND
         mark(self, signal, &self.slots[signal])
 
     def put(self, Py_ssize_t signal, value, source_time=None):
-        """Set a good value of the signal's kind; for sources that bring Python objects."""
+        """Set a good value of the signal's kind; for sources that bring Python objects.
+
+        A number that is not finite is bad. A text is stored in the signal's encoding, with "?" for what
+        that does not have, and cut at a character where it is longer than the signal.
+        """
         self.check(signal)
         cdef Slot* slot = &self.slots[signal]
         cdef bytes text
+        self.version += 1
         if slot.kind == BOOL:
             set_bool(self, signal, bool(value))
         elif slot.kind == INT:
@@ -96,8 +150,11 @@ cdef class SignalTable:
         elif slot.kind == FLOAT:
             set_double(self, signal, value)
         elif slot.kind == TEXT:
-            text = value.encode("latin-1", "replace")
-            set_text(self, signal, <const uint8_t*><char*>text, <uint16_t>min(len(text), 65535))
+            encoding = ENCODINGS[slot.encoding]
+            text = value.encode(encoding, "replace")
+            if len(text) > slot.text_capacity:
+                text = text[:slot.text_capacity].decode(encoding, "ignore").encode(encoding)
+            set_text(self, signal, <const uint8_t*><char*>text, len(text))
         else:
             raise ValueError(f"signal {self.names[signal]} has no kind yet")
         slot.source_time = NO_TIME if source_time is None else source_time
@@ -105,12 +162,14 @@ cdef class SignalTable:
     def fail(self, Py_ssize_t signal, str why not None):
         """Make a signal bad; `why` names the cause."""
         self.check(signal)
+        self.version += 1
         set_bad(self, signal, self.why_number(why))
 
     def fail_all(self, str why not None):
         """Make every signal bad."""
         cdef Py_ssize_t i
         cdef int32_t number = self.why_number(why)
+        self.version += 1
         for i in range(self.n):
             set_bad(self, i, number)
 
@@ -120,35 +179,74 @@ cdef class SignalTable:
         for i in range(self.n):
             mark(self, i, &self.slots[i])
 
-    def take(self):
-        """What changed since the last call, as (signal, value, quality, why, source time), in order of change."""
+    def take(self, int64_t now=0):
+        """What changed since the last call, as (signal, value, quality, why, source time), in order of change.
+
+        `now` is the time in milliseconds of any clock that never goes back; signals with `at_least_every`
+        that are due follow the changes. Without it, or at 0, nothing is due.
+        """
         cdef Py_ssize_t i
-        cdef list changes = []
+        cdef int32_t signal
+        cdef Slot* slot
+        cdef object change
+        if self.n_beats and now > 0:
+            self.beat(now)
+        cdef list changes = PyList_New(self.n_changed)
         for i in range(self.n_changed):
-            self.slots[self.changed[i]].dirty = 0
-            changes.append(self.read(self.changed[i]))
+            signal = self.changed[i]
+            slot = &self.slots[signal]
+            slot.dirty = 0
+            slot.reported = slot.value
+            change = self.change_of(signal)
+            Py_INCREF(change)   # the list takes one over
+            PyList_SET_ITEM(changes, i, change)
         self.n_changed = 0
         return changes
+
+    cdef void beat(self, int64_t now) noexcept:
+        cdef Py_ssize_t i
+        cdef Beat* one
+        for i in range(self.n_beats):
+            one = &self.beats[i]
+            if self.slots[one.signal].dirty or now - one.passed_at >= one.every:
+                mark(self, one.signal, &self.slots[one.signal])
+                one.passed_at = now
 
     def read(self, Py_ssize_t signal):
         """One signal as it is now, in the form of `take`; leaves the list of changes alone."""
         self.check(signal)
+        return self.change_of(signal)
+
+    cdef object change_of(self, Py_ssize_t signal):
         cdef Slot* slot = &self.slots[signal]
-        value = None if slot.quality == BAD else self.value_of(slot)
-        time = None if slot.source_time == NO_TIME else slot.source_time
-        return (signal, value, <int>slot.quality, self.whys[slot.why], time)
+        cdef object value = None if slot.quality == BAD else self.value_of(slot)
+        cdef object why = None if slot.why == WHY_NOTHING else self.whys[slot.why]
+        cdef object time = None if slot.source_time == NO_TIME else slot.source_time
+        return (<object>PyTuple_GET_ITEM(self.numbers, signal), value, <int>slot.quality, why, time)
 
     cdef object value_of(self, Slot* slot):
-        if slot.kind == BOOL:
-            return slot.value.i != 0
-        if slot.kind == INT:
-            return slot.value.i
-        if slot.kind == UINT:
-            return slot.value.u
+        cdef const char* text
+        cdef int order
         if slot.kind == FLOAT:
             return slot.value.d
-        raw = PyBytes_FromStringAndSize(<char*>self.arena + slot.text_at, slot.text_length)
-        return raw.partition(b"\0")[0].decode("latin-1").rstrip(" ")
+        if slot.kind == UINT:
+            return slot.value.u
+        if slot.kind == INT:
+            return slot.value.i
+        if slot.kind == BOOL:
+            return slot.value.i != 0
+        # What lies in the arena was found to be text of its encoding when it was set: strict decoders cannot fail.
+        text = <const char*>self.arena + slot.text_at
+        if slot.encoding == LATIN_1:
+            return PyUnicode_DecodeLatin1(text, slot.text_length, NULL)
+        if slot.encoding == ASCII:
+            return PyUnicode_DecodeASCII(text, slot.text_length, NULL)
+        if slot.encoding == UTF_8:
+            return PyUnicode_DecodeUTF8(text, slot.text_length, NULL)
+        if slot.encoding == CP1252:
+            return PyUnicode_Decode(text, slot.text_length, "cp1252", NULL)
+        order = 1 if slot.encoding == UTF_16_BE else -1  # given, so that a byte order mark stays a character
+        return PyUnicode_DecodeUTF16(text, slot.text_length, NULL, &order)
 
     cdef int32_t why_number(self, str why) except -1:
         number = self.why_numbers.get(why)

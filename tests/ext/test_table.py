@@ -73,6 +73,31 @@ def test_deadband_passes_what_moved_enough_since_it_last_passed(values: list[flo
             reported = value
 
 
+@pytest.mark.parametrize("kind", [Kind.INT, Kind.UINT])
+def test_a_deadband_counts_integers_exactly(kind: Kind) -> None:
+    table = table_of(kind)
+    table.forward(0, deadband=2.0)
+    for step, passes in ((0, True), (1, False), (2, True), (1, False), (3, False), (0, True)):
+        table.put(0, 2**60 + step)
+        assert bool(table.take()) == passes, step
+
+
+def test_a_deadband_counts_from_what_was_handed_out() -> None:
+    table = table_of(Kind.FLOAT)
+    table.forward(0, deadband=1.0)
+    for value in (0.0, 50.0, 0.25):  # the 50 was over before anyone looked
+        table.put(0, value)
+    assert table.take()[0][1] == 0.25
+    for value, passes in ((1.0, False), (1.25, True)):
+        table.put(0, value)
+        assert bool(table.take()) == passes, value
+    table.put(0, 1.5)
+    table.touch_all()
+    assert table.take()[0][1] == 1.5
+    table.put(0, 2.25)
+    assert table.take() == []
+
+
 def test_exact_signal_ignores_its_deadband() -> None:
     table = table_of(Kind.FLOAT)
     table.forward(0, deadband=10.0, exact=True)
@@ -115,6 +140,62 @@ def test_what_nobody_asked_for_is_kept_and_not_handed_out() -> None:
     assert table.take() == [(0, 7, Quality.GOOD, None, None)]
 
 
+@given(
+    every=st.integers(1, 1000),
+    steps=st.lists(st.tuples(st.integers(0, 700), st.none() | st.integers(0, 1))),
+    start=st.integers(1, 2**62),
+)
+def test_at_least_every_passes_again_what_did_not_pass_for_so_long(
+    every: int, steps: list[tuple[int, int | None]], start: int
+) -> None:
+    table, now, passed_at, known = table_of(Kind.INT, Kind.INT), start, start, None
+    table.forward(0, at_least_every=every)
+    assert [change[0] for change in table.take(now)] == [0]
+    for wait, value in steps:
+        now += wait
+        changes = value is not None and value != known
+        if value is not None:
+            table.put(0, value)
+            known = value
+        passes = changes or now - passed_at >= every
+        assert [change[:2] for change in table.take(now)] == ([(0, known)] if passes else [])
+        if passes:
+            passed_at = now
+
+
+def test_at_least_every_passes_bad_signals_and_begins_the_deadband_anew() -> None:
+    table = table_of(Kind.FLOAT, Kind.FLOAT)
+    table.forward(0, deadband=1.0, at_least_every=100)
+    table.put(0, 0.0)
+    assert len(table.take(1000)) == 1
+    table.put(0, 0.75)
+    assert table.take(1099) == []
+    assert table.take(1100) == [(0, 0.75, Quality.GOOD, None, None)]
+    table.put(0, 1.5)
+    assert table.take(1101) == []
+    table.fail(0, "lost")
+    assert table.take(1150)[0][3] == "lost"
+    assert table.take(1249) == []
+    assert table.take(1250)[0][3] == "lost"
+
+
+def test_at_least_every_needs_the_time_and_can_be_taken_back() -> None:
+    table = table_of(Kind.INT, Kind.INT, Kind.INT)
+    for number in range(3):
+        table.forward(number, at_least_every=100)
+    table.take(1)
+    assert table.take() == table.take(0) == []
+    table.forward(0)
+    table.forward(2, at_least_every=300)
+    table.take(1)
+    assert [change[0] for change in table.take(101)] == [1]
+    assert [change[0] for change in table.take(301)] == [2, 1]
+    with pytest.raises(ValueError, match="below 0"):
+        table.forward(1, at_least_every=-1)
+    with pytest.raises(ValueError, match="below 0"):
+        table.forward(1, deadband=math.nan)
+
+
 @given(st.lists(st.tuples(st.integers(0, 2), st.none() | st.integers(0, 2))))
 def test_good_counts_the_signals_that_are_not_bad(steps: list[tuple[int, int | None]]) -> None:
     table = table_of(Kind.INT, Kind.UINT, Kind.FLOAT)
@@ -143,6 +224,24 @@ def test_text_longer_than_its_place_is_cut() -> None:
     table = table_of(Kind.TEXT, Kind.TEXT, length=4)
     table.put(0, "abcdefgh")
     assert [table.read(n)[1] for n in range(2)] == ["abcd", None]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "stored"),
+    [
+        ("latin-1", "Größe ?"),
+        ("ascii", "Gr??e ?"),
+        ("utf-8", "Größe "),  # the Euro sign does not fit any more, and half of it is no text
+        ("cp1252", "Größe €"),
+        ("utf-16-be", "Größ"),
+        ("utf-16-le", "Größ"),
+    ],
+)
+def test_text_is_kept_in_its_encoding_and_cut_at_a_character(encoding: str, stored: str) -> None:
+    table = SignalTable(["a"])
+    table.define(0, Kind.TEXT, length=9, encoding=encoding)
+    table.put(0, "Größe €")
+    assert table.read(0)[1:3] == (stored.rstrip(), Quality.GOOD)
 
 
 def test_fail_all_and_touch_all_reach_every_signal() -> None:
