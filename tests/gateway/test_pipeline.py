@@ -32,9 +32,13 @@ def two_machines() -> Config:
     slow = {"recipe": {**FILLER_SIGNALS["recipe"], "scan_interval": "2s"}}
     document["devices"]["filler_plc"] = {**document["devices"]["filler_plc"], "signals": {**FILLER_SIGNALS, **slow}}
     document["devices"]["packer_plc"] = {
-        "protocol": "modbus_tcp", "host": "127.0.0.1",
-        "signals": {"run": {"address": "coil:0"}, "cases": {"address": "holding:0", "type": "uint16", "scan_interval": "2s"}},
-    }  # fmt: skip
+        "protocol": "modbus_tcp",
+        "host": "127.0.0.1",
+        "signals": {
+            "run": {"address": "coil:0"},
+            "cases": {"address": "holding:0", "type": "uint16", "scan_interval": "2s"},
+        },
+    }
     document["machines"]["packer"] = {
         "parts": {"good": {"signal": "packer_plc.cases", "max_rate": "10/s"}},
         "states": [

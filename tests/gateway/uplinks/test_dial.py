@@ -13,9 +13,9 @@ import pytest
 import trustme
 
 from gateway.config.model import MqttUplink, TlsConfig
-from protocols.dial import dial, tls_context
 from gateway.uplinks.mqtt import MqttPublisher
 from gateway.uplinks.uplink import UplinkContext
+from protocols.dial import dial, tls_context
 from protocols.driver import ConfigError, ConnectFailed
 
 if TYPE_CHECKING:

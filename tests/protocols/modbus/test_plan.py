@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ext.table import SignalTable
 from protocols.modbus.config import ModbusTcpDevice
-from protocols.modbus.plan import Request, plan_requests
+from protocols.modbus.plan import Planner, plan_requests
+from protocols.modbus.request import Request
 
 
 def planned(signals: dict[str, Any], **device: Any) -> list[Request]:
@@ -31,6 +32,27 @@ def test_gap_is_read_up_to_max_gap() -> None:
     signals = {"a": {"address": "holding:0", "type": "uint16"}, "b": {"address": "holding:17", "type": "uint16"}}
     assert words(planned(signals, max_gap=16)) == ["holding:0..17"]
     assert words(planned(signals, max_gap=15)) == ["holding:0..0", "holding:17..17"]
+
+
+def test_coalesce_off_reads_each_signal_alone() -> None:
+    signals = {"a": {"address": "holding:0", "type": "uint16"}, "b": {"address": "holding:1", "type": "uint16"}}
+    assert words(planned(signals, coalesce="off")) == ["holding:0..0", "holding:1..1"]
+
+
+def test_scan_classes_are_read_apart() -> None:
+    signals = {
+        "slow": {"address": "holding:0", "type": "uint16", "scan_interval": "5s"},
+        "fast": {"address": "holding:1", "type": "uint16"},
+    }
+    assert [(str(request), request.scan) for request in planned(signals)] == [("holding:1..1", 0), ("holding:0..0", 1)]
+
+
+def test_halves_of_a_refused_request_read_its_signals() -> None:
+    signals = {f"s{n}": {"address": f"holding:{10 * n}", "type": "uint16"} for n in range(5)}
+    config = ModbusTcpDevice.model_validate({"protocol": "modbus_tcp", "host": "plc", "signals": signals})
+    planner = Planner(config, SignalTable(signals))
+    (whole,) = planner.requests()
+    assert words(planner.halves(whole)) == ["holding:0..10", "holding:20..40"]
 
 
 def test_tables_are_read_apart() -> None:
