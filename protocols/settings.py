@@ -224,7 +224,10 @@ class Settings(BaseModel):
 
 
 class TlsConfig(Settings):
-    """TLS with verification; without `ca` the system's authorities are trusted."""
+    """TLS with verification; without `ca` the system's authorities are trusted.
+
+    Files are relative to the working directory, which is `/` under systemd: write their paths in full.
+    """
 
     ca: str | None = None
     """PEM file of the authority that signed the server's certificate."""

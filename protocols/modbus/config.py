@@ -146,7 +146,10 @@ class ModbusTcpDevice(ModbusDevice):
 
 
 class DeviceTls(TlsConfig):
-    """TLS to a device; without `ca` the system's authorities are trusted."""
+    """TLS to a device; without `ca` the system's authorities are trusted.
+
+    Files are relative to the working directory, which is `/` under systemd: write their paths in full.
+    """
 
     server_name: str | None = Field(default=None, min_length=1, max_length=253, examples=["plc-7.plant.example"])
     """The name in the device's certificate, where that is not its host."""
