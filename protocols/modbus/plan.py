@@ -64,16 +64,20 @@ class Planner:
 
     def _add(self, decode: RegisterPlan, one: _Placed, position: int) -> None:
         signal, device = one.signal, self._device
+        first, last = signal.bits or (one.address.bit or 0, -1)
         decode.add(
             one.number,
             position,
             signal.type or "bool",
-            bit=one.address.bit or 0,
+            bit=first,
+            width=last - first + 1 if signal.bits else 0,
             words_little=(signal.word_order or device.word_order) == "little",
             bytes_little=(signal.byte_order or device.byte_order) == "little",
             scale=signal.scale,
             offset=signal.offset,
             length=signal.length or 0,
+            encoding=signal.encoding,
+            invalid=signal.invalid,
         )
 
 

@@ -96,7 +96,7 @@ class Request:
         """Check the reply PDU of `size` bytes at `at`, decode it into the table, or note the failure."""
         if size == self._size + 2 and data[at] == self._function and data[at + 1] == self._size:
             try:
-                self.decode.decode(data[at + 2 : at + size])
+                self.decode.decode(data, at + 2, size - 2)
             except DecodeError as error:
                 self.fail(Outcome.GARBLED, str(error))
             return
