@@ -115,8 +115,8 @@ async def test_half_an_input_is_not_stored_and_no_part_is_lost(lines: Lines, mon
     line.read(True, 101)
     await line.outbox.flush()
     with monkeypatch.context() as patched, capture_logs() as logs:
-        patched.setattr(line.pipeline._machines[1], "sample", fail)
-        line.read(True, 102)  # the filler has counted it when the capper fails
+        patched.setattr(line.pipeline._machines[1].parts, "count", fail)
+        line.read(True, 102)  # the capper's counter has moved on, and its part is not counted yet
     assert [(entry["event"], entry["input"]) for entry in logs] == [("engine_failed", "Batch")]
     assert line.stopped == ["an error of the engine"]
     line.read(True, 103)  # nothing is decided any more

@@ -221,8 +221,8 @@ async def test_retention_waits_for_a_disk_that_cannot(bench: Bench, monkeypatch:
     outbox = await bench.open(retain="1h")
     outbox.append(bench.events(1, 2, 3))
     await outbox.flush()
-    await outbox._connection.execute("UPDATE event SET stored_at = 0")
-    await outbox._connection.execute("PRAGMA query_only = 1")
+    # in one go, for the store task may take its turn between two
+    await outbox._connection.executescript("UPDATE event SET stored_at = 0; PRAGMA query_only = 1")
     with capture_logs() as logs:
         async with asyncio.timeout(10):
             while not logs:
