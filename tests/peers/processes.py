@@ -36,9 +36,9 @@ async def _ready(process: asyncio.subprocess.Process) -> int:
 
 
 @asynccontextmanager
-async def tcp_slave(program: Path, unit: int, *options: str) -> AsyncIterator[int]:
-    """The C slave on TCP; its port. It fails the test if it was asked for anything but reading."""
-    async with _child(program, "tcp", "0", str(unit), *options) as process:
+async def tcp_slave(program: Path, unit: int, *options: str, clean: bool = True) -> AsyncIterator[int]:
+    """The C slave on TCP; its port. If `clean`, it fails the test if it was asked for anything but reading."""
+    async with _child(program, "tcp", "0", str(unit), *options, clean=clean) as process:
         yield await _ready(process)
 
 

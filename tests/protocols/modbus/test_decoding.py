@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ext.table import SignalTable
-from protocols.model import Quality
 from protocols.modbus.config import ModbusTcpDevice
 from protocols.modbus.plan import plan_requests
+from protocols.model import Quality
 
 
 def decoded(payload: bytes, **signal: Any) -> tuple[Any, int, str | None]:
