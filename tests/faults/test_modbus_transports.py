@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -228,10 +229,22 @@ async def test_tls_file_that_is_not_there(authority: trustme.CA, tmp_path: Path)
     assert "missing.pem" in error.why + error.remedy
 
 
-async def test_tls_to_a_port_without_it(slave: Path, certificates: dict[str, str]) -> None:
-    """A handshake is no request; what a slave takes its bytes for is the slave's business."""
-    async with tcp_slave(slave, 1, clean=False) as port:
-        error = await refusal(port, ca=certificates["ca"])
+@pytest.mark.parametrize("answer", [b"\0\1\0\0\0\3\1\x83\1", b""], ids=["modbus", "nothing"])
+async def test_tls_to_a_port_without_it(answer: bytes, certificates: dict[str, str]) -> None:
+    """A port that answers in plain, and one that takes the connection and stays silent."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(answer)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, HOST, 0)
+    try:
+        async with asyncio.timeout(10):
+            error = await refusal(server.sockets[0].getsockname()[1], ca=certificates["ca"])
+    finally:
+        server.close()
     assert isinstance(error, ConnectFailed)
 
 
