@@ -167,7 +167,6 @@ cdef class RegisterPlan:
         self.entries[self.n] = entry
         self.planned.append(signal)
         self.n += 1
-        self.version = 0
 
     cdef int add_invalid(self, Entry* entry, list bad, int bits) except -1:
         cdef Py_ssize_t total = self.n_invalid + len(bad)
