@@ -43,7 +43,11 @@ setup(
     include_package_data=False,
     ext_modules=cythonize(
         [
-            Extension(f"ext.{name}", [f"ext/{name}.pyx"], extra_compile_args=["-O3", "-fno-strict-aliasing"])
+            Extension(
+                f"ext.{name}",
+                [f"ext/{name}.pyx"],
+                extra_compile_args=["-O3", "-fno-strict-aliasing", "-ffp-contract=off"],
+            )
             for name in NAMES
         ],
         compiler_directives={"language_level": "3", "embedsignature": True},
