@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import cast
 
-from protocols.dial import connect_failed, dial, tls_context
+from protocols.dial import DIAL_S, connect_failed, dial, tls_context
 from protocols.driver import LinkStats, NotConnected
 from protocols.modbus.request import Outcome, Request
 from protocols.settings import TlsConfig
@@ -57,7 +57,10 @@ class MbapLink(asyncio.Protocol):
             context = None if tls is None else await in_daemon_thread("certificates", lambda: tls_context(tls))
             plain.setblocking(False)
             name = server_name or host if context is not None else None
-            await self._loop.create_connection(lambda: self, sock=plain, ssl=context, server_hostname=name)
+            shake_s = None if context is None else DIAL_S
+            await self._loop.create_connection(
+                lambda: self, sock=plain, ssl=context, server_hostname=name, ssl_handshake_timeout=shake_s
+            )
         except OSError as error:
             raise connect_failed(f"{host}:{port}", server_name or host, error) from error
         finally:

@@ -1,7 +1,8 @@
 """Processor share and memory of `linegate run` as it ships, and the highest rate that one core sustains.
 
 A simulated PLC, states, durable buffer, file and MQTT. The daemon has one core, the PLC and the broker another; where
-it is allowed they come before whatever else the machine does, whose turns would be counted as scans out of phase.
+it is allowed they come before whatever else the machine does, whose turns would be counted as scans out of phase;
+a step in which others had the core all the same is repeated.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ WARM_S, MEASURE_S, STEP_S = 6.0, 20.0, 10.0
 READY_S = 180.0
 PRIORITY = -15
 SIGNALS, UNITS = 50_000, 4
-INTERVALS_MS = (100, 50, 25, 20, 15, 12, 10)
+INTERVALS_MS = (100, 50, 25, 20, 15, 10)
+ATTEMPTS = 4
+DISTURBED = 0.5
+"""Percent of the time on a core that was another's, from which on a skipped scan says nothing about us."""
 
 
 def free_port() -> int:
@@ -84,7 +88,7 @@ class Figures:
     overruns: int
     plc_share: float
     kept_waiting: float
-    """Percent of the time in which the daemon could have run, but its core was another process's."""
+    """Percent of the time in which the daemon or the PLC could have run, but the core was another process's."""
 
 
 def configuration(plc: int, broker: int, health: int, load: Load) -> dict[str, Any]:
@@ -171,7 +175,7 @@ def run(load: Load, measure_s: float = MEASURE_S) -> Figures:
 def watch(daemon: int, plc: int, health: int, measure_s: float) -> Figures:
     """What the two do in a while."""
     watched, peer = psutil.Process(daemon), psutil.Process(plc)
-    skipped, waited = overruns(health), kept_waiting_s(daemon)
+    skipped, waited, peer_waited = overruns(health), kept_waiting_s(daemon), kept_waiting_s(plc)
     began, used, peer_used = time.monotonic(), processor_s(watched), processor_s(peer)
     time.sleep(measure_s)
     passed = (time.monotonic() - began) / 100
@@ -180,7 +184,7 @@ def watch(daemon: int, plc: int, health: int, measure_s: float) -> Figures:
         memory=watched.memory_info().rss / 1e6,
         overruns=overruns(health) - skipped,
         plc_share=(processor_s(peer) - peer_used) / passed,
-        kept_waiting=(kept_waiting_s(daemon) - waited) / passed,
+        kept_waiting=max(kept_waiting_s(daemon) - waited, kept_waiting_s(plc) - peer_waited) / passed,
     )
 
 
@@ -194,18 +198,27 @@ def at_a_rate(load: Load) -> list[Result]:
     ]
 
 
+def undisturbed(load: Load) -> Figures:
+    """A run in which nothing was skipped, or in which it was our own doing; else the last of some."""
+    for attempt in range(1, ATTEMPTS + 1):
+        found = run(load, STEP_S)
+        print(
+            f"  {load.rate:,.0f} signals a second: {found.overruns} scans skipped, {found.share:.0f} % of a core, "
+            f"the PLC {found.plc_share:.0f} %, kept waiting by others {found.kept_waiting:.1f} %",
+            file=sys.stderr,
+            flush=True,
+        )
+        if not found.overruns or found.kept_waiting < DISTURBED or attempt == ATTEMPTS:
+            break
+    return found
+
+
 def highest() -> list[Result]:
     """The same 50,000 signals ever more often, until a scan is skipped."""
     best: tuple[Load, Figures] | None = None
     for interval_ms in INTERVALS_MS:
         load = Load(SIGNALS, UNITS, interval_ms, in_flight=16)
-        found = run(load, STEP_S)
-        print(
-            f"  {load.rate:,.0f} signals a second: {found.overruns} scans skipped, {found.share:.0f} % of a core, "
-            f"{found.kept_waiting:.1f} % kept from it by others; the PLC {found.plc_share:.0f} %",
-            file=sys.stderr,
-            flush=True,
-        )
+        found = undisturbed(load)
         if found.overruns:
             break
         best = load, found
