@@ -232,17 +232,22 @@ async def test_tls_file_that_is_not_there(authority: trustme.CA, tmp_path: Path)
 @pytest.mark.parametrize("answer", [b"\0\1\0\0\0\3\1\x83\1", b""], ids=["modbus", "nothing"])
 async def test_tls_to_a_port_without_it(answer: bytes, certificates: dict[str, str]) -> None:
     """A port that answers in plain, and one that takes the connection and stays silent."""
+    gone = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.write(answer)
-        await reader.read()
-        writer.close()
+        try:
+            await reader.read(1)
+            writer.write(answer)
+            await reader.read()
+        finally:
+            writer.close()
+            gone.set()
 
     server = await asyncio.start_server(serve, HOST, 0)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             error = await refusal(server.sockets[0].getsockname()[1], ca=certificates["ca"])
+            await gone.wait()
     finally:
         server.close()
     assert isinstance(error, ConnectFailed)
