@@ -190,7 +190,7 @@ async def test_device_that_acknowledges_is_left_in_peace(kind: str) -> None:
 async def test_slow_device_is_read_at_its_own_pace(kind: str) -> None:
     async with peering(kind, {1: Unit()}) as (peer, transport), reading(transport, APART, timeout="2s") as master:
         peer.script = lambda _, frame: [(0.3, frame)]
-        for _ in range(3):
+        for _ in range(2):
             await master.read()
             assert master.good()
         assert master.stats.timeouts == 0
@@ -227,7 +227,7 @@ A_BUSY_MACHINES = 6
 
 @pytest.mark.parametrize(
     ("kind", "how"),
-    [("tcp", "silent"), ("tcp", "exception 11"), ("rtu_over_tcp", "silent"), ("rtu_over_tcp", "exception 10"),
+    [("tcp", "exception 11"), ("rtu_over_tcp", "silent"), ("rtu_over_tcp", "exception 10"),
      ("rtu", "silent")],
 )  # fmt: skip
 async def test_silent_unit_among_thirty_delays_nobody(kind: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,7 +363,7 @@ WRONG_MBAP = ["another transaction", "another protocol", "a length of nothing", 
 
 @pytest.mark.parametrize(
     ("kind", "how"),
-    [(kind, how) for kind in KINDS for how in WRONG]
+    [(kind, how) for kind in ("tcp", *ON_A_LINE) for how in WRONG]
     + [(kind, how) for kind in ("tcp", "tcp8") for how in WRONG_MBAP]
     + [(kind, "a wrong check") for kind in ON_A_LINE],
 )
@@ -474,8 +474,8 @@ class InOrder:
 LATE_TIMEOUT_S = 0.15
 
 
-@pytest.mark.parametrize("late", [1.02, 1.1, 1.3, 1.6, 1.9, 2.2, 3.1])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("late", [1.02, 1.3, 1.9, 3.1])
+@pytest.mark.parametrize("kind", ["tcp8", *ON_A_LINE])
 @pytest.mark.usefixtures("short_timers")
 async def test_late_reply_is_nobody_elses_answer(kind: str, late: float) -> None:
     takes = iter([late if number in (3, 20, 21, 40) else 0 for number in range(100)])
@@ -499,7 +499,7 @@ async def test_device_that_is_often_late(kind: str, seed: int) -> None:
             assert master.stats.timeouts > 0
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 async def test_replies_out_of_order_and_late_where_ids_tell(seed: int) -> None:
     chance = random.Random(seed)
     async with peering("tcp8", {1: Unit()}) as (peer, transport):
@@ -523,7 +523,7 @@ async def test_late_reply_of_another_unit(kind: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["before", "within", "after", "alone"])
-@pytest.mark.parametrize("noise", ["00", "010302", "0103fa", "55aa55aa55aa55aa", "random"])
+@pytest.mark.parametrize("noise", ["00", "0103fa", "55aa55aa55aa55aa", "random"])
 @pytest.mark.parametrize("kind", ON_A_LINE)
 @pytest.mark.usefixtures("short_timers")
 async def test_noise_on_the_line(kind: str, noise: str, where: str) -> None:

@@ -230,8 +230,11 @@ async def test_tls_file_that_is_not_there(authority: trustme.CA, tmp_path: Path)
 
 
 @pytest.mark.parametrize("answer", [b"\0\1\0\0\0\3\1\x83\1", b""], ids=["modbus", "nothing"])
-async def test_tls_to_a_port_without_it(answer: bytes, certificates: dict[str, str]) -> None:
+async def test_tls_to_a_port_without_it(
+    answer: bytes, certificates: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A port that answers in plain, and one that takes the connection and stays silent."""
+    monkeypatch.setattr("protocols.modbus.mbap.DIAL_S", 1.0)
     gone = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
