@@ -10,8 +10,8 @@ from typing import TextIO
 from gateway.config.loader import load_config
 from gateway.config.model import Config
 from gateway.config.problems import ConfigProblems
-from gateway.config.secrets import Secret
 from protocols.driver import ConfigError
+from protocols.secrets import Secret
 from protocols.settings import Settings
 
 GOOD = 0

@@ -14,6 +14,7 @@ from gateway.states.interval import Decision, Revision, Timeline
 from gateway.states.packml import UNKNOWN, category_of
 from gateway.states.ruleset import Evidence, Ruleset, Verdict
 from protocols.model import Value
+from protocols.types import WireType
 
 Since = Callable[[str], int | None]
 """Engine time of a signal's last sample but this one."""
@@ -85,6 +86,14 @@ class Machine:
             events += self._publish(self._timeline.decide(self.rules.decision(verdict, evidence), at, uncertainty))
         return events
 
+    def learn(self, signal: str, type_: WireType, at: int) -> list[Event]:
+        """The device has said what type a signal is: as a counter, it counts as far as that does."""
+        if self.parts is None or signal not in self.parts.signals or self.parts.is_counted_by(signal, type_):
+            return []
+        self._touch(at)
+        why = f"the device holds a {type_} there, and a counter is a number; name another signal under `parts`"
+        return [self._fault(signal, CounterFault(None, None, why), at)]
+
     @property
     def waits(self) -> bool:
         """Whether a counter waits for the next reading to judge the last one."""
@@ -132,7 +141,7 @@ class Machine:
         outages: dict[int, Window] = {}
         for signal in sorted(parts.signals.keys() & changed):
             role, value, before = parts.signals[signal], values[signal], since(signal)
-            if value is None:
+            if not isinstance(value, (int, float)):
                 parts.counters[role].lost(at if before is None else before)
                 continue
             for found in parts.read(signal, int(value), at, before):

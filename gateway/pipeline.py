@@ -16,8 +16,8 @@ from gateway.events import Event
 from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
 from gateway.linetime import LineTime
 from gateway.machine import Machine
-from gateway.signals import expression_types, moduli
-from protocols.model import Batch, Notice, Quality, Value
+from gateway.signals import moduli
+from protocols.model import Batch, Learned, Notice, Quality, Value
 from protocols.settings import DeviceSettings
 
 NOT_READ = "not read yet"
@@ -62,9 +62,10 @@ class Pipeline:
             "config_digest": config.digest,
         }
         self._common = common
-        types, ranges = expression_types(config), moduli(config)
-        self.texts = config.signal_texts
-        """Texts of the numbers of each `device.signal` that has any."""
+        types, ranges = config.signal_types, moduli(config)
+        self._given_texts = config.signal_texts
+        self.texts = dict(self._given_texts)
+        """Texts of the numbers of each `device.signal` that has any: the configuration's, else the device's."""
         self._machines = [
             Machine(name, machine, types, ranges, config.reasons, self.texts, self._time, common)
             for name, machine in config.machines.items()
@@ -141,6 +142,8 @@ class Pipeline:
 
     def _batch(self, batch: Batch, events: list[Event]) -> None:
         device = self._devices[batch.device]
+        for number, learned in (batch.learned or {}).items():
+            self._learn(device.signals[number], learned, batch.at, events)
         events += [self._notice(device, notice, batch.at) for notice in batch.notices]
         changed: set[str] = set()
         for number, value, quality, why, source_time in batch.changes:
@@ -160,6 +163,14 @@ class Pipeline:
             self._sample(index, changed, batch.at, events)
         device.sampled[interval] = batch.at
         device.dirty |= bool(batch.changes)
+
+    def _learn(self, signal: str, learned: Learned, at: int, events: list[Event]) -> None:
+        """A device says what a signal is; what the configuration says of it stands."""
+        if signal not in self._given_texts:
+            self.texts[signal] = dict(learned.texts.items())
+        for index in self._users.get(signal, ()):
+            events += self._machines[index].learn(signal, learned.type, at)
+            self._schedule(index)
 
     def _sample(self, index: int, changed: Collection[str], at: int, events: list[Event]) -> None:
         machine = self._machines[index]

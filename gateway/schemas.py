@@ -121,8 +121,8 @@ class CounterFaultData(OfLine):
     """A counter made a step that no production explains."""
 
     signal: str
-    before: int
-    after: int
+    before: int | None
+    after: int | None
     why: str
     counted: int
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeAlias
+
+from protocols.types import WireType
 
 
 class Quality(IntEnum):
@@ -40,6 +43,16 @@ class Notice:
     """When it is tried again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a device says of one of its signals, where the configuration leaves it to the device."""
+
+    type: WireType
+    texts: Mapping[int, str] = field(default_factory=dict)
+    """What an enumeration's numbers mean."""
+    unit: str | None = None
+
+
 @dataclass(slots=True)
 class Batch:
     """What one scan or notification of a device brought: only the signals that changed.
@@ -54,3 +67,5 @@ class Batch:
     changes: list[Change] = field(default_factory=list)
     at: int = -1
     notices: list[Notice] = field(default_factory=list)
+    learned: Mapping[int, Learned] | None = None
+    """By signal number, in the first batch of a connection to a device that knows its own types."""

@@ -297,6 +297,11 @@ class SignalSettings(Settings):
         return None
 
     @property
+    def modulus(self) -> int | None:
+        """How many values its type has, were it a counter; None where only the device knows it, or it is no number."""
+        return None
+
+    @property
     def exact_to(self) -> int | None:
         """The largest whole number that a floating-point type counts to without a gap; else None."""
         return None

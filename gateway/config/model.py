@@ -25,13 +25,13 @@ from pydantic import (
 )
 
 from gateway.config.kinds import alternatives
-from gateway.config.secrets import Secret as Secret
 from gateway.config.uplinks import FileUplink as FileUplink
 from gateway.config.uplinks import MqttUplink as MqttUplink
 from gateway.config.uplinks import UplinkConfig as UplinkConfig
 from gateway.config.uplinks import UplinkSettings as UplinkSettings
 from gateway.states.packml import StateName, category_of
 from protocols.registry import DEVICES, DeviceConfig
+from protocols.secrets import Secret as Secret
 from protocols.settings import (
     SECTION,
     TEXT,

@@ -10,7 +10,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from gateway.config.kinds import alternatives
 from gateway.config.nearest import did_you_mean, nearest
-from gateway.config.secrets import Secret
+from protocols.secrets import Secret
 from protocols.settings import NOT_BOOL, SECTION, TEXT, Settings, Size, TlsConfig, at_least, text_or_section
 
 

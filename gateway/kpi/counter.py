@@ -18,7 +18,7 @@ MOST_DOUBTS = 3
 """Readings in a row that fit neither the last certain one nor each other, before that is said."""
 MOST_PARTS = 2**31
 """No step is as large as this, whatever the counter's range and rate allow."""
-SIGNED = (2**16, 2**32, 2**64)
+SIGNED = (2**8, 2**16, 2**32, 2**64)
 """Moduli of integers that a PLC may also show as signed."""
 
 
@@ -37,8 +37,8 @@ class Counted:
 class CounterFault:
     """A step that no production explains: nothing was counted."""
 
-    before: int
-    after: int
+    before: int | None
+    after: int | None
     why: str
 
 
@@ -66,6 +66,12 @@ class Counter:
         self._doubts = 0
         self.day_parts = 0
         """Parts since the production day began; the owner sets it back."""
+
+    def counts_to(self, modulus: int) -> None:
+        """Its type is known now; what it read as another type proves nothing any more."""
+        if modulus != self.modulus:
+            self.modulus, self.base, self._pending = modulus, None, None
+            self._outage_from, self._doubts = None, 0
 
     @property
     def waits(self) -> bool:

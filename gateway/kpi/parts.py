@@ -7,9 +7,13 @@ from typing import Any
 
 from gateway.config.model import CounterConfig, MachineConfig, PartsConfig
 from gateway.kpi.counter import Counted, Counter, CounterFault
+from protocols.types import MODULUS, WireType
 
 DEFAULT_RATE_FACTOR = 3
 """`max_rate` where none is given: this many times the ideal rate."""
+
+WIDEST = 2**64
+"""Modulus of a counter until its device has said what it is."""
 
 ROLES = ("total", "good", "scrap")
 
@@ -53,23 +57,37 @@ class Parts:
     """The counters of one machine. `third` figures follow from any two; good is never negative."""
 
     def __init__(self, machine: MachineConfig, config: PartsConfig, moduli: dict[str, int]) -> None:
-        """`moduli`: of each counter's signal, by its name."""
+        """`moduli`: of each counter's signal; one that only the device knows follows by `is_counted_by`."""
         self.signals: dict[str, str] = {}
         """Role of each counter by its signal."""
         self.counters: dict[str, Counter] = {}
+        self._open: set[str] = set()
+        """Roles whose counter's type only the device knows."""
         for role in ROLES:
             counter: CounterConfig | None = getattr(config, role)
             if counter is None:
                 continue
-            modulus = counter.rollover + 1 if counter.rollover is not None else moduli[counter.signal]
+            modulus = counter.rollover + 1 if counter.rollover is not None else moduli.get(counter.signal)
+            if modulus is None:
+                self._open.add(role)
             self.signals[counter.signal] = role
-            self.counters[role] = Counter(modulus, _fastest(machine, counter), counter.correction)
+            self.counters[role] = Counter(modulus or WIDEST, _fastest(machine, counter), counter.correction)
         self.minute: Window | None = None
         self.minute_ends = 0
         self._closed_at = 0
         self.day = Tally()
         self.day_name = ""
         self._carry: dict[str, int] = {}
+
+    def is_counted_by(self, signal: str, type_: WireType) -> bool:
+        """Take the type that a device gives a counter; False where it is no number.
+
+        A counter that counts differently from now on begins anew; one whose modulus is given keeps it.
+        """
+        role, modulus = self.signals[signal], MODULUS.get(type_)
+        if modulus is not None and role in self._open:
+            self.counters[role].counts_to(modulus)
+        return modulus is not None
 
     def read(self, signal: str, value: int, at: int, since: int | None) -> list[Counted | CounterFault]:
         """A good reading of a counter's signal; `since` is when it was sampled before."""
@@ -159,7 +177,10 @@ class Parts:
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from a checkpoint; another signal, or one that counts differently now, begins anew."""
         for signal, counter in saved["counters"].items():
-            mine = self.counters.get(self.signals.get(signal, ""))
+            role = self.signals.get(signal, "")
+            mine = self.counters.get(role)
+            if mine is not None and role in self._open:
+                mine.counts_to(counter["modulus"])
             if mine is not None and mine.modulus == counter["modulus"]:
                 mine.restore(counter)
         if saved["minute"] is not None:

@@ -14,7 +14,7 @@ from gateway.inputs import DeviceState, Input
 from gateway.runner.backoff import Backoff
 from gateway.runner.cancellation import raise_if_cancelled
 from protocols.driver import ConfigError, Driver, EndpointConfig, LinkError, LinkStats, NotConnected
-from protocols.model import Batch
+from protocols.model import Batch, Learned
 
 if TYPE_CHECKING:
     from ext.table import SignalTable
@@ -51,6 +51,8 @@ class DeviceRunner:
         self._tables = {name: tables[name] for name in endpoint.devices}
         self._clock = clock
         self._submit = submit
+        self._learned: dict[str, Mapping[int, Learned]] = {}
+        """What devices said of their signals while none of their values could be used."""
         self._up: dict[str, bool | None] = dict.fromkeys(endpoint.devices)
         self._backoff = Backoff()
         longest = max(interval for device in endpoint.devices.values() for interval, _ in device.scan_classes)
@@ -116,11 +118,14 @@ class DeviceRunner:
         if batch.device not in self._up:
             raise NotConnected(f"the driver names a device that it does not have: {batch.device}")
         self.last_batch = time.monotonic()
+        if batch.learned is not None:
+            self._learned[batch.device] = batch.learned
         if not self._up[batch.device]:
             if not self._tables[batch.device].good:
                 return  # it answers, but not one value can be used: it is not back
             self._back(batch.device)
         batch.at = self._clock.now()
+        batch.learned = self._learned.pop(batch.device, None)
         self._submit(batch)
         if not self._tables[batch.device].good:
             self._gone(batch.device, "the connection stands, but not one of its values can be read", SILENT_REMEDY)

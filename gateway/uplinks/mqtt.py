@@ -14,13 +14,13 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.config.model import MqttUplink
-from gateway.config.secrets import Secret
 from gateway.events import StoredEvent
 from gateway.uplinks import reasons
 from gateway.uplinks.puback import Link, Lost, Refused
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.dial import dial, tls_context
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
+from protocols.secrets import Secret
 from protocols.worker import in_daemon_thread
 
 CONNACK_S = 10.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from protocols import types
+
 RegisterType = Literal[
     "bool", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "bcd16", "bcd32", "string"
 ]
@@ -23,26 +25,16 @@ REGISTERS: dict[str, int] = {
 }
 """Registers of one value; a string's follow from its length."""
 
-HIGHEST: dict[str, int] = {
-    "int16": 2**15 - 1,
-    "uint16": 2**16 - 1,
-    "int32": 2**31 - 1,
-    "uint32": 2**32 - 1,
-    "int64": 2**63 - 1,
-    "uint64": 2**64 - 1,
-    "bcd16": 9_999,
-    "bcd32": 99_999_999,
-}
+_BCD = {"bcd16": 9_999, "bcd32": 99_999_999}
+
+HIGHEST: dict[str, int] = {**types.HIGHEST, **_BCD}
 """The largest value of each whole number."""
 
-LOWEST: dict[str, int] = {name: -highest - 1 if name.startswith("int") else 0 for name, highest in HIGHEST.items()}
+LOWEST: dict[str, int] = {**types.LOWEST, **dict.fromkeys(_BCD, 0)}
 """The smallest value of each whole number."""
 
-WIDTH: dict[str, int] = {name: 16 * count for name, count in REGISTERS.items() if name.startswith("uint")}
-"""Bits of each unsigned number."""
-
-EXACT_TO: dict[str, int] = {"float32": 2**24, "float64": 2**53}
-"""Up to where a floating-point number counts without a gap (IEEE 754: the width of the significand)."""
+MODULUS: dict[str, int] = {**types.MODULUS, **{name: highest + 1 for name, highest in _BCD.items()}}
+"""How many values a counter of the type goes through before it begins again."""
 
 Encoding = Literal["ascii", "latin-1", "utf-8", "cp1252", "utf-16-be", "utf-16-le"]
 

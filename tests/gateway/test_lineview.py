@@ -10,7 +10,7 @@ from ext.table import Kind, SignalTable
 from gateway.config.model import Config
 from gateway.lineview import LineView
 from gateway.pipeline import Pipeline
-from gateway.signals import expression_types, moduli
+from gateway.signals import moduli
 from protocols.model import Value
 from tests.conftest import line_document
 
@@ -62,5 +62,5 @@ def test_a_signal_without_texts_has_none() -> None:
 
 def test_bits_are_a_whole_number_that_rolls_over_at_their_width() -> None:
     bits = config({"address": "holding:1", "bits": [3, 6]})
-    assert expression_types(bits) == {"filler_plc.one": "int"}
+    assert bits.signal_types == {"filler_plc.one": "int"}
     assert moduli(bits) == {"filler_plc.one": 16}

@@ -18,7 +18,8 @@ from protocols.modbus.config import (
     SerialConfig,
     Table,
 )
-from protocols.modbus.types import ENCODINGS, EXACT_TO, HIGHEST, LOWEST, REGISTERS, WIDTH
+from protocols.modbus.types import ENCODINGS, HIGHEST, LOWEST, REGISTERS
+from protocols.types import EXACT_TO, WIDTH
 
 
 def device(signals: dict[str, Any], **more: Any) -> ModbusTcpDevice:
@@ -140,7 +141,7 @@ def test_what_a_value_is(signal: dict[str, Any], type_: str, highest: int | None
 
 
 def test_every_number_type_knows_how_far_it_counts() -> None:
-    assert HIGHEST.keys() | EXACT_TO.keys() | {"string"} == REGISTERS.keys()
+    assert HIGHEST.keys() | EXACT_TO.keys() | {"string"} == REGISTERS.keys() | {"int8", "uint8"}
 
 
 def test_devices_share_an_endpoint_and_differ_by_unit() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.secrets import MAX_SECRET_BYTES, Secret
 from protocols.driver import ConfigError
+from protocols.secrets import MAX_SECRET_BYTES, Secret
 
 
 def test_an_environment_variable() -> None:
