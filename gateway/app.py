@@ -137,7 +137,7 @@ class App:
         outbox.checkpoint = engine.checkpoint
         self._announce(outbox, clock, pipeline.at)
         engine.submit(Reload(clock.now(), clock.utc_offset))
-        devices = _device_runners(config, tables, clock, engine)
+        devices = _device_runners(config, self._state_dir, tables, clock, engine)
         uplinks = self._uplink_runners(outbox, view)
         sources = Sources(config, outbox, devices, uplinks, view, clock, self._stop.is_set)
         health = HealthServer(config.health, sources)
@@ -275,7 +275,7 @@ def _tables(config: Config, exact: frozenset[str]) -> dict[str, SignalTable]:
 
 
 def _device_runners(
-    config: Config, tables: Mapping[str, SignalTable], clock: EngineClock, engine: Engine
+    config: Config, state_dir: Path, tables: Mapping[str, SignalTable], clock: EngineClock, engine: Engine
 ) -> list[DeviceRunner]:
     """One runner an endpoint, whatever the number of devices behind it."""
     endpoints: dict[tuple[str, str], dict[str, Any]] = {}
@@ -283,7 +283,7 @@ def _device_runners(
         endpoints.setdefault((device.protocol, device.endpoint), {})[name] = device
     runners = []
     for (_, endpoint_name), devices in endpoints.items():
-        endpoint = EndpointConfig(endpoint_name, devices)
+        endpoint = EndpointConfig(endpoint_name, devices, state_dir)
         mine = {name: tables[name] for name in devices}
         make: Callable[[LinkStats], Driver] = partial(_make_driver, endpoint, mine)
         runners.append(DeviceRunner(endpoint, make, mine, clock, engine.submit))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from protocols.model import Batch
@@ -50,6 +51,8 @@ class EndpointConfig:
     name: str
     """For logs and health: `127.0.0.1:502`."""
     devices: Mapping[str, DeviceSettings]
+    state_dir: Path | None = None
+    """Where a driver keeps files of its own, such as its certificate; None where nothing may be kept."""
 
 
 @dataclass(slots=True)
