@@ -74,8 +74,8 @@ class GuardedServer:
         self.requests = 0
         self.before: Callable[[Request], Any] = _nothing
         """Awaited with each request that is allowed; may raise ServiceError."""
-        self.may_answer: Callable[[Processor, Any], bool] = lambda connection, response: True
-        """Asked before each response; a response that may not be sent is lost."""
+        self.may_publish: Callable[[Processor, Any, Any], bool] = lambda connection, result, request: True
+        """Asked before a Publish request is answered; what may not be sent is lost."""
         self.connections: list[OPCUAProtocol] = []
         self._closing: list[asyncio.Task[Any]] = []
         self._claim: socket.socket | None = None
@@ -183,11 +183,13 @@ class Processor(UaProcessor):  # type: ignore[misc]
         await self.guard.judge(Request(service, requesthdr, body, self))
         return await super()._process_message(typeid, requesthdr, seqhdr, body)
 
-    def send_response(
-        self, requesthandle: Any, seqhdr: Any, response: Any, msgtype: Any = ua.MessageType.SecureMessage
-    ) -> None:
-        if not self.guard.muted and self.guard.may_answer(self, response):
-            super().send_response(requesthandle, seqhdr, response, msgtype)
+    def send_response(self, requesthandle: Any, seqhdr: Any, response: Any, *kind: Any) -> None:
+        if not self.guard.muted:
+            super().send_response(requesthandle, seqhdr, response, *kind)
+
+    async def forward_publish_response(self, result: Any, requestdata: Any) -> None:
+        if self.guard.may_publish(self, result, requestdata):
+            await super().forward_publish_response(result, requestdata)
 
 
 class _Connection(OPCUAProtocol):  # type: ignore[misc]

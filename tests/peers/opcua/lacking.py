@@ -1,0 +1,76 @@
+"""What asyncua's server leaves out and a conforming one does: index ranges, timestamps as asked, honest Republish."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from asyncua import Server, ua
+from asyncua.common.utils import ServiceError
+from asyncua.server.address_space import AttributeService
+from asyncua.server.subscription_service import SubscriptionService
+
+
+def complete(server: Server) -> None:
+    """Puts these services in place of asyncua's own; before `init`."""
+    iserver = server.iserver
+    iserver.attribute_service = _Attributes(iserver.aspace)
+    iserver.subscription_service = _Subscriptions(iserver.aspace, iserver=iserver)
+    iserver.isession.subscription_service = iserver.subscription_service
+    iserver.bind_condition_methods = True
+
+
+def sliced(value: ua.DataValue, index_range: str | None) -> ua.DataValue:
+    """The part that a NumericRange of one dimension names (OPC 10000-4, 7.27)."""
+    if not index_range or value.Value is None or value.Value.Value is None:
+        return value
+    first, _, last = index_range.partition(":")
+    if not first.isdigit() or (last and not (last.isdigit() and int(last) > int(first))):
+        return ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadIndexRangeInvalid))
+    whole = value.Value.Value
+    if not isinstance(whole, list | str | bytes) or int(first) >= len(whole):
+        return ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadIndexRangeNoData))
+    part = whole[int(first) : int(last or first) + 1]
+    return replace(value, Value=ua.Variant(part, value.Value.VariantType))
+
+
+class _Attributes(AttributeService):  # type: ignore[misc]
+    def read(self, params: Any) -> list[ua.DataValue]:
+        asked = params.TimestampsToReturn
+        return [
+            _stamped(sliced(value, wanted.IndexRange), asked)
+            for wanted, value in zip(params.NodesToRead, super().read(params), strict=True)
+        ]
+
+
+def _stamped(value: ua.DataValue, asked: ua.TimestampsToReturn) -> ua.DataValue:
+    without: dict[str, None] = {}
+    if asked in (ua.TimestampsToReturn.Server, ua.TimestampsToReturn.Neither):
+        without["SourceTimestamp"] = None
+    if asked in (ua.TimestampsToReturn.Source, ua.TimestampsToReturn.Neither):
+        without["ServerTimestamp"] = None
+    return replace(value, **without) if without else value
+
+
+class _Subscriptions(SubscriptionService):  # type: ignore[misc]
+    async def create_subscription(self, *given: Any, **named: Any) -> Any:
+        result = await super().create_subscription(*given, **named)
+        subscription = self.subscriptions[result.SubscriptionId]
+        enqueue = subscription.enqueue_datachange_event
+
+        async def enqueue_part(item_id: int, event: Any, size: int) -> None:
+            item = subscription.monitored_item_srv._monitored_items[item_id]
+            event.Value = sliced(event.Value, item.read_value_id.IndexRange)
+            await enqueue(item_id, event, size)
+
+        subscription.enqueue_datachange_event = enqueue_part
+        return result
+
+    def republish(self, params: Any) -> Any:
+        subscription = self.subscriptions.get(params.SubscriptionId)
+        if subscription is None:
+            raise ServiceError(ua.StatusCodes.BadSubscriptionIdInvalid)
+        kept = subscription._not_acknowledged_results.get(params.RetransmitSequenceNumber)
+        if kept is None:
+            raise ServiceError(ua.StatusCodes.BadMessageNotAvailable)
+        return kept.NotificationMessage
