@@ -127,14 +127,20 @@ def plan_file(path: Path, as_json: bool, out: TextIO | None = None) -> int:
 
 def plan_line(config: Config) -> LinePlan:
     """The plan of a whole configuration."""
-    devices = [_device(name, device) for name, device in config.devices.items()]
+    planned = {name: device for name, device in config.devices.items() if isinstance(device, ModbusDevice)}
+    devices = [_device(name, device) for name, device in planned.items()]
     by_endpoint: dict[str, list[DevicePlan]] = {}
     for device in devices:
         by_endpoint.setdefault(device.endpoint, []).append(device)
     endpoints = [_endpoint(several) for several in by_endpoint.values()]
     warnings = [_overload(endpoint) for endpoint in endpoints if endpoint.duty > 100]
-    warnings += [slow for name, device in config.devices.items() for slow in _too_slow(name, device)]
+    warnings += [slow for name, device in planned.items() for slow in _too_slow(name, device)]
     notes = [note for name, machine in config.machines.items() for note in _unseen(name, machine, config)]
+    notes += [
+        f"{name}: what is asked of it follows from the types that it tells when connected; it is not in this plan"
+        for name in config.devices
+        if name not in planned
+    ]
     return LinePlan(devices, endpoints, warnings, notes)
 
 

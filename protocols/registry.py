@@ -11,6 +11,7 @@ from typing import Annotated, TypeAlias, cast
 from pydantic import Discriminator, Tag
 
 from protocols.driver import Driver
+from protocols.ethernet_ip.config import EthernetIpDevice
 from protocols.modbus.config import ModbusRtuDevice, ModbusRtuOverTcpDevice, ModbusTcpDevice, ModbusTlsDevice
 from protocols.settings import DeviceSettings
 
@@ -25,7 +26,8 @@ DeviceConfig: TypeAlias = Annotated[
     Annotated[ModbusTcpDevice, Tag("\0modbus_tcp")]
     | Annotated[ModbusTlsDevice, Tag("\0modbus_tls")]
     | Annotated[ModbusRtuDevice, Tag("\0modbus_rtu")]
-    | Annotated[ModbusRtuOverTcpDevice, Tag("\0modbus_rtu_over_tcp")],
+    | Annotated[ModbusRtuOverTcpDevice, Tag("\0modbus_rtu_over_tcp")]
+    | Annotated[EthernetIpDevice, Tag("\0ethernet_ip")],
     Discriminator(_kind),
 ]
 """A device of any protocol; an unknown protocol is to be refused before it gets here."""
@@ -36,6 +38,7 @@ _DRIVERS: dict[type[DeviceSettings], str] = {
     ModbusTlsDevice: _MODBUS,
     ModbusRtuDevice: _MODBUS,
     ModbusRtuOverTcpDevice: _MODBUS,
+    EthernetIpDevice: "protocols.ethernet_ip.driver:EthernetIpDriver",
 }
 DEVICES = tuple(_DRIVERS)
 """The sections that a device can be."""

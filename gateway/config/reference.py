@@ -20,6 +20,9 @@ _SECTIONS = (
     ("devices.NAME.serial", "SerialConfig"),
     ("devices.NAME (modbus_rtu_over_tcp)", "ModbusRtuOverTcpDevice"),
     ("devices.NAME.signals.NAME (all of Modbus)", "ModbusSignal"),
+    ("devices.NAME (ethernet_ip)", "EthernetIpDevice"),
+    ("devices.NAME.signals.NAME (ethernet_ip)", "CipSignal"),
+    ("devices.NAME.signals.NAME.object", "ObjectAddress"),
     ("machines.NAME", "MachineConfig"),
     ("machines.NAME.states", "StateRule"),
     ("machines.NAME.states.reason", "SignalReason"),
@@ -98,7 +101,7 @@ def _section(title: str, section: dict[str, Any], schema: dict[str, Any]) -> Ite
         meaning = described.get("description") or _refers(described, schema).get("description", "")
         if described.get("x-no-effect-yet"):
             meaning += " *Accepted, without effect in this version.*"
-        cells = (f"`{key}`", _type(described, schema), _default(described, required), meaning)
+        cells = (f"`{key}`", _type(described, schema), _default(described, required), " ".join(meaning.split()))
         yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
     yield ""
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    AfterValidator,
     Field,
     ValidationError,
     ValidationInfo,
@@ -16,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from protocols.host import Host
 from protocols.modbus.address import Address as Address
 from protocols.modbus.address import Table as Table
 from protocols.modbus.address import on_the_wire, outside
@@ -37,8 +36,6 @@ from protocols.settings import (
     misplaced,
     shown,
 )
-
-_HOST_WITH_PORT = re.compile(r"([^:\s]+):([0-9]+)")
 
 
 class ModbusDevice(DeviceSettings):
@@ -111,17 +108,6 @@ class ModbusDevice(DeviceSettings):
     def signal_settings(self) -> Mapping[str, SignalSettings]:
         """The signals by name, in the order of the file."""
         return self.signals
-
-
-def _check_host(host: str) -> str:
-    if match := _HOST_WITH_PORT.fullmatch(host):
-        raise ValueError(f"a host has no port; write `host: {match[1]}` and `port: {match[2]}`")
-    if re.search(r"[\s/@]", host):
-        raise ValueError("a host is a name or an IP address alone, without a scheme, a user or a path")
-    return host
-
-
-Host = Annotated[str, Field(min_length=1, max_length=253, examples=["192.168.0.10"]), AfterValidator(_check_host)]
 
 
 class ModbusTcpDevice(ModbusDevice):

@@ -181,6 +181,19 @@ def test_it_is_shown_aligned_in_a_pipe_and_coloured_on_a_terminal() -> None:
     assert all(line == line.rstrip() for line in text.splitlines())
 
 
+def test_a_device_that_tells_its_types_itself_has_a_note_in_place_of_requests() -> None:
+    found = plan(
+        {**TCP, "signals": words(0)}, {"protocol": "ethernet_ip", "host": "plc", "signals": {"a": {"tag": "A"}}}
+    )
+    assert [device.name for device in found.devices] == ["d0"]
+    assert found.notes == [
+        "d1: what is asked of it follows from the types that it tells when connected; it is not in this plan"
+    ]
+    out = io.StringIO()
+    show(plan({"protocol": "ethernet_ip", "host": "plc", "signals": {"a": {"tag": "A"}}}), out)
+    assert "note: d0: " in out.getvalue()
+
+
 def test_the_command(tmp_path: Path) -> None:
     example = ROOT / "config" / "line.yaml"
     done = CliRunner().invoke(main, ["plan", str(example), "--json"])

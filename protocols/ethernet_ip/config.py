@@ -1,0 +1,65 @@
+"""What an EtherNet/IP device may say in the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from protocols.ethernet_ip.route import BACKPLANE, Hop, parse_route
+from protocols.ethernet_ip.signal import CipSignal as CipSignal
+from protocols.ethernet_ip.signal import ObjectAddress as ObjectAddress
+from protocols.host import Host
+from protocols.settings import DeviceSettings, Keyed, Name, SignalSettings
+
+PORT = 44818
+
+
+class EthernetIpDevice(DeviceSettings):
+    """A controller of the Logix family, or another device with CIP objects."""
+
+    protocol: Literal["ethernet_ip"] = Field(examples=["ethernet_ip"])
+    """EtherNet/IP (CIP Volume 2), with explicit messages over TCP."""
+    host: Host
+    """Name or IP address of the controller, or of the module through which it is reached."""
+    port: int = Field(default=PORT, ge=1, le=65535)
+    """TCP port."""
+    route: str | None = Field(default=None, max_length=200, examples=["backplane/2/ip/10.1.1.5"])
+    """Ports and addresses in turn, from the host to the chassis of the controller: `backplane/2/ip/10.1.1.5` goes
+    out through the module in slot 2 to the one at 10.1.1.5. Other ports are written by number."""
+    slot: Annotated[int, Field(ge=0, le=255)] | Literal["none"] = 0
+    """Slot of the controller in its chassis, the one at the end of the route; 0 for CompactLogix. `none` for a device
+    without a chassis, such as a drive."""
+    signals: Annotated[Keyed[Name, CipSignal], Field(min_length=1)] = Field(
+        examples=['{running: {tag: "Labeler_Running"}}']
+    )
+    """The signals by name."""
+
+    @field_validator("route")
+    @classmethod
+    def _check_route(cls, route: str | None) -> str | None:
+        if route is not None:
+            parse_route(route)
+        return route
+
+    @property
+    def path(self) -> tuple[Hop, ...]:
+        """All hops from the host to the controller, its slot last."""
+        hops = parse_route(self.route) if self.route is not None else ()
+        return hops if isinstance(self.slot, str) else (*hops, Hop(BACKPLANE, self.slot))
+
+    @property
+    def endpoint(self) -> str:
+        """Host, port and path: each controller has a connection of its own."""
+        return "/".join((f"{self.host}:{self.port}", *map(str, self.path)))
+
+    @property
+    def transport(self) -> Mapping[str, object]:
+        """The protocol alone."""
+        return {"protocol": self.protocol}
+
+    @property
+    def signal_settings(self) -> Mapping[str, SignalSettings]:
+        """The signals by name, in the order of the file."""
+        return self.signals
