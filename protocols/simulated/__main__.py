@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import os
-import signal
-import stat
 import sys
 from pathlib import Path
-from typing import Any
 
 import uvloop
 
@@ -18,14 +12,11 @@ from protocols.simulated.clock import SimulatedClock
 from protocols.simulated.control import COMMANDS, Simulation
 from protocols.simulated.machine import CALM, Filler, Profile
 from protocols.simulated.modbus import ModbusPlc
+from protocols.simulated.process import VIOLATED, exit_code, obey_until_quit
 from protocols.simulated.registers import ExtraUnit, FillerUnit, Unit
 from protocols.simulated.truth import TruthLog
 
-TICK_S = 0.2
-"""How often the machine is brought up to date and its truth flushed, whether anybody reads or not."""
-VIOLATED = 3
 _REMEMBERED = 1000
-_QUIT = b'{"action": "quit"}'
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -65,53 +56,6 @@ def units(filler: Filler, count: int, extra_values: int) -> dict[int, Unit]:
     return {1: FillerUnit(filler, extra), **others}
 
 
-class _Input(asyncio.Protocol):
-    """Cuts standard input into lines."""
-
-    def __init__(self, lines: asyncio.Queue[bytes], quit_on_eof: bool) -> None:
-        self._lines, self._quit_on_eof = lines, quit_on_eof
-        self._partial = b""
-
-    def data_received(self, data: bytes) -> None:
-        *whole, self._partial = (self._partial + data).split(b"\n")
-        for line in filter(bytes.strip, whole):
-            self._lines.put_nowait(line)
-
-    def eof_received(self) -> None:
-        if self._quit_on_eof:
-            self._lines.put_nowait(_QUIT)
-
-
-def _say(line: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
-
-
-async def _listen_to_input(lines: asyncio.Queue[bytes], quit_on_eof: bool) -> asyncio.BaseTransport | None:
-    """Commands come through a pipe or a socket alone: a terminal or /dev/null is left in peace."""
-    try:
-        mode = os.fstat(sys.stdin.fileno()).st_mode
-    except (OSError, AttributeError):  # closed
-        return None
-    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
-        return None
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.connect_read_pipe(lambda: _Input(lines, quit_on_eof), sys.stdin)
-    return transport
-
-
-async def _obey_until_quit(simulation: Simulation, truth: TruthLog, lines: asyncio.Queue[bytes]) -> None:
-    while not simulation.ended:
-        try:
-            async with asyncio.timeout(TICK_S):
-                line = await lines.get()
-        except TimeoutError:
-            simulation.now()
-        else:
-            _say(await simulation.obey(line))
-        truth.flush()
-
-
 async def serve(chosen: argparse.Namespace) -> int:
     """Serves until it is told to quit; the exit code."""
     clock = SimulatedClock(chosen.speed, frozen=chosen.frozen)
@@ -128,23 +72,14 @@ async def serve(chosen: argparse.Namespace) -> int:
     simulation = Simulation(filler, clock)
     plc = ModbusPlc(units(filler, chosen.units, chosen.extra_registers), simulation.now, chosen.host, chosen.port)
     simulation.plc = plc
-    lines: asyncio.Queue[bytes] = asyncio.Queue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, lines.put_nowait, _QUIT)
     await plc.start()
-    standard_input = await _listen_to_input(lines, chosen.quit_on_eof)
-    _say({"port": plc.port, "pid": os.getpid()})
     try:
-        await _obey_until_quit(simulation, truth, lines)
+        await obey_until_quit(simulation, plc.port, truth.flush, chosen.quit_on_eof)
     finally:
         simulation.now()
         truth.close(filler.truth())
         await plc.close()
-        if standard_input is not None:
-            standard_input.close()
-    for violation in plc.violations:
-        sys.stderr.write(f"outside the allow-list: {violation}\n")
-    return VIOLATED if plc.violations else 0
+    return exit_code(plc.violations)
 
 
 def main() -> int:

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from protocols.simulated.clock import SimulatedClock
 from protocols.simulated.machine import ACTIONS, Filler
-from protocols.simulated.modbus import ModbusPlc
 from protocols.simulated.truth import as_json
 
 COMMANDS = (*ACTIONS, "mute", "unmute", "drop", "refuse", "accept", "freeze", "thaw", "truth", "quit")
 
 
+class Plc(Protocol):
+    """What every simulated PLC can be told, whatever its protocol."""
+
+    muted: bool
+
+    def drop(self) -> None:
+        """Closes all connections."""
+
+    def refuse(self) -> None:
+        """Refuses new connections."""
+
+    async def accept(self) -> None:
+        """Takes connections again."""
+
+
 class Simulation:
     """The machine, its time and its PLC, and what can be done to them."""
 
+    commands: Sequence[str] = COMMANDS
+
     def __init__(self, filler: Filler, clock: SimulatedClock) -> None:
         self.filler, self.clock = filler, clock
-        self.plc: ModbusPlc | None = None
+        self.plc: Plc | None = None
         self.ended = False
 
     def now(self) -> int:
@@ -38,7 +55,7 @@ class Simulation:
             action = command["action"]
             await self._act(action, command)
         except (ValueError, KeyError, TypeError, OSError) as error:
-            return {"error": f"{error or type(error).__name__}; one of {', '.join(COMMANDS)}"}
+            return {"error": f"{error or type(error).__name__}; one of {', '.join(self.commands)}"}
         return {"done": action, "truth": as_json(self.filler.truth())}
 
     async def _act(self, action: str, command: dict[str, Any]) -> None:

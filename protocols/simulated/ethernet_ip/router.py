@@ -1,0 +1,210 @@
+"""The message router: every CIP service that reads, and a refusal with a record for all others."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from protocols.simulated.ethernet_ip import objects, reading
+from protocols.simulated.ethernet_ip.cip import (
+    Class,
+    Kind,
+    Refused,
+    Request,
+    Segment,
+    Service,
+    Status,
+    refusal,
+    reply,
+    segments,
+)
+from protocols.simulated.ethernet_ip.objects import Attributes, Identity
+from protocols.simulated.ethernet_ip.project import Project
+
+FIRST_WITH_INSTANCES = 21
+"""Major revision from which tags are read by their symbol instances (pycomm3 1.2.16, const.py)."""
+_ATTRIBUTE_SERVICES = (Service.GET_ATTRIBUTES_ALL, Service.GET_ATTRIBUTE_LIST, Service.GET_ATTRIBUTE_SINGLE)
+_TAG_SERVICES = (Service.READ_TAG, Service.READ_TAG_FRAGMENTED)
+_PATHS_KEPT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A service outside the allow-list, which is `cip.Service` where it reads."""
+
+    request: bytes
+    """The message router request, service code first."""
+
+    def __str__(self) -> str:
+        return f"service {self.request[:1].hex()}: {self.request.hex(' ')}"
+
+
+@dataclass(slots=True)
+class Router:
+    """Answers requests from the project that is loaded; `utc_us` is the wall clock of class 0x8B."""
+
+    project: Project
+    identity: Identity
+    utc_us: Callable[[], int]
+    objects: dict[tuple[int, int], Attributes] = field(default_factory=dict)
+    """Further objects by class and instance, for clients of drives and the like."""
+    violations: list[Violation] = field(default_factory=list)
+    services: Counter[str] = field(default_factory=Counter)
+    """How often each service was asked for; those in a Multiple Service Packet count as well."""
+    refuses_multiple: bool = False
+    failing: dict[str, int] = field(default_factory=dict)
+    """General status that reading a tag gets, by its name in lower case."""
+
+    def answer(self, message: bytes, room: int) -> bytes:
+        """The reply, of at most `room` bytes."""
+        service = message[0] if message else 0
+        self.services[name_of(service)] += 1
+        try:
+            request = Request.parse(message)
+            path = segments(request.path)
+            if not self._is_allowed(request, path):
+                self.violations.append(Violation(message))
+                raise Refused(Status.SERVICE_NOT_SUPPORTED)
+            if service == Service.MULTIPLE_SERVICE_PACKET:
+                return self._multiple(request, path, room)
+            status, data = self._serve(request, path, room)
+        except Refused as refused:
+            return refusal(service, refused)
+        return reply(service, data, status)
+
+    @staticmethod
+    def _is_allowed(request: Request, path: list[Segment]) -> bool:
+        if request.service not in set(Service):
+            return False
+        # The same code is Read-Modify-Write where the path leads to a tag.
+        leads_to_manager = bool(path) and path[0] == Segment(Kind.CLASS, Class.CONNECTION_MANAGER)
+        return request.service != Service.FORWARD_CLOSE or leads_to_manager
+
+    def _serve(self, request: Request, path: list[Segment], room: int) -> tuple[int, bytes]:
+        if request.service == Service.GET_INSTANCE_ATTRIBUTE_LIST:
+            return self._symbols(request, path, room)
+        number = [segment.number for segment in path if segment.kind is not Kind.SYMBOL]
+        is_class = bool(path) and path[0].kind is Kind.CLASS
+        if request.service in _ATTRIBUTE_SERVICES:
+            if not is_class or len(path) < 2 or path[1].kind is not Kind.INSTANCE:
+                raise Refused(Status.PATH_DESTINATION_UNKNOWN, 0)
+            attributes = self._attributes(number[0], number[1])
+            attribute = number[2] if len(path) > 2 and path[2].kind is Kind.ATTRIBUTE else None
+            return objects.serve(request, attributes, attribute, room)
+        if request.service == Service.READ_TAG and is_class and number[0] == Class.TEMPLATE:
+            return self._template(request, number[1] if len(number) > 1 else 0, room)
+        if request.service in _TAG_SERVICES and (not is_class or number[0] == Class.SYMBOL):
+            return self._read(request, path, room)
+        raise Refused(Status.SERVICE_NOT_SUPPORTED)
+
+    def _read(self, request: Request, path: list[Segment], room: int) -> tuple[int, bytes]:
+        known = self.project.paths
+        place = known.get(request.path)
+        if place is None:
+            by_instance = any(segment.kind is Kind.CLASS for segment in path)
+            if by_instance and self.identity.major < FIRST_WITH_INSTANCES:
+                raise Refused(Status.PATH_DESTINATION_UNKNOWN, 0)
+            place = reading.find(self.project, path)
+            if len(known) >= _PATHS_KEPT:
+                known.clear()
+            known[request.path] = place
+        status = self.failing.get(place.symbol.name.lower()) if self.failing else None
+        if status is not None:
+            raise Refused(status)
+        read = reading.read_tag if request.service == Service.READ_TAG else reading.read_fragment
+        return read(place, request, room)
+
+    def _attributes(self, class_id: int, instance: int) -> Attributes:
+        found: Attributes | None = self.objects.get((class_id, instance))
+        match class_id, instance:
+            case Class.SYMBOL, _:
+                found = objects.symbol_attributes(self.project, instance)
+            case Class.TEMPLATE, _:
+                found = objects.template_attributes(self.project, instance)
+            case Class.IDENTITY, 1:
+                found = self.identity.attributes()
+            case Class.PROGRAM_NAME, 1:
+                found = objects.name_attributes(self.project)
+            case Class.CHANGES, 1:
+                found = objects.change_attributes(self.project)
+            case Class.WALL_CLOCK, 1:
+                found = objects.clock_attributes(self.utc_us())
+        if found is None:
+            raise Refused(Status.PATH_DESTINATION_UNKNOWN, 0)
+        return found
+
+    def _symbols(self, request: Request, path: list[Segment], room: int) -> tuple[int, bytes]:
+        """From an instance on, as many as fit: Get Instance Attribute List of the Symbol object."""
+        scope, path = reading.scope_of(self.project, path)
+        if len(path) != 2 or path[0] != Segment(Kind.CLASS, Class.SYMBOL) or path[1].kind is not Kind.INSTANCE:
+            raise Refused(Status.PATH_DESTINATION_UNKNOWN, 0)
+        numbers = objects.attribute_numbers(request.data)
+        parts: list[bytes] = []
+        left = room - reading.REPLY_HEADER
+        for instance, symbol in scope.by_instance.items():
+            if instance < path[1].number:
+                continue
+            values = [self.project.symbol_attribute(symbol, number) for number in numbers]
+            if None in values:
+                raise Refused(Status.ATTRIBUTE_NOT_SUPPORTED)
+            entry = struct.pack("<I", instance) + b"".join(value for value in values if value is not None)
+            if len(entry) > left:
+                if not parts:
+                    raise Refused(Status.REPLY_TOO_LARGE)
+                return Status.PARTIAL_TRANSFER, b"".join(parts)
+            parts.append(entry)
+            left -= len(entry)
+        return Status.SUCCESS, b"".join(parts)
+
+    def _template(self, request: Request, instance: int, room: int) -> tuple[int, bytes]:
+        """Bytes of a definition, from an offset on."""
+        structure = self.project.templates.get(instance)
+        if structure is None:
+            raise Refused(Status.PATH_DESTINATION_UNKNOWN, 0)
+        if len(request.data) < 6:
+            raise Refused(Status.NOT_ENOUGH_DATA)
+        offset, wanted = struct.unpack_from("<IH", request.data)
+        data = structure.definition(self.project.template_of)[offset : offset + wanted]
+        most = room - reading.REPLY_HEADER
+        return (Status.SUCCESS, data) if len(data) <= most else (Status.PARTIAL_TRANSFER, data[:most])
+
+    def _multiple(self, request: Request, path: list[Segment], room: int) -> bytes:
+        """Each request in turn, with the room that it leaves for an error of each that follows."""
+        if self.refuses_multiple or path[:1] != [Segment(Kind.CLASS, Class.MESSAGE_ROUTER)]:
+            raise Refused(Status.SERVICE_NOT_SUPPORTED)
+        embedded = _embedded(request.data)
+        replies: list[bytes] = []
+        left = room - reading.REPLY_HEADER - 2 - 2 * len(embedded)
+        for place, message in enumerate(embedded):
+            kept = reading.REPLY_HEADER * (len(embedded) - place - 1)
+            replies.append(self.answer(message, max(reading.REPLY_HEADER, left - kept)))
+            left -= len(replies[-1])
+        if left < 0:
+            raise Refused(Status.REPLY_TOO_LARGE)
+        offset, offsets = 2 + 2 * len(replies), []
+        for one in replies:
+            offsets.append(offset)
+            offset += len(one)
+        data = struct.pack(f"<H{len(offsets)}H", len(offsets), *offsets) + b"".join(replies)
+        failed = any(one[2] for one in replies)
+        return reply(request.service, data, Status.EMBEDDED_SERVICE_ERROR if failed else Status.SUCCESS)
+
+
+def name_of(service: int) -> str:
+    """By which a service is counted."""
+    return Service(service).name.lower() if service in set(Service) else f"{service:#04x}"
+
+
+def _embedded(data: bytes) -> list[bytes]:
+    if len(data) < 2:
+        raise Refused(Status.NOT_ENOUGH_DATA)
+    (count,) = struct.unpack_from("<H", data)
+    if len(data) < 2 + 2 * count:
+        raise Refused(Status.NOT_ENOUGH_DATA)
+    begins = list(struct.unpack_from(f"<{count}H", data, 2))
+    ends = [*begins[1:], len(data)]
+    if any(begin >= end for begin, end in zip(begins, ends, strict=True)):
+        raise Refused(Status.NOT_ENOUGH_DATA)
+    return [data[begin:end] for begin, end in zip(begins, ends, strict=True)]
