@@ -13,6 +13,7 @@ from pydantic import Discriminator, Tag
 from protocols.driver import Driver
 from protocols.ethernet_ip.config import EthernetIpDevice
 from protocols.modbus.config import ModbusRtuDevice, ModbusRtuOverTcpDevice, ModbusTcpDevice, ModbusTlsDevice
+from protocols.opcua.config import OpcuaDevice
 from protocols.settings import DeviceSettings
 
 
@@ -27,7 +28,8 @@ DeviceConfig: TypeAlias = Annotated[
     | Annotated[ModbusTlsDevice, Tag("\0modbus_tls")]
     | Annotated[ModbusRtuDevice, Tag("\0modbus_rtu")]
     | Annotated[ModbusRtuOverTcpDevice, Tag("\0modbus_rtu_over_tcp")]
-    | Annotated[EthernetIpDevice, Tag("\0ethernet_ip")],
+    | Annotated[EthernetIpDevice, Tag("\0ethernet_ip")]
+    | Annotated[OpcuaDevice, Tag("\0opcua")],
     Discriminator(_kind),
 ]
 """A device of any protocol; an unknown protocol is to be refused before it gets here."""
@@ -39,6 +41,7 @@ _DRIVERS: dict[type[DeviceSettings], str] = {
     ModbusRtuDevice: _MODBUS,
     ModbusRtuOverTcpDevice: _MODBUS,
     EthernetIpDevice: "protocols.ethernet_ip.driver:EthernetIpDriver",
+    OpcuaDevice: "protocols.opcua.driver:OpcuaDriver",
 }
 DEVICES = tuple(_DRIVERS)
 """The sections that a device can be."""

@@ -342,6 +342,11 @@ class DeviceSettings(Settings):
         return self.endpoint
 
     @property
+    def notes(self) -> Iterable[tuple[tuple[str, ...], str]]:
+        """What is right but worth a note: the path of keys below the device, and words."""
+        return ()
+
+    @property
     def signal_settings(self) -> Mapping[str, SignalSettings]:
         """The device's signals by name, in the order of the file: their numbers are their positions."""
         raise NotImplementedError

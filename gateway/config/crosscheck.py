@@ -128,6 +128,8 @@ def _devices(parsed: Parsed) -> Iterator[Finding]:
         if (other := first.setdefault(device.identity, name)) != name:
             words = f"reads the same device as {other} ({device.identity}); is that meant?"
             yield Finding(("devices", name), words, note=True, key=True)
+        for path, words in device.notes:
+            yield Finding(("devices", name, *path), words, note=True)
 
 
 def _endpoints(parsed: Parsed) -> Iterator[Finding]:
