@@ -7,6 +7,7 @@ from libc.string cimport memcpy
 from ext.orders cimport BYTES_LITTLE, from_bcd, order32, order64
 from ext.reader cimport Reader, is_same, read_bytes, read_u8, read_u16_be, read_u32_be, read_u64_be, read_u64_host, swap16
 from ext.table cimport WHY_BCD, SignalTable, set_bad, set_bool, set_double, set_int, set_text, set_uint
+from ext.text cimport unpadded
 
 cdef enum Op:
     OP_BIT_TABLE, OP_BIT, OP_I16, OP_U16, OP_I32, OP_U32, OP_I64, OP_U64, OP_F32, OP_F64, OP_BCD16, OP_BCD32, OP_TEXT
@@ -88,7 +89,7 @@ cdef inline void set_string(SignalTable table, Entry* entry, Reader* reader) noe
             first = text[i]
             text[i] = text[i + 1]
             text[i + 1] = first
-    set_text(table, entry.signal, text, entry.length)
+    set_text(table, entry.signal, text, unpadded(text, entry.length, table.slots[entry.signal].encoding))
 
 
 cdef inline void run(

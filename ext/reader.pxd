@@ -56,6 +56,27 @@ cdef inline uint64_t read_u64_be(Reader* reader, Py_ssize_t offset) noexcept nog
     return swap64(raw)
 
 
+cdef inline uint16_t read_u16_le(Reader* reader, Py_ssize_t offset) noexcept nogil:
+    cdef uint16_t raw = 0
+    if reader_has(reader, offset, 2):
+        memcpy(&raw, reader.data + offset, 2)
+    return raw
+
+
+cdef inline uint32_t read_u32_le(Reader* reader, Py_ssize_t offset) noexcept nogil:
+    cdef uint32_t raw = 0
+    if reader_has(reader, offset, 4):
+        memcpy(&raw, reader.data + offset, 4)
+    return raw
+
+
+cdef inline uint64_t read_u64_le(Reader* reader, Py_ssize_t offset) noexcept nogil:
+    cdef uint64_t raw = 0
+    if reader_has(reader, offset, 8):
+        memcpy(&raw, reader.data + offset, 8)
+    return raw
+
+
 cdef inline bint read_bytes(Reader* reader, Py_ssize_t offset, uint8_t* target, Py_ssize_t size) noexcept nogil:
     if not reader_has(reader, offset, size):
         return False

@@ -5,7 +5,7 @@ from libc.math cimport fabs, isfinite, isnan
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from ext.text cimport is_text, unpadded
+from ext.text cimport is_text
 
 cpdef enum Kind:
     NONE = 0
@@ -28,6 +28,15 @@ cdef enum:
     WHY_BCD = 4
     WHY_TEXT = 5                # and one more for each encoding
     WHY_OWN = 11                # the first number of a text given at run time
+
+cdef enum:
+    MOST_SENT = 4096            # causes whose words a device decides on: their number must have an end
+
+cdef extern from *:
+    """
+    #define LG_NO_TIME INT64_MIN
+    """
+    const int64_t NO_TIME "LG_NO_TIME"
 
 cdef enum:
     NOTHING = 0                 # nobody asked for it: only its current value is kept
@@ -84,6 +93,9 @@ cdef class SignalTable:
     cdef uint32_t n_plans
 
     cdef int32_t why_number(self, str why) except -1
+    cdef int32_t sent_why(self, str why, str otherwise) except -1
+    cdef int32_t too_long(self, Py_ssize_t length, Py_ssize_t capacity) except -1
+    cdef int put_text(self, Py_ssize_t signal, str value, uint8_t quality, int32_t why, bint whole) except -1
     cdef object value_of(self, Slot* slot)
     cdef object change_of(self, Py_ssize_t signal)
     cdef void beat(self, int64_t now) noexcept
@@ -108,13 +120,20 @@ cdef inline void set_bad(SignalTable table, Py_ssize_t signal, int32_t why) noex
     mark(table, signal, slot)
 
 
-cdef inline void set_good(SignalTable table, Py_ssize_t signal, Slot* slot) noexcept nogil:
-    """A change of quality: it passes, whatever the deadband."""
+cdef inline void set_quality(
+    SignalTable table, Py_ssize_t signal, Slot* slot, uint8_t quality, int32_t why
+) noexcept nogil:
+    """A change of quality to good or uncertain, or of why: it passes, whatever the deadband."""
     if slot.quality == BAD:
         table.good += 1
-    slot.quality = GOOD
-    slot.why = WHY_NOTHING
+    slot.quality = quality
+    slot.why = why
     mark(table, signal, slot)
+
+
+cdef inline bint is_of(const Slot* slot, uint8_t quality, int32_t why) noexcept nogil:
+    """Whether a signal has the quality already, for the same cause; a good one has none."""
+    return slot.quality == quality and (quality == GOOD or slot.why == why)
 
 
 cdef inline bint is_within(Slot* slot, double distance) noexcept nogil:
@@ -122,22 +141,28 @@ cdef inline bint is_within(Slot* slot, double distance) noexcept nogil:
     return slot.passing == DEADBAND and slot.deadband > 0.0 and distance < slot.deadband
 
 
-cdef inline void set_bool(SignalTable table, Py_ssize_t signal, bint value) noexcept nogil:
+# The setters make a signal good, or uncertain with a why.
+
+cdef inline void set_bool(
+    SignalTable table, Py_ssize_t signal, bint value, uint8_t quality=GOOD, int32_t why=WHY_NOTHING
+) noexcept nogil:
     cdef Slot* slot = &table.slots[signal]
-    if slot.quality != GOOD:
+    if not is_of(slot, quality, why):
         slot.value.i = value
-        set_good(table, signal, slot)
+        set_quality(table, signal, slot, quality, why)
     elif slot.value.i != value:
         slot.value.i = value
         mark(table, signal, slot)
 
 
-cdef inline void set_int(SignalTable table, Py_ssize_t signal, int64_t value) noexcept nogil:
+cdef inline void set_int(
+    SignalTable table, Py_ssize_t signal, int64_t value, uint8_t quality=GOOD, int32_t why=WHY_NOTHING
+) noexcept nogil:
     cdef Slot* slot = &table.slots[signal]
     cdef uint64_t distance      # of the integers themselves: exact where doubles are not
-    if slot.quality != GOOD:
+    if not is_of(slot, quality, why):
         slot.value.i = value
-        set_good(table, signal, slot)
+        set_quality(table, signal, slot, quality, why)
     elif slot.value.i != value:
         slot.value.i = value
         distance = <uint64_t>value - slot.reported.u if value > slot.reported.i else slot.reported.u - <uint64_t>value
@@ -145,12 +170,14 @@ cdef inline void set_int(SignalTable table, Py_ssize_t signal, int64_t value) no
             mark(table, signal, slot)
 
 
-cdef inline void set_uint(SignalTable table, Py_ssize_t signal, uint64_t value) noexcept nogil:
+cdef inline void set_uint(
+    SignalTable table, Py_ssize_t signal, uint64_t value, uint8_t quality=GOOD, int32_t why=WHY_NOTHING
+) noexcept nogil:
     cdef Slot* slot = &table.slots[signal]
     cdef uint64_t distance
-    if slot.quality != GOOD:
+    if not is_of(slot, quality, why):
         slot.value.u = value
-        set_good(table, signal, slot)
+        set_quality(table, signal, slot, quality, why)
     elif slot.value.u != value:
         slot.value.u = value
         distance = value - slot.reported.u if value > slot.reported.u else slot.reported.u - value
@@ -158,33 +185,39 @@ cdef inline void set_uint(SignalTable table, Py_ssize_t signal, uint64_t value) 
             mark(table, signal, slot)
 
 
-cdef inline void set_double(SignalTable table, Py_ssize_t signal, double value) noexcept nogil:
+cdef inline void set_double(
+    SignalTable table, Py_ssize_t signal, double value, uint8_t quality=GOOD, int32_t why=WHY_NOTHING
+) noexcept nogil:
     cdef Slot* slot = &table.slots[signal]
-    if slot.quality == GOOD and slot.value.d == value:
+    if is_of(slot, quality, why) and slot.value.d == value:
         return
     if not isfinite(value):
         set_bad(table, signal, WHY_NAN if isnan(value) else WHY_INFINITE)
         return
     slot.value.d = value
-    if slot.quality != GOOD:
-        set_good(table, signal, slot)
+    if not is_of(slot, quality, why):
+        set_quality(table, signal, slot, quality, why)
     elif not is_within(slot, fabs(value - slot.reported.d)):
         mark(table, signal, slot)
 
 
-cdef inline void set_text(SignalTable table, Py_ssize_t signal, const uint8_t* data, Py_ssize_t length) noexcept nogil:
-    """Set a text from bytes that may be padded; what its encoding does not have makes it bad."""
+cdef inline void set_text(
+    SignalTable table, Py_ssize_t signal, const uint8_t* data, Py_ssize_t length, uint8_t quality=GOOD,
+    int32_t why=WHY_NOTHING
+) noexcept nogil:
+    """Set a text from bytes, at most as many as the signal takes; what its encoding does not have makes it bad."""
     cdef Slot* slot = &table.slots[signal]
     cdef uint8_t* old = table.arena + slot.text_at
-    length = unpadded(data, min(length, <Py_ssize_t>slot.text_capacity), slot.encoding)
-    if slot.quality == GOOD and slot.text_length == length and memcmp(old, data, length) == 0:
+    cdef bint same = is_of(slot, quality, why)
+    length = min(length, <Py_ssize_t>slot.text_capacity)
+    if same and slot.text_length == length and memcmp(old, data, length) == 0:
         return
     if not is_text(data, length, slot.encoding):
         set_bad(table, signal, WHY_TEXT + slot.encoding)
         return
     memcpy(old, data, length)
     slot.text_length = <uint16_t>length
-    if slot.quality != GOOD:
-        set_good(table, signal, slot)
+    if not same:
+        set_quality(table, signal, slot, quality, why)
     else:
         mark(table, signal, slot)

@@ -11,16 +11,14 @@ from cpython.unicode cimport (
     PyUnicode_DecodeUTF8,
     PyUnicode_DecodeUTF16,
 )
-from libc.stdint cimport INT64_MIN
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
-from ext.text cimport ASCII, CP1252, LATIN_1, UTF_8, UTF_16_BE
+from ext.text cimport ASCII, CP1252, LATIN_1, UTF_8, UTF_16_BE, unpadded
 
 cdef extern from "stdlib.h" nogil:
     int posix_memalign(void** target, size_t alignment, size_t size)
 
-cdef int64_t NO_TIME = INT64_MIN
 cdef tuple ENCODINGS = ("latin-1", "ascii", "utf-8", "cp1252", "utf-16-be", "utf-16-le")
 cdef tuple NOT_TEXT = ("not Latin-1 text", "not ASCII text", "not UTF-8 text", "not CP1252 text",
                        "not UTF-16 text", "not UTF-16 text")
@@ -108,6 +106,7 @@ cdef class SignalTable:
         slot.encoding = <uint8_t>ENCODINGS.index(encoding)
         self.version += 1
         set_bad(self, signal, WHY_NOT_READ)
+        slot.source_time = NO_TIME
 
     def forward(self, Py_ssize_t signal, *, double deadband=0.0, bint exact=False, int64_t at_least_every=0):
         """Have a signal's changes handed out: all (`exact`), or those of at least `deadband`.
@@ -131,39 +130,58 @@ cdef class SignalTable:
         self.slots[signal].passing = EVERYTHING if exact else DEADBAND
         mark(self, signal, &self.slots[signal])
 
-    def put(self, Py_ssize_t signal, value, source_time=None):
-        """Set a good value of the signal's kind; for sources that bring Python objects.
+    def put(self, Py_ssize_t signal, value, source_time=None, *, str uncertain=None, bint whole=False):
+        """Set a value of the signal's kind, good or `uncertain` for that cause; for sources that bring Python objects.
 
         A number that is not finite is bad. A text is stored in the signal's encoding, with "?" for what
-        that does not have, and cut at a character where it is longer than the signal.
+        that does not have, without padding, and cut at a character where it is longer than the signal; a
+        `whole` text is stored as it is, or the signal is bad.
         """
         self.check(signal)
         cdef Slot* slot = &self.slots[signal]
-        cdef bytes text
+        cdef uint8_t quality = GOOD if uncertain is None else UNCERTAIN
+        cdef int32_t why = WHY_NOTHING if uncertain is None else self.why_number(uncertain)
         self.version += 1
         if slot.kind == BOOL:
-            set_bool(self, signal, bool(value))
+            set_bool(self, signal, bool(value), quality, why)
         elif slot.kind == INT:
-            set_int(self, signal, value)
+            set_int(self, signal, value, quality, why)
         elif slot.kind == UINT:
-            set_uint(self, signal, value)
+            set_uint(self, signal, value, quality, why)
         elif slot.kind == FLOAT:
-            set_double(self, signal, value)
+            set_double(self, signal, value, quality, why)
         elif slot.kind == TEXT:
-            encoding = ENCODINGS[slot.encoding]
-            text = value.encode(encoding, "replace")
-            if len(text) > slot.text_capacity:
-                text = text[:slot.text_capacity].decode(encoding, "ignore").encode(encoding)
-            set_text(self, signal, <const uint8_t*><char*>text, len(text))
+            self.put_text(signal, value, quality, why, whole)
         else:
             raise ValueError(f"signal {self.names[signal]} has no kind yet")
         slot.source_time = NO_TIME if source_time is None else source_time
+
+    cdef int put_text(self, Py_ssize_t signal, str value, uint8_t quality, int32_t why, bint whole) except -1:
+        cdef Slot* slot = &self.slots[signal]
+        cdef str encoding = ENCODINGS[slot.encoding]
+        cdef bytes text
+        cdef const uint8_t* data
+        cdef Py_ssize_t length
+        try:
+            text = value.encode(encoding, "strict" if whole else "replace")
+        except UnicodeEncodeError:
+            set_bad(self, signal, WHY_TEXT + slot.encoding)
+            return 0
+        if len(text) > slot.text_capacity:
+            if whole:
+                set_bad(self, signal, self.too_long(len(text), slot.text_capacity))
+                return 0
+            text = text[:slot.text_capacity].decode(encoding, "ignore").encode(encoding)
+        data, length = <const uint8_t*><char*>text, len(text)
+        set_text(self, signal, data, length if whole else unpadded(data, length, slot.encoding), quality, why)
+        return 0
 
     def fail(self, Py_ssize_t signal, str why not None):
         """Make a signal bad; `why` names the cause."""
         self.check(signal)
         self.version += 1
         set_bad(self, signal, self.why_number(why))
+        self.slots[signal].source_time = NO_TIME
 
     def fail_all(self, str why not None):
         """Make every signal bad."""
@@ -172,6 +190,7 @@ cdef class SignalTable:
         self.version += 1
         for i in range(self.n):
             set_bad(self, i, number)
+            self.slots[i].source_time = NO_TIME
 
     def touch_all(self):
         """Count every signal as changed, so that the next `take` hands out all that anyone asked for."""
@@ -254,3 +273,11 @@ cdef class SignalTable:
             number = self.why_numbers[why] = len(self.whys)
             self.whys.append(why)
         return number
+
+    cdef int32_t sent_why(self, str why, str otherwise) except -1:
+        """The number of a cause in whose words a device has a part; past so many, `otherwise` stands for all."""
+        return self.why_number(why if why in self.why_numbers or len(self.whys) < MOST_SENT else otherwise)
+
+    cdef int32_t too_long(self, Py_ssize_t length, Py_ssize_t capacity) except -1:
+        return self.sent_why(f"a text of {length} bytes where length allows {capacity}",
+                             f"a text of more bytes than length allows, {capacity}")
