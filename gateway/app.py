@@ -10,13 +10,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from ext.table import SignalTable
+from gateway import __version__
 from gateway.clock import EngineClock
 from gateway.config.model import Config
 from gateway.engine import Engine
@@ -153,7 +153,7 @@ class App:
             ]
             self._running = outbox
             self._notifier.send(READY=1, STATUS="running")
-            log.info("started", version=version("linegate"), stream=outbox.stream, configuration=config.digest)
+            log.info("started", version=__version__, stream=outbox.stream, configuration=config.digest)
             await self._wait(seconds)
             self._notifier.send(STOPPING=1, STATUS="stopping")
             await _end(south)
@@ -203,7 +203,7 @@ class App:
         """Say who begins, and which time nobody saw."""
         previous = outbox.previous
         data = {
-            "version": version("linegate"),
+            "version": __version__,
             "extension": "cython",
             "sqlite": sqlite3.sqlite_version,
             "config_digest": self._config.digest,

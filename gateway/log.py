@@ -4,8 +4,25 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import structlog
+
+@contextmanager
+def _without(library: str) -> Iterator[None]:
+    """As if a library were not installed: importing it fails, as it is documented for None in `sys.modules`."""
+    hidden = sys.modules.get(library)
+    sys.modules[library] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[library]
+        if hidden is not None:
+            sys.modules[library] = hidden
+
+
+with _without("rich"):  # structlog draws tracebacks with it where it can; a log is to be searched, and rich takes 6 MB
+    import structlog
 
 _SHARED = (
     structlog.contextvars.merge_contextvars,

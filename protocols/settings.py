@@ -203,11 +203,17 @@ Keyed = Annotated[Mapping[K, V], AfterValidator(ReadOnlyDict)]
 """A mapping that the configuration keeps, read-only."""
 
 
+_KEYS_GIVEN: dict[frozenset[str], set[str]] = {}
+
+
 class Settings(BaseModel):
     """One section of the configuration: frozen, typed, no unknown keys but the user's own `x-...`."""
 
+    # deferred: the daemon is handed what another process has loaded, and builds no validators; a section that is a
+    # default is therefore made by model_construct, which needs none
     # strict: "502" is no port, and true no number; a wrong type in the file is a mistake to be shown, not guessed away
     model_config = ConfigDict(
+        defer_build=True,
         frozen=True,
         strict=True,
         extra="forbid",
@@ -221,6 +227,24 @@ class Settings(BaseModel):
         if isinstance(data, dict):
             return {key: value for key, value in data.items() if not (isinstance(key, str) and key.startswith("x-"))}
         return data
+
+    # Sections come by the ten thousand and differ in a key or two: one is sent without what it has by default and with
+    # a set of keys that others share, and set up key by key, so that the keys of all its kind lie in memory once.
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state, fields = super().__getstate__(), type(self).model_fields
+        given = state["__pydantic_fields_set__"]
+        state["__pydantic_fields_set__"] = _KEYS_GIVEN.setdefault(frozenset(given), given)
+        state["__dict__"] = {
+            key: value for key, value in self.__dict__.items() if key not in fields or value is not fields[key].default
+        }
+        return state
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        values = {key: field.default for key, field in type(self).model_fields.items()}
+        values.update(state.pop("__dict__"))
+        for key, value in (state | values).items():
+            object.__setattr__(self, key, value)
 
 
 class TlsConfig(Settings):

@@ -36,7 +36,9 @@ def _send(path: Path, writing: int) -> int:
     from gateway.check import load_or_exit
 
     try:
-        packed = pickle.dumps(load_or_exit(path), protocol=pickle.HIGHEST_PROTOCOL)
+        config = load_or_exit(path)
+        _ = config.digest  # it is kept: what it takes, to write out all that is configured, is taken here
+        packed = pickle.dumps(config, protocol=pickle.HIGHEST_PROTOCOL)
     except SystemExit as ended:
         sys.stderr.flush()
         return int(ended.code or 0)

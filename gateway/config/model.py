@@ -251,7 +251,7 @@ class Config(Settings):
     """Store-and-forward."""
     uplinks: Keyed[Name, UplinkConfig] = Field(default_factory=dict, validate_default=True)
     """Each gets every event, at its own pace."""
-    health: HealthConfig = HealthConfig()
+    health: HealthConfig = HealthConfig.model_construct()
     """The local endpoint."""
 
     @cached_property

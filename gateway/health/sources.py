@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any
 
+from gateway import __version__
 from gateway.clock import EngineClock
 from gateway.config.model import Config
 from gateway.events import rfc3339
@@ -54,7 +54,7 @@ class Sources:
         self.clock = clock
         self.stopping = stopping
         self.started = time.monotonic()
-        self.version = version("linegate")
+        self.version = __version__
 
     def alive(self) -> bool:
         """Whether the store task turns; that this runs shows that the loop does."""

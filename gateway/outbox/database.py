@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 1.0
 JOURNAL_SIZE_LIMIT = 16_000_000
 
-_SCHEMA = resources.files("gateway.outbox").joinpath("schema.sql").read_text(encoding="utf-8")
+_SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 _ASIDE = "move it aside together with its -wal and -shm files; the daemon then begins a new buffer"
 
 

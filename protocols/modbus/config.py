@@ -150,7 +150,7 @@ class ModbusTlsDevice(ModbusDevice):
     """Name or IP address."""
     port: int = Field(default=802, ge=1, le=65535)
     """TCP port."""
-    tls: DeviceTls = DeviceTls()
+    tls: DeviceTls = DeviceTls.model_construct()
     """Certificates."""
 
     @property

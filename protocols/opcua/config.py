@@ -172,7 +172,7 @@ class OpcuaDevice(DeviceSettings):
         alias="endpoint", max_length=4096, examples=["opc.tcp://192.168.0.10:4840"]
     )
     """The server's URL; devices with the same one share a session."""
-    security: SecurityConfig = SecurityConfig(policy="none")
+    security: SecurityConfig = SecurityConfig.model_construct(policy="none")
     """How messages are secured."""
     user: UserConfig | None = Field(default=None, examples=["{name: gateway, password: {credential: capper_password}}"])
     """As whom the gateway logs in; anonymous where it is left out."""
