@@ -32,21 +32,26 @@ class _Device:
 
     def __init__(self, name: str, config: DeviceSettings, used: Collection[str]) -> None:
         self.name = name
-        self.signals = [f"{name}.{signal}" for signal in config.signal_settings]
-        self.route = [signal if signal in used else None for signal in self.signals]
-        self.names = [signal for signal in self.route if signal is not None]
+        self.signals = tuple(config.signal_settings)
+        subjects = ((number, self.subject(number)) for number in range(len(self.signals)))
+        self.route = {number: subject for number, subject in subjects if subject in used}
+        self.names = list(self.route.values())
         self.intervals = [interval for interval, _ in config.scan_classes]
         self.interval = {
-            self.signals[number]: interval
+            self.route[number]: interval
             for interval, numbers in config.scan_classes
             for number in numbers
-            if self.route[number] is not None
+            if number in self.route
         }
         self.sampled: dict[int, int] = {}
         """Engine time of the last sample by scan interval: what is scanned together has the same."""
         self.lost_since: int | None = None
         self.lost_why: dict[str, str] = {}
         self.dirty = True
+
+    def subject(self, number: int) -> str:
+        """`device.signal` of a signal."""
+        return f"{self.name}.{self.signals[number]}"
 
 
 class Pipeline:
@@ -143,11 +148,11 @@ class Pipeline:
     def _batch(self, batch: Batch, events: list[Event]) -> None:
         device = self._devices[batch.device]
         for number, learned in (batch.learned or {}).items():
-            self._learn(device.signals[number], learned, batch.at, events)
+            self._learn(device.subject(number), learned, batch.at, events)
         events += [self._notice(device, notice, batch.at) for notice in batch.notices]
         changed: set[str] = set()
         for number, value, quality, why, source_time in batch.changes:
-            if (name := device.route[number]) is not None:
+            if (name := device.route.get(number)) is not None:
                 self._values[name] = value
                 self._proofs[name] = (quality, why, batch.at, source_time)
                 changed.add(name)
@@ -202,13 +207,13 @@ class Pipeline:
             "device": device.name,
             **device.lost_why,
             "since": self._time.text(since),
-            "signals": len(device.route),
+            "signals": len(device.signals),
             "duration_s": (state.at - since) / 1000 if state.connected else None,
         }
         return Event(kind, device.name, self._time.utc(state.at), data)
 
     def _notice(self, device: _Device, notice: Notice, at: int) -> Event:
-        signal = device.signals[notice.signal]
+        signal = device.subject(notice.signal)
         data = {
             "signal": signal,
             "address": notice.address,

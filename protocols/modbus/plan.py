@@ -32,13 +32,13 @@ class Planner:
     def __init__(self, device: ModbusDevice, table: SignalTable) -> None:
         self._device = device
         self._table = table
-        self._placed = [_Placed(n, signal, device.locate(signal)) for n, signal in enumerate(device.signals.values())]
+        self._signals = tuple(device.signals.values())
 
     def requests(self) -> list[Request]:
         """All requests, by scan class, table and address; defines each signal's kind in the table."""
         requests = []
         for scan, (_, numbers) in enumerate(self._device.scan_classes):
-            placed = [self._placed[number] for number in numbers]
+            placed = self._place(numbers)
             for table in Table:
                 mine = sorted((p for p in placed if p.address.table is table), key=lambda p: p.address.number)
                 requests += [self._request(table, block, scan) for block in _blocks(self._device, table, mine)]
@@ -46,13 +46,17 @@ class Planner:
 
     def halves(self, request: Request) -> list[Request]:
         """A request of several signals as two of half as many: one of them leaves the refused address behind."""
-        placed = [self._placed[number] for number in request.signals]
+        placed = self._place(request.signals)
         middle = len(placed) // 2
         return [self._request(request.table, part, request.scan) for part in (placed[:middle], placed[middle:])]
 
     def address(self, signal: int) -> str:
         """A signal's address as the configuration writes it."""
-        return self._placed[signal].signal.address
+        return self._signals[signal].address
+
+    def _place(self, numbers: Iterable[int]) -> list[_Placed]:
+        named = ((number, self._signals[number]) for number in numbers)
+        return [_Placed(number, signal, self._device.locate(signal)) for number, signal in named]
 
     def _request(self, table: Table, block: Sequence[_Placed], scan: int) -> Request:
         first = block[0].address.number
