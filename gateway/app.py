@@ -131,7 +131,7 @@ class App:
 
     async def _serve(self, outbox: Outbox, pipeline: Pipeline, clock: EngineClock, seconds: float | None) -> bool:
         config = self._config
-        tables = _tables(config, pipeline.signals)
+        tables = _tables(config, pipeline.signals, pipeline.thinned)
         view = LineView(pipeline, tables)
         engine = Engine(pipeline, clock, outbox.append, view.changed, self.stop)
         outbox.checkpoint = engine.checkpoint
@@ -263,14 +263,16 @@ class App:
             await asyncio.sleep(self._period)
 
 
-def _tables(config: Config, exact: frozenset[str]) -> dict[str, SignalTable]:
-    """One table a device; what the engine decides from passes every change, and nothing else is handed out."""
+def _tables(config: Config, exact: frozenset[str], thinned: frozenset[str]) -> dict[str, SignalTable]:
+    """One table a device; what the engine decides from passes every change, and what is trended beyond its deadband."""
     tables = {}
     for name, device in config.devices.items():
         table = tables[name] = SignalTable(device.signal_settings)
         for number, (signal_name, settings) in enumerate(device.signal_settings.items()):
             if f"{name}.{signal_name}" in exact:
-                table.forward(number, deadband=settings.deadband, exact=True)
+                table.forward(number, exact=True)
+            elif f"{name}.{signal_name}" in thinned:
+                table.forward(number, deadband=settings.deadband)
     return tables
 
 

@@ -34,7 +34,11 @@ class LineTime:
             self._date_of_minute = (minute, day.isoformat())
         return self._date_of_minute[1]
 
+    def window(self, at: int, length: int) -> tuple[int, int]:
+        """Engine times at which the window around `at` begins and ends; windows begin at multiples of it in UTC."""
+        began = at - self.utc(at) % length
+        return began, began + length
+
     def minute(self, at: int) -> tuple[int, int]:
         """Engine times at which the minute of UTC around `at` begins and ends."""
-        began = at - self.utc(at) % MINUTE_MS
-        return began, began + MINUTE_MS
+        return self.window(at, MINUTE_MS)

@@ -12,15 +12,20 @@ from typing import Any, TypeAlias
 
 from gateway.checkpoint import DEVICE_ROW, ENGINE_ROW, MACHINE_ROW, pack, unpack
 from gateway.config.model import Config
+from gateway.deadlines import Deadlines
 from gateway.events import Event
 from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
 from gateway.linetime import LineTime
 from gateway.machine import Machine
 from gateway.signals import moduli
+from gateway.trends.line import Trends
+from gateway.trends.ways import Point, Seen
 from protocols.model import Batch, Learned, Notice, Quality, Value
 from protocols.settings import DeviceSettings
 
 NOT_READ = "not read yet"
+HELD_SCANS = 5
+"""Scan intervals beyond its last sample for which a trend takes a value to hold; a subscription may skip three."""
 
 
 _Proof: TypeAlias = tuple[int, str | None, int | None, int | None]
@@ -45,6 +50,8 @@ class _Device:
         }
         self.sampled: dict[int, int] = {}
         """Engine time of the last sample by scan interval: what is scanned together has the same."""
+        self.scans: dict[int, int] = {}
+        """How many samples there were, likewise."""
         self.lost_since: int | None = None
         self.lost_why: dict[str, str] = {}
         self.dirty = True
@@ -75,16 +82,22 @@ class Pipeline:
             Machine(name, machine, types, ranges, config.reasons, self.texts, self._time, common)
             for name, machine in config.machines.items()
         ]
-        self.signals: frozenset[str] = frozenset().union(*(machine.signals for machine in self._machines))
+        self._deadlines = Deadlines()
+        """Of machines by their position, and of trends behind them."""
+        self._trends = Trends(config, self._time, self._deadlines, len(self._machines), self._seen)
+        decided: frozenset[str] = frozenset().union(*(machine.signals for machine in self._machines))
+        self.signals = decided | self._trends.exact
         """`device.signal` of everything that the engine decides from: every change of these must reach it."""
-        self._devices = {name: _Device(name, device, self.signals) for name, device in config.devices.items()}
+        self.thinned = self._trends.signals - self.signals
+        """Those of which only changes of at least the deadband must."""
+        used = self.signals | self.thinned
+        self._devices = {name: _Device(name, device, used) for name, device in config.devices.items()}
         names = [name for device in self._devices.values() for name in device.names]
         self._values: dict[str, Value] = dict.fromkeys(names)
         self._proofs: dict[str, _Proof] = dict.fromkeys(names, (Quality.BAD, NOT_READ, None, None))
         self._users = {
             name: [index for index, machine in enumerate(self._machines) if name in machine.signals] for name in names
         }
-        self._deadlines: dict[int, int] = {}
         self._waiting: set[int] = set()
         """Machines with a counter whose doubtful reading waits for the next scan, changed or not."""
         self.at = 0
@@ -116,34 +129,33 @@ class Pipeline:
             self._close_minutes(given.at, events)
             self._time.utc_offset = given.utc_offset
             self._offset_is_new = True
+            self._trends.follow_clock()
         elif isinstance(given, Reload) and given.cause == "stop":
             self._close_minutes(given.at, events)
         elif isinstance(given, Reload):
             self._time.utc_offset = given.utc_offset
+            self._trends.follow_clock()
             self._evaluate_all(given.at, events)
         elif isinstance(given, Note):
             events.append(self._note(given))
-        return events, min(self._deadlines.values(), default=None)
+        return events, self._deadlines.next()
 
     def _fire(self, until: int, events: list[Event]) -> None:
-        while self._deadlines:
-            due, index = min((due, index) for index, due in self._deadlines.items())
-            if due > until:
-                return
-            events += self._machines[index].fire(due)
-            self._schedule(index)
+        while (taken := self._deadlines.take(until)) is not None:
+            due, owner = taken
+            if owner < len(self._machines):
+                events += self._machines[owner].fire(due)
+                self._schedule(owner)
+            else:
+                events += self._trends.fire(owner, due)
 
     def _schedule(self, index: int) -> None:
         """A machine was touched: what it waits for may have changed."""
-        deadline = self._machines[index].deadline
         if self._machines[index].waits:
             self._waiting.add(index)
         else:
             self._waiting.discard(index)
-        if deadline is None:
-            self._deadlines.pop(index, None)
-        else:
-            self._deadlines[index] = deadline
+        self._deadlines.set(index, self._machines[index].deadline)
 
     def _batch(self, batch: Batch, events: list[Event]) -> None:
         device = self._devices[batch.device]
@@ -156,7 +168,11 @@ class Pipeline:
                 self._values[name] = value
                 self._proofs[name] = (quality, why, batch.at, source_time)
                 changed.add(name)
+                if name in self._trends.signals:
+                    point = Point(batch.at, value, quality, source_time)
+                    events += self._trends.sample(name, point)
         interval = device.intervals[batch.scan]
+        self._resume(device, interval, batch.at, changed, events)
         affected = {index for name in changed for index in self._users[name]}
         for index in self._waiting:
             waiting = self._machines[index].counters_waiting()
@@ -167,7 +183,18 @@ class Pipeline:
         for index in sorted(affected):
             self._sample(index, changed, batch.at, events)
         device.sampled[interval] = batch.at
+        device.scans[interval] = device.scans.get(interval, 0) + 1
         device.dirty |= bool(batch.changes)
+
+    def _resume(self, device: _Device, interval: int, at: int, changed: Collection[str], events: list[Event]) -> None:
+        """Nobody looked for so long that values were not taken to hold: what did not change is known again."""
+        last = device.sampled.get(interval)
+        if last is None or at - last <= HELD_SCANS * interval:
+            return
+        for name in device.names:
+            if name in self._trends.signals and name not in changed and device.interval[name] == interval:
+                quality, _, _, source_time = self._proofs[name]
+                events += self._trends.sample(name, Point(at, self._values[name], quality, source_time))
 
     def _learn(self, signal: str, learned: Learned, at: int, events: list[Event]) -> None:
         """A device says what a signal is; what the configuration says of it stands."""
@@ -187,6 +214,12 @@ class Pipeline:
         """When a signal was last sampled, before what is being processed."""
         device = self._devices[signal.partition(".")[0]]
         return device.sampled.get(device.interval[signal])
+
+    def _seen(self, signal: str) -> Seen:
+        """The samples of a signal, before what is being processed."""
+        device = self._devices[signal.partition(".")[0]]
+        interval = device.interval[signal]
+        return Seen(device.sampled.get(interval), HELD_SCANS * interval, device.scans.get(interval, 0))
 
     def _device_state(self, state: DeviceState, events: list[Event]) -> None:
         device = self._devices[state.device]
@@ -228,6 +261,8 @@ class Pipeline:
         for name in device.names:
             self._values[name] = None
             self._proofs[name] = (Quality.BAD, why, at, None)
+            if name in self._trends.signals:
+                events += self._trends.sample(name, Point(at, None, Quality.BAD))
         lost = set(device.names)
         for index in sorted({index for name in lost for index in self._users[name]}):
             self._sample(index, lost, at, events)
@@ -239,6 +274,7 @@ class Pipeline:
                 self._values[name] = None
                 self._proofs[name] = (Quality.BAD, NOT_READ, at, None)
             device.dirty = True
+        events += self._trends.interrupt(self._known_until)
         for index, machine in enumerate(self._machines):
             events += machine.interrupt(self._known_until, at)
             self._schedule(index)
@@ -249,6 +285,7 @@ class Pipeline:
 
     def _close_minutes(self, at: int, events: list[Event]) -> None:
         """What was counted is published now: UTC moves under the minute, or nobody will be there at its end."""
+        events += self._trends.close(at)
         for index, machine in enumerate(self._machines):
             events += machine.close_minute(at)
             self._schedule(index)
@@ -302,6 +339,7 @@ class Pipeline:
             if device.dirty and (whole or device.name in touched):
                 rows[DEVICE_ROW + device.name] = pack(self._device_row(device))
                 device.dirty = False
+        rows |= {name: pack(row) for name, row in self._trends.checkpoint(None if whole else touched).items()}
         if whole:
             self._offset_is_new = False
             rows[ENGINE_ROW] = pack(self._engine_row())
@@ -314,6 +352,7 @@ class Pipeline:
             "utc_offset": self._time.utc_offset,
             "machines": [machine.name for machine in self._machines],
             "sampled": {device.name: device.sampled for device in self._devices.values()},
+            "scans": {device.name: device.scans for device in self._devices.values()},
         }
 
     def _device_row(self, device: _Device) -> dict[str, Any]:
@@ -335,6 +374,7 @@ class Pipeline:
             self._time.utc_offset = engine["utc_offset"]
         for device in self._devices.values():
             device.sampled = {} if engine is None else engine["sampled"].get(device.name, {})
+            device.scans = {} if engine is None else engine.get("scans", {}).get(device.name, {})
             if (row := saved.get(DEVICE_ROW + device.name)) is not None:
                 device.lost_since, device.lost_why = row["lost_since"], row["lost_why"]
                 for name, (value, *proof) in row["signals"].items():
@@ -346,3 +386,4 @@ class Pipeline:
                 self.at = max(self.at, machine.restore(row, self._values))
                 machine.was_left_out = engine is not None and machine.name not in engine["machines"]
                 self._schedule(index)
+        self._trends.restore(saved)

@@ -127,6 +127,25 @@ class CounterFaultData(OfLine):
     counted: int
 
 
+class SignalTrend(TypedDict):
+    """A signal, condensed: as it is at one instant (`value`), or over a window (`began`), its mean weighted by time."""
+
+    signal: str
+    unit: str | None
+    value: NotRequired[bool | int | float | str | None]
+    quality: NotRequired[Quality]
+    source_time: NotRequired[str | None]
+    began: NotRequired[str]
+    ended: NotRequired[str]
+    n: NotRequired[int]
+    mean: NotRequired[float | None]
+    min: NotRequired[float | int | None]
+    max: NotRequired[float | int | None]
+    first: NotRequired[bool | int | float | str | None]
+    last: NotRequired[bool | int | float | str | None]
+    bad_s: NotRequired[float]
+
+
 class DeviceTransition(TypedDict):
     """A device was lost, or is back."""
 
@@ -220,6 +239,7 @@ EVENT_DATA: dict[str, type] = {
     "machine.state": MachineState,
     "machine.production": MachineProduction,
     "counter.fault": CounterFaultData,
+    "signal.trend": SignalTrend,
     "device.lost": DeviceTransition,
     "device.restored": DeviceTransition,
     "signal.quarantined": SignalTransition,

@@ -295,9 +295,7 @@ class SignalSettings(Settings):
     """Engineering unit, for people and uplinks (`mm`, `1/min`)."""
     deadband: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
     """Smallest change that is forwarded, in the value's unit after scaling; thins trends and uplinks only."""
-    at_least_every: Annotated[Duration, between("1ms", "7d")] | None = Field(
-        default=None, json_schema_extra={"x-no-effect-yet": True}
-    )
+    at_least_every: Annotated[Duration, between("1s", "7d")] | None = None
     """Longest time without forwarding it, changed or not; thins trends and uplinks only."""
     scan_interval: Annotated[Duration, between("1ms", "1d")] | None = None
     """Time between two scans of this signal; the device's where it is left out."""

@@ -43,6 +43,7 @@ def crosscheck(parsed: Parsed) -> Iterator[Finding]:
         yield from _counters(name, machine, parsed)
         yield from _reasons(("machines", name, "reasons"), machine.reasons)
     yield from _reasons(("reasons",), parsed.reasons)
+    yield from _trends(parsed)
     yield from _devices(parsed)
     yield from _endpoints(parsed)
     yield from _files(parsed)
@@ -113,6 +114,19 @@ def _counter(at: Path, place: Path, counter: CounterConfig, parsed: Parsed) -> I
     if counter.rollover is not None and limit is not None and counter.rollover > limit:
         words = f"{counter.rollover} is more than {counter.signal} can hold; its type ends at {limit}"
         yield Finding((*at, "rollover"), words)
+
+
+def _trends(parsed: Parsed) -> Iterator[Finding]:
+    for signal, trend in parsed.trends.items():
+        at: Path = ("trends", signal)
+        if signal not in parsed.types:
+            yield Finding(at, unknown_signal(signal, parsed.types), key=True)
+        elif trend is not None and (type_ := parsed.types.get(signal)) in ("bool", "text"):
+            what = f"{signal} is a {'truth value' if type_ == 'bool' else 'text'}"
+            if trend.swinging_door is not None:
+                yield Finding((*at, "swinging_door"), f"{what}; only numbers lie on lines, write `on_change: true`")
+            elif wrong := {"mean", "min", "max"}.intersection(trend.aggregates or ()):
+                yield Finding((*at, "aggregates"), f"{what}, which has no {' or '.join(sorted(wrong))}")
 
 
 def _reasons(at: Path, keys: list[str | int]) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ _CONFIDENTIAL = re.compile(r"password|secret|token|pin|key|user|url|credential|e
 """Keys whose value is never shown: someone may have written a secret where its place belongs."""
 
 _LATER = re.compile(
-    "include|flow|products|jobs|templates|calendar|trends|recording|constraint|out|heartbeat|"
+    "include|flow|products|jobs|templates|calendar|recording|constraint|out|heartbeat|"
     "bits|packml_state|mode|for|category|categories|use|with|resume|no_output|"
     "minor_stops|max_plausible|rework|each|events|was|batch|group|compression|token|operators|slot|route"
 )

@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from gateway.config.kinds import alternatives
+from gateway.config.trends import TrendConfig as TrendConfig
 from gateway.config.uplinks import FileUplink as FileUplink
 from gateway.config.uplinks import MqttUplink as MqttUplink
 from gateway.config.uplinks import UplinkConfig as UplinkConfig
@@ -247,6 +248,10 @@ class Config(Settings):
     """In the order in which product flows."""
     reasons: Keyed[int | str, str] = Field(default_factory=dict, validate_default=True)
     """Texts of reasons, by number or name, for all machines."""
+    trends: Keyed[str, TrendConfig] = Field(
+        default_factory=dict, validate_default=True, examples=["{filler_plc.speed: {every: 1min}}"]
+    )
+    """What is sent of signals besides states and parts, by `device.signal`: condensed, never raw."""
     buffer: BufferConfig = Field(examples=["{path: line-3.db}"])
     """Store-and-forward."""
     uplinks: Keyed[Name, UplinkConfig] = Field(default_factory=dict, validate_default=True)

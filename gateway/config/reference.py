@@ -32,6 +32,7 @@ _SECTIONS = (
     ("machines.NAME.states.reason", "SignalReason"),
     ("machines.NAME.parts", "PartsConfig"),
     ("machines.NAME.parts.total, good, scrap", "CounterConfig"),
+    ("trends.DEVICE.SIGNAL", "TrendConfig"),
     ("buffer", "BufferConfig"),
     ("uplinks.NAME (file)", "FileUplink"),
     ("uplinks.NAME (mqtt)", "MqttUplink"),

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.config.model import BufferConfig, CounterConfig, DeviceEntry, StateRule, UplinkConfig
+from gateway.config.model import BufferConfig, CounterConfig, DeviceEntry, StateRule, TrendConfig, UplinkConfig
 from gateway.config.uplinks import UplinkSettings
 from protocols.settings import DeviceSettings, SignalSettings, ValueType
 
@@ -17,6 +17,7 @@ _DEVICE: TypeAdapter[DeviceSettings] = TypeAdapter(DeviceEntry)
 _UPLINK: TypeAdapter[UplinkSettings] = TypeAdapter(UplinkConfig)
 _RULE = TypeAdapter(StateRule)
 _COUNTER = TypeAdapter(CounterConfig)
+_TREND = TypeAdapter(TrendConfig)
 _BUFFER = TypeAdapter(BufferConfig)
 
 
@@ -54,6 +55,8 @@ class Parsed:
     signals: dict[str, SignalSettings]
     machines: dict[str, ParsedMachine]
     reasons: list[str | int]
+    trends: dict[str, TrendConfig | None]
+    """By signal; None for one that could not be read."""
     uplinks: dict[str, UplinkSettings]
     buffer: BufferConfig | None
 
@@ -84,6 +87,7 @@ def salvage(data: dict[Any, Any]) -> Parsed:
         signals=signals,
         machines={name: _machine(raw) for name, raw in raw_machines.items() if isinstance(raw, dict)},
         reasons=_keys(data.get("reasons")),
+        trends={name: _read(_TREND, raw) for name, raw in _entries(data.get("trends")).items()},
         uplinks={name: uplink for name, uplink in uplinks.items() if uplink is not None},
         buffer=_read(_BUFFER, data.get("buffer")),
     )

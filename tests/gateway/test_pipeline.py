@@ -47,6 +47,12 @@ def two_machines() -> Config:
             {"state": "stopped", "reason": "operator stop"},
         ],
     }
+    document["trends"] = {
+        "filler_plc.speed": {"every": "1s"},
+        "filler_plc.bottles": {"swinging_door": 3, "at_least_every": "5s"},
+        "filler_plc.running": {"on_change": True},
+        "packer_plc.cases": {"on_change": True, "at_least_every": "3s"},
+    }
     return Config.model_validate(document)
 
 

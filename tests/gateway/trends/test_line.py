@@ -1,0 +1,122 @@
+"""Trends in the engine: events of the right shape, through lost PLCs, restarts and pauses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from gateway.config.model import Config
+from gateway.events import Event
+from gateway.inputs import DeviceState, Input, Reload, Tick
+from gateway.pipeline import Pipeline
+from gateway.schemas import event_schemas
+from protocols.model import Batch, Quality, Value
+from tests.conftest import FILLER_SIGNALS, line_document
+
+T0 = 1_795_327_200_000  # 2026-11-22T06:00:00Z
+NAMES = list(FILLER_SIGNALS)
+SCHEMA = Draft202012Validator(event_schemas()["urn:linegate:signal.trend.v1"])
+
+
+def line(**trends: Any) -> Config:
+    return Config.model_validate(line_document(trends={f"filler_plc.{name}": trend for name, trend in trends.items()}))
+
+
+def scan(at: int, **values: Value) -> Batch:
+    changes = [
+        (NAMES.index(name), value, Quality.BAD if value is None else Quality.GOOD, None, at - 5)
+        for name, value in values.items()
+    ]
+    return Batch("filler_plc", 0, changes, at)  # type: ignore[arg-type]
+
+
+def trends(pipeline: Pipeline, *inputs: Input) -> list[dict[str, Any]]:
+    events: list[Event] = [event for one in inputs for event in pipeline.process(one)[0]]
+    found = [event for event in events if event.type == "signal.trend"]
+    for event in found:
+        SCHEMA.validate(event.data)
+        assert event.subject == event.data["signal"]
+    return [event.data for event in found]
+
+
+def test_which_changes_the_table_must_hand_out() -> None:
+    ways = {"level": {"on_change": True}, "recipe": {"on_change": True}, "speed": {"on_change": True}}
+    pipeline = Pipeline(line(**ways, rejects={"every": "1min"}))
+    assert pipeline.thinned == {"filler_plc.level", "filler_plc.recipe"}
+    assert {"filler_plc.speed", "filler_plc.rejects"} <= pipeline.signals, "a rule and a counter use them"
+
+
+def test_a_change_is_told_with_its_quality_and_source_time() -> None:
+    pipeline = Pipeline(line(level={"on_change": True}))
+    found = trends(
+        pipeline, Reload(T0, 0), scan(T0 + 250, level=3.5), scan(T0 + 500, level=3.6), scan(T0 + 750, level=9.0)
+    )
+    assert found == [
+        {
+            "signal": "filler_plc.level",
+            "unit": "mm",
+            "value": value,
+            "quality": "good",
+            "source_time": f"2026-11-22T06:00:00.{ms}Z",
+        }
+        for value, ms in ((3.5, 245), (9.0, 745))
+    ]
+
+
+def test_a_lost_plc_is_bad_at_once_and_not_repeated() -> None:
+    pipeline = Pipeline(line(level={"on_change": True, "at_least_every": "10s"}))
+    lost = DeviceState("filler_plc", False, T0 + 2_000, "h:502", "no answer")
+    found = trends(pipeline, Reload(T0, 0), scan(T0, level=3.5), lost, Tick(T0 + 100_000))
+    assert [(one["value"], one["quality"]) for one in found] == [(3.5, "good"), (None, "bad")]
+
+
+def test_windows_begin_at_whole_minutes_and_know_what_was_not_seen() -> None:
+    pipeline = Pipeline(line(level={"every": "1min", "aggregates": ["mean", "max"]}))
+    at = T0 + 30_000
+    scans = [scan(at + 250 * n, level=10.0) if n == 0 else scan(at + 250 * n) for n in range(120)]
+    lost = DeviceState("filler_plc", False, T0 + 60_000, "h:502", "no answer")
+    found = trends(pipeline, Reload(at, 0), *scans, lost, Tick(T0 + 500_000))
+    assert found == [
+        {
+            "signal": "filler_plc.level",
+            "unit": "mm",
+            "began": "2026-11-22T06:00:00.000Z",
+            "ended": "2026-11-22T06:01:00.000Z",
+            "n": 120,
+            "mean": 10.0,
+            "max": 10.0,
+            "bad_s": 30.0,
+        }
+    ]
+
+
+def test_an_unchanged_value_is_known_again_after_a_pause_in_scanning() -> None:
+    pipeline = Pipeline(line(level={"every": "1s"}))
+    found = trends(
+        pipeline, Reload(T0, 0), scan(T0, level=7.0), scan(T0 + 10_000), scan(T0 + 10_250), Tick(T0 + 12_000)
+    )
+    assert [(one["began"][17:19], one["mean"], one["bad_s"]) for one in found] == [
+        ("00", 7.0, 0.0),
+        ("01", 7.0, 0.75),
+        ("10", 7.0, 0.0),
+        ("11", 7.0, 0.5),
+    ]
+
+
+def test_a_restart_is_a_gap_and_no_value_is_told_of_it() -> None:
+    config = line(level={"on_change": True, "at_least_every": "1min"}, rejects={"every": "1min"})
+    pipeline = Pipeline(config)
+    trends(pipeline, Reload(T0, 0), scan(T0, level=3.5, rejects=4), scan(T0 + 250))
+    restarted = Pipeline(config)
+    restarted.restore(pipeline.checkpoint())
+    day = 86_400_000
+    again = scan(T0 + day + 100, level=3.5, rejects=5)
+    found = trends(restarted, Reload(T0 + day, 0), again, Tick(T0 + day + 60_000))
+    told = [(one["signal"], one.get("value"), one.get("last"), one.get("bad_s")) for one in found]
+    assert told == [
+        ("filler_plc.level", None, None, None),
+        ("filler_plc.rejects", None, 4, 58.5),
+        ("filler_plc.level", 3.5, None, None),
+        ("filler_plc.rejects", None, 5, 58.75),
+    ]
