@@ -38,7 +38,7 @@ class Class(IntEnum):
 
 
 class Status(IntEnum):
-    """General status (CIP Volume 1, Appendix B; Logix's meaning of 0x04, 0x05 and 0xFF in 1756-PM020)."""
+    """General status (CIP Volume 1, Appendix B; Logix's meaning of 0x04, 0x05 and 0xFF in 1756-PM020H)."""
 
     SUCCESS = 0x00
     CONNECTION_FAILURE = 0x01
@@ -54,7 +54,9 @@ class Status(IntEnum):
     NOT_ENOUGH_DATA = 0x13
     ATTRIBUTE_NOT_SUPPORTED = 0x14
     TOO_MUCH_DATA = 0x15
+    LIST_TOO_SHORT = 0x1C
     EMBEDDED_SERVICE_ERROR = 0x1E
+    PATH_SIZE_INVALID = 0x26
     GENERAL_ERROR = 0xFF
 
 
@@ -103,7 +105,7 @@ class Request:
     def parse(cls, message: bytes) -> Request:
         """Refused where it is shorter than it says."""
         if len(message) < 2 or len(message) < 2 + 2 * message[1]:
-            raise Refused(Status.NOT_ENOUGH_DATA)
+            raise Refused(Status.PATH_SIZE_INVALID)
         end = 2 + 2 * message[1]
         return cls(message[0], message[2:end], message[end:])
 

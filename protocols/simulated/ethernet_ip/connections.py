@@ -141,10 +141,10 @@ class Manager:
         if max(to_here & mask, from_here & mask) > self.largest:
             raise Refused(Status.CONNECTION_FAILURE, INVALID_SIZE, self.largest, data=refused)
         path = segments(request.data[begin : begin + 2 * words])
-        router = [Segment(Kind.CLASS, Class.MESSAGE_ROUTER), Segment(Kind.INSTANCE, 1)]
-        if path[-2:] != router:
+        target = [segment for segment in path if segment.kind in (Kind.CLASS, Kind.INSTANCE)]
+        if target != [Segment(Kind.CLASS, Class.MESSAGE_ROUTER), Segment(Kind.INSTANCE, 1)]:
             raise Refused(Status.PATH_DESTINATION_UNKNOWN, 0, data=refused)
-        self._check_route(path[:-2])
+        self._check_route(path)
         number = next(self._ids) & 0xFFFF_FFFF
         timeout_s = rate * (4 << multiplier) / 1e6
         self.connections[number] = Connection(

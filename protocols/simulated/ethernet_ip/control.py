@@ -13,8 +13,8 @@ from protocols.simulated.machine import Filler
 
 REJECTABLE = (Service.FORWARD_OPEN, Service.LARGE_FORWARD_OPEN, Service.MULTIPLE_SERVICE_PACKET)
 COMMANDS = (
-    *control.COMMANDS, "delay", "drop_after", "drop_sessions", "drop_connections", "reject", "limit", "download",
-    "state", "fail", "reset_counts",
+    *control.COMMANDS, "delay", "drop_after", "drop_sessions", "drop_connections", "reject", "limit", "unload",
+    "download", "state", "fail", "reset_counts",
 )  # fmt: skip
 
 
@@ -23,9 +23,10 @@ class LabelerSimulation(control.Simulation):
 
     Beside the line's commands: `delay` (`ms`, `replies`), `drop_after` (`frames`), `drop_sessions`,
     `drop_connections`, `reject` (`services`: those of `REJECTABLE` that are refused from now on, the others are not),
-    `limit` (`size` of a connection, `connections` at once), `download` (`edition`, `keep_connections`, `without` tags,
-    `retyped` tags), `state` (`mode`, `faults` of the identity's status word), `fail` (`tag`, general `status`; 0 heals)
-    and `reset_counts`. Each answer has the `counts` of frames and services, and the `edition` that is loaded.
+    `limit` (`size` of a connection, `connections` at once), `unload` (a download has begun), `download` (it is done:
+    `edition`, `keep_connections`, `without` tags, `retyped` tags), `state` (`mode`, `faults` of the status word),
+    `fail` (`tag`, general `status`; 0 heals) and `reset_counts`. Each answer has the `counts` of frames and services,
+    and the `edition` that is loaded.
     """
 
     commands = COMMANDS
@@ -58,6 +59,8 @@ class LabelerSimulation(control.Simulation):
             case "limit":
                 plc.manager.largest = int(command.get("size", plc.manager.largest))
                 plc.manager.most = int(command.get("connections", plc.manager.most))
+            case "unload":
+                plc.unload()
             case "download":
                 plc.edits = Edits(set(command.get("without", ())), dict(command.get("retyped", {})))
                 plc.download(command.get("edition"), bool(command.get("keep_connections", False)))

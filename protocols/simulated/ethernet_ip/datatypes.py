@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 STRUCTURE_TYPE = 0x02A0
-"""Type of a structure in a Read Tag reply; its handle follows (1756-PM020, "Read Tag Service")."""
+"""Type of a structure in a Read Tag reply; its handle follows (1756-PM020H, "Tag type service parameter")."""
 DEFINITION_HEADER = 20
-"""Bytes of a template's definition that the Object Definition Size counts, but a Read Template does not return."""
+"""Bytes that the Object Definition Size counts beside those that Read Template returns.
+
+So it comes to the published sizes: STRUCT_B 30 words (1756-PM020H), CONTROL 38 and STRING 15 (pycomm3's all_tags.json).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,8 @@ class Structure:
 
     Members are declared as (name, type) or (name, type, elements). BOOLs in a row are the bits of a hidden SINT, eight
     in each; an array of BOOL is one of DWORD. Arrays, structures and types of 4 bytes and more begin at a multiple of
-    4, INT at one of 2, and the size is a multiple of 4 (1756-PM020, "Data layout"; 64-bit types so in the structures
-    that pycomm3's tests/offline/all_tags.json describes).
+    4, INT at one of 2, and the size is a multiple of 4 (1756-PM020H, "Structure Boundaries"; 64-bit types so in the
+    structures that pycomm3's tests/offline/all_tags.json describes).
     """
 
     alignment = 4
@@ -162,7 +165,7 @@ class Structure:
         return b"".join(self._encode_one(value) for value in values)
 
     def definition(self, number_of: Mapping[str, int]) -> bytes:
-        """What Read Template returns, given the template instances of nested structures (1756-PM020, "Template")."""
+        """What Read Template returns, given nested structures' instances (1756-PM020H, "Structure data format")."""
         infos = [
             struct.pack("<HHI", m.bit if m.is_bit else m.count, _template_type(m, number_of), m.offset)
             for m in self.members

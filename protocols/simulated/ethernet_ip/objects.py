@@ -86,7 +86,7 @@ def template_attributes(project: Project, instance: int) -> Attributes | None:
 
 
 def change_attributes(project: Project) -> Attributes:
-    """Class 0xAC, by which a client sees that its symbols are old (1756-PM020, "Detect changes")."""
+    """Class 0xAC, by which a client sees that its symbols are old (1756-PM020H, "How to detect changes")."""
     packed = [struct.pack(f"<{format_}", value) for format_, value in zip("HHIII", project.changes, strict=True)]
     return dict(zip((1, 2, 3, 4, 10), packed, strict=True))
 
@@ -121,9 +121,12 @@ def serve(request: Request, attributes: Attributes, attribute: int | None, room:
 
 def attribute_numbers(data: bytes) -> list[int]:
     """The numbers that a list of attributes asks for."""
-    if len(data) < 2 or len(data) < 2 + 2 * struct.unpack_from("<H", data)[0]:
+    if len(data) < 2:
         raise Refused(Status.NOT_ENOUGH_DATA)
-    return list(struct.unpack_from(f"<{struct.unpack_from('<H', data)[0]}H", data, 2))
+    (count,) = struct.unpack_from("<H", data)
+    if len(data) < 2 + 2 * count:
+        raise Refused(Status.LIST_TOO_SHORT)
+    return list(struct.unpack_from(f"<{count}H", data, 2))
 
 
 def _list(request: Request, attributes: Attributes) -> tuple[Status, bytes]:

@@ -15,9 +15,8 @@ READ_WRITE, READ_ONLY, NO_ACCESS = 0, 2, 3
 _PROGRAM, _MAP, _ROUTINE, _TASK, _CONNECTION = 0x1068, 0x1069, 0x106D, 0x1070, 0x107E
 """Symbol types of what is no tag: bit 12 says system."""
 _BASE_TAG = 1 << 26
-_TRUE = b"\xff"
 _TEMPLATES = range(0x100, 0xF00)
-"""Template instances of structures that are not predefined (1756-PM020, "Symbol Type attribute")."""
+"""Template instances of structures that are not predefined (1756-PM020H, "Eliminate tags by applying rules")."""
 
 
 @dataclass(slots=True)
@@ -115,7 +114,7 @@ class Project:
 
             def read() -> bytes:
                 data = target.read()[first:end]
-                return bool_bytes(data[0] >> bit & 1) if found.is_bit else data
+                return bytes((data[0] >> bit & 1,)) if found.is_bit else data
 
             symbol = Symbol(name, found.type, read, dims, is_alias=True)
         self._scope(program).add(symbol)
@@ -133,7 +132,7 @@ class Project:
                 self.template_of[structure.name], self.templates[number] = number, structure
 
     def symbol_type(self, symbol: Symbol) -> int:
-        """The Symbol Type attribute (1756-PM020, "Symbol object")."""
+        """The Symbol Type attribute (1756-PM020H, "Symbol Type Attribute")."""
         if symbol.type is None:
             return symbol.system_type
         kind = symbol.type
@@ -185,18 +184,12 @@ class Project:
             self._take_types(nested)
 
 
-def bool_bytes(is_true: object) -> bytes:
-    """A BOOL as Read Tag returns it: all bits of a byte."""
-    return _TRUE if is_true else b"\0"
-
-
 def _system(name: str, kind: int) -> Symbol:
     return Symbol(name, None, bytes, access=NO_ACCESS, system_type=kind)
 
 
 def _reader(kind: Type, value: Any, count: int) -> Callable[[], bytes]:
-    encoder = encode if kind is not BOOL else lambda _kind, given, _count: bool_bytes(given)
     if callable(value):
-        return lambda: encoder(kind, value(), count)
-    data = encoder(kind, value if value or not count else [], count)
+        return lambda: encode(kind, value(), count)
+    data = encode(kind, value if value or not count else [], count)
     return lambda: data

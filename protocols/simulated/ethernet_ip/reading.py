@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from protocols.simulated.ethernet_ip.cip import BEYOND_END, Class, Kind, Refused, Request, Segment, Status
 from protocols.simulated.ethernet_ip.datatypes import BOOL, Structure, Type
-from protocols.simulated.ethernet_ip.project import NO_ACCESS, Project, Scope, Symbol, bool_bytes
+from protocols.simulated.ethernet_ip.project import NO_ACCESS, Project, Scope, Symbol
 
 REPLY_HEADER = 4
 
@@ -32,7 +32,7 @@ class Place:
         """The value now."""
         data = self.symbol.read()
         if self.bit is not None:
-            return bool_bytes(data[self.offset] >> self.bit & 1)
+            return bytes((data[self.offset] >> self.bit & 1,))
         return data[self.offset : self.offset + elements * self.element_size]
 
 
@@ -141,7 +141,8 @@ def _indexes(path: list[Segment]) -> tuple[list[Segment], list[int]]:
 
 def _flat(indexes: Sequence[int], dimensions: Sequence[int]) -> int:
     """The element's place in memory: the last index runs fastest."""
-    if indexes and len(indexes) != len(dimensions):
+    # Of two and three dimensions, all have to be named (1756-PM020H, "Read Tag Service").
+    if len(indexes) != len(dimensions) and (indexes or len(dimensions) > 1):
         raise _unknown()
     flat = 0
     for index, dimension in zip(indexes, dimensions, strict=False):

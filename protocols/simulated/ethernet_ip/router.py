@@ -20,13 +20,17 @@ from protocols.simulated.ethernet_ip.cip import (
     reply,
     segments,
 )
+from protocols.simulated.ethernet_ip.datatypes import BOOL
 from protocols.simulated.ethernet_ip.objects import Attributes, Identity
 from protocols.simulated.ethernet_ip.project import Project
 
 FIRST_WITH_INSTANCES = 21
-"""Major revision from which tags are read by their symbol instances (pycomm3 1.2.16, const.py)."""
+"""Major revision from which tags are read by their symbol instances (1756-PM020H, "Services Supported")."""
+FIRST_WITH_ONE_AS_TRUE = 30
+"""Major revision from which a true BOOL is read as 1; before, as 0xFF (1756-PM020H, "Read Tag Service")."""
 _ATTRIBUTE_SERVICES = (Service.GET_ATTRIBUTES_ALL, Service.GET_ATTRIBUTE_LIST, Service.GET_ATTRIBUTE_SINGLE)
 _TAG_SERVICES = (Service.READ_TAG, Service.READ_TAG_FRAGMENTED)
+_IN_PROJECT = (Class.PROGRAM_NAME, Class.SYMBOL, Class.TEMPLATE, Class.CHANGES)
 _PATHS_KEPT = 100_000
 
 
@@ -54,6 +58,8 @@ class Router:
     services: Counter[str] = field(default_factory=Counter)
     """How often each service was asked for; those in a Multiple Service Packet count as well."""
     refuses_multiple: bool = False
+    is_unloaded: bool = False
+    """A download is under way: nothing of the project is there."""
     failing: dict[str, int] = field(default_factory=dict)
     """General status that reading a tag gets, by its name in lower case."""
 
@@ -83,10 +89,12 @@ class Router:
         return request.service != Service.FORWARD_CLOSE or leads_to_manager
 
     def _serve(self, request: Request, path: list[Segment], room: int) -> tuple[int, bytes]:
-        if request.service == Service.GET_INSTANCE_ATTRIBUTE_LIST:
-            return self._symbols(request, path, room)
         number = [segment.number for segment in path if segment.kind is not Kind.SYMBOL]
         is_class = bool(path) and path[0].kind is Kind.CLASS
+        if self.is_unloaded and (not is_class or number[0] in _IN_PROJECT):
+            raise Refused(Status.PATH_DESTINATION_UNKNOWN, 0)
+        if request.service == Service.GET_INSTANCE_ATTRIBUTE_LIST:
+            return self._symbols(request, path, room)
         if request.service in _ATTRIBUTE_SERVICES:
             if not is_class or len(path) < 2 or path[1].kind is not Kind.INSTANCE:
                 raise Refused(Status.PATH_DESTINATION_UNKNOWN, 0)
@@ -97,6 +105,8 @@ class Router:
             return self._template(request, number[1] if len(number) > 1 else 0, room)
         if request.service in _TAG_SERVICES and (not is_class or number[0] == Class.SYMBOL):
             return self._read(request, path, room)
+        if is_class and number[0] not in set(Class):
+            raise Refused(Status.PATH_DESTINATION_UNKNOWN, 0)
         raise Refused(Status.SERVICE_NOT_SUPPORTED)
 
     def _read(self, request: Request, path: list[Segment], room: int) -> tuple[int, bytes]:
@@ -110,11 +120,13 @@ class Router:
             if len(known) >= _PATHS_KEPT:
                 known.clear()
             known[request.path] = place
-        status = self.failing.get(place.symbol.name.lower()) if self.failing else None
-        if status is not None:
-            raise Refused(status)
+        if place.symbol.name.lower() in self.failing:
+            raise Refused(self.failing[place.symbol.name.lower()])
         read = reading.read_tag if request.service == Service.READ_TAG else reading.read_fragment
-        return read(place, request, room)
+        status, data = read(place, request, room)
+        if place.type is BOOL and self.identity.major < FIRST_WITH_ONE_AS_TRUE:
+            return status, data[:2] + bytes(0xFF * one for one in data[2:])
+        return status, data
 
     def _attributes(self, class_id: int, instance: int) -> Attributes:
         found: Attributes | None = self.objects.get((class_id, instance))

@@ -126,6 +126,10 @@ class LogixPlc:
         """Forgets all CIP connections; sessions and sockets stay."""
         self.manager.forget()
 
+    def unload(self) -> None:
+        """A download begins: tags, symbols, templates and class 0xAC are not there until `download`."""
+        self.router.is_unloaded = True
+
     def download(self, edition: int | None = None, keep_connections: bool = False) -> None:
         """Loads another edition: symbols and templates get other numbers, and class 0xAC changes.
 
@@ -133,6 +137,7 @@ class LogixPlc:
         """
         self.edition = self.edition + 1 if edition is None else edition
         self.router.project = self._sealed(self.edition)
+        self.router.is_unloaded = False
         if not keep_connections:
             self.drop()
 

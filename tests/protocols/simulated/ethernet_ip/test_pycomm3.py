@@ -68,7 +68,8 @@ def asked(shown: Shown) -> str:
     name = shown.name if shown.program is None else f"Program:{shown.program}.{shown.name}"
     # pycomm3 takes a DWORD for 32 BOOLs.
     elements = 32 if shown.type is DWORD else len(shown.value) if shown.dimensions else 0
-    return f"{name}{{{elements}}}" if elements else name
+    first = f"[{','.join('0' * len(shown.dimensions))}]" if len(shown.dimensions) > 1 else ""
+    return f"{name}{first}{{{elements}}}" if elements else name
 
 
 READABLE = [one for one in SHOWN if one.name != "Secret"]
