@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NODE_PEER := tests/peers/opcua/node
 SOURCES := $(wildcard ext/*.pyx ext/*.pxd) setup.py pyproject.toml
 
 .PHONY: help demo test bench lint format clean services
@@ -29,7 +30,10 @@ demo: $(VENV)/built
 services:
 	@sh scripts/services.sh
 
-test: $(VENV)/built services
+$(NODE_PEER)/node_modules/installed: $(NODE_PEER)/package-lock.json | services
+	@sh scripts/node_peer.sh
+
+test: $(VENV)/built services $(NODE_PEER)/node_modules/installed
 	$(BIN)/python -m pytest -n 2 $(TEST_ARGS)
 
 lint: $(VENV)/built
@@ -42,8 +46,8 @@ format: $(VENV)/built
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/built services
+bench: $(VENV)/built services $(NODE_PEER)/node_modules/installed
 	$(BIN)/python -m tests.benchmarks
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info ext/*.c ext/*.so
+	rm -rf $(VENV) $(NODE_PEER)/node_modules build dist *.egg-info ext/*.c ext/*.so

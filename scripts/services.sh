@@ -4,6 +4,7 @@ missing=""
 [ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null 2>&1 || missing="$missing mosquitto"
 command -v socat >/dev/null 2>&1 || missing="$missing socat"
 command -v pkg-config >/dev/null 2>&1 || missing="$missing pkg-config"
+command -v npm >/dev/null 2>&1 || missing="$missing nodejs npm"
 command -v "${CC:-cc}" >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 if command -v pkg-config >/dev/null 2>&1; then
     pkg-config --exists libmodbus 2>/dev/null || missing="$missing libmodbus-dev"

@@ -7,12 +7,15 @@ import asyncio
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
-from protocols.simulated.opcua_server import GuardedServer
+from protocols.simulated.opcua_server import GuardedServer, Request
 from tests.peers.opcua import lacking, space, values
 from tests.peers.opcua.commands import Commands
 from tests.peers.opcua.limits import Limits
+from tests.peers.opcua.pki import KINDS
+from tests.peers.opcua.security import POLICIES, TOKENS, Security
 
 VIOLATED = 3
 
@@ -27,24 +30,38 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--shift", type=int, default=0, metavar="N", help="other namespaces before ours")
     parser.add_argument("--nodes", type=int, default=0, metavar="N", help="nodes that change with each tick")
     parser.add_argument("--interval", type=float, default=0, metavar="MS", help="between ticks; 0: by command alone")
-    return parser.parse_args()
+    parser.add_argument("--pki", type=Path, metavar="DIR", help="where certificates are made; without it, no security")
+    parser.add_argument("--certificate", choices=KINDS, default="good", help="the server's")
+    parser.add_argument("--policies", nargs="+", choices=list(POLICIES), help="default: all, without --pki None")
+    parser.add_argument("--users", nargs="+", choices=list(TOKENS), default=list(TOKENS))
+    parser.add_argument("--trust", action="store_true", help="take only clients in the folder `trusted`")
+    chosen = parser.parse_args()
+    chosen.policies = chosen.policies or (list(POLICIES) if chosen.pki else ["None"])
+    return chosen
 
 
 class Life:
     """The server from its start to its end, or to its restart on the same port."""
 
-    def __init__(self, chosen: argparse.Namespace, shift: int, port: int) -> None:
-        self._chosen, self._shift = chosen, shift
+    def __init__(self, chosen: argparse.Namespace, security: Security, shift: int, port: int) -> None:
+        self._chosen, self._security, self._shift = chosen, security, shift
         self.guard = GuardedServer(values.APPLICATION_URI, "linegate test server", "/test", port=port)
 
     async def begin(self) -> Commands:
         """Builds the address space and listens."""
         lacking.complete(self.guard.server)
         await self.guard.prepare()
+        await self._security.prepare(self.guard.server)
         tree = await space.build(self.guard.server, self._shift, self._chosen.nodes)
         limits = Limits(self.guard.server)
-        self.guard.before = limits
+
+        async def before(request: Request) -> None:
+            await limits(request)
+            self._security.check(request)
+
+        self.guard.before = before
         await self.guard.start()
+        self._security.send_chain(self.guard.server)
         return Commands(self.guard, tree, limits, self._chosen.nodes)
 
 
@@ -53,7 +70,8 @@ class Process:
 
     def __init__(self, chosen: argparse.Namespace) -> None:
         self._chosen = chosen
-        self._life = Life(chosen, chosen.shift, chosen.port)
+        self._security = Security(chosen.pki, chosen.certificate, chosen.policies, chosen.users, chosen.trust)
+        self._life = Life(chosen, self._security, chosen.shift, chosen.port)
         self._violations: list[str] = []
 
     async def run(self) -> int:
@@ -62,7 +80,8 @@ class Process:
         loop = asyncio.get_running_loop()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
         self._commands = await self._life.begin()
-        _say({"port": self._life.guard.port, "url": self._life.guard.url, "pid": os.getpid()})
+        guard = self._life.guard
+        _say({"port": guard.port, "url": guard.url, "pid": os.getpid(), **self._security.told})
         ticking = asyncio.create_task(self._tick_for_ever())
         while line := await lines.readline():
             _say(await self._obey(line))
@@ -86,7 +105,7 @@ class Process:
         port = self._life.guard.port
         await self._end()
         await asyncio.sleep(down)
-        self._life = Life(self._chosen, self._chosen.shift if shift is None else shift, port)
+        self._life = Life(self._chosen, self._security, self._chosen.shift if shift is None else shift, port)
         self._commands = await self._life.begin()
         return {"port": port}
 

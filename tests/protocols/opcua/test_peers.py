@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from asyncua import Client, ua
-from asyncua.common.node import Node
-from asyncua.common.subscription import Subscription
 
 from tests.peers.opcua import values
 from tests.peers.opcua.processes import OpcUaServer, asyncua_server
+from tests.protocols.opcua.clients import Seen, load_types, node, subscribed, value
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -31,39 +30,6 @@ async def client(server: OpcUaServer) -> AsyncIterator[Client]:
         yield client
 
 
-async def node(client: Client, path: str) -> Node:
-    return client.get_node(f"ns={await client.get_namespace_index(values.NAMESPACE)};s={path}")
-
-
-async def value(client: Client, path: str) -> Any:
-    return await (await node(client, path)).read_value()
-
-
-class Seen:
-    """Collects notifications."""
-
-    def __init__(self) -> None:
-        self.values: asyncio.Queue[ua.DataValue] = asyncio.Queue()
-        self.statuses: asyncio.Queue[Any] = asyncio.Queue()
-        self.subscription: Subscription
-
-    def datachange_notification(self, node: Node, value: Any, data: Any) -> None:
-        self.values.put_nowait(data.monitored_item.Value)
-
-    def status_change_notification(self, status: Any) -> None:
-        self.statuses.put_nowait(status)
-
-    async def next(self) -> ua.DataValue:
-        return await asyncio.wait_for(self.values.get(), 5)
-
-
-async def subscribed(client: Client, *paths: str) -> Seen:
-    seen = Seen()
-    seen.subscription = await client.create_subscription(20, seen)
-    await seen.subscription.subscribe_data_change([await node(client, path) for path in paths])
-    return seen
-
-
 async def test_all_scalars_and_arrays(client: Client) -> None:
     for kind, expected in values.SCALARS.items():
         one = await node(client, f"Scalars.{kind}")
@@ -74,14 +40,11 @@ async def test_all_scalars_and_arrays(client: Client) -> None:
 
 
 async def test_structures_and_the_union_are_decoded_by_their_definitions(client: Client) -> None:
-    await client.load_data_type_definitions()
-    for path, members in values.STRUCTURES.items():
-        made = await value(client, path)
-        assert {name: getattr(made, name) for name in ("Id", "Count", "Number") if name in members} == {
-            name: members[name] for name in ("Id", "Count", "Number") if name in members
-        }
+    await load_types(client)
+    weight = await value(client, "Structures.Weight")
+    assert (weight.Gross, weight.Net, weight.Stable) == (12.5, 11.0, True)
     batch = await value(client, "Structures.Batch")
-    assert (batch.Weight, batch.Remark, batch.Samples) == (None, "ok", [1.0, 2.0])
+    assert (batch.Id, batch.Count, batch.Weight, batch.Remark, batch.Samples) == ("B-7", 42, None, "ok", [1.0, 2.0])
     pallet = await value(client, "Structures.Pallet")
     assert [each.Id for each in pallet.Batches] == ["B-7", "B-8"]
     path, member, expected = values.UNION
