@@ -12,7 +12,7 @@ from gateway.config.model import Config
 from gateway.config.problems import ConfigProblems
 from protocols.driver import ConfigError
 from protocols.secrets import Secret
-from protocols.settings import Settings
+from protocols.settings import Settings, counted
 
 GOOD = 0
 WRONG = 2
@@ -27,7 +27,7 @@ def check_file(path: Path, out: TextIO | None = None) -> int:
     try:
         loaded = load_config(path)
     except ConfigProblems as found:
-        out.write(f"{found}\n{path}: {_counted(len(found.problems), 'problem')}\n")
+        out.write(f"{found}\n{path}: {counted(len(found.problems), 'problem')}\n")
         return WRONG
     out.writelines(f"{note} (note)\n" for note in loaded.notes)
     out.writelines(f"{path}: {where}: {why} (warning)\n" for where, why in missing_secrets(loaded.config))
@@ -40,7 +40,7 @@ def load_or_exit(path: Path) -> Config:
     try:
         return load_config(path).config
     except ConfigProblems as found:
-        sys.stderr.write(f"{found}\n{path}: {_counted(len(found.problems), 'problem')}\n")
+        sys.stderr.write(f"{found}\n{path}: {counted(len(found.problems), 'problem')}\n")
         sys.exit(WRONG)
 
 
@@ -52,7 +52,7 @@ def summary(config: Config) -> str:
         "machine": len(config.machines),
         "uplink": len(config.uplinks),
     }
-    return f"{', '.join(_counted(n, noun) for noun, n in parts.items())}; configuration {config.digest}"
+    return f"{', '.join(counted(n, noun) for noun, n in parts.items())}; configuration {config.digest}"
 
 
 def missing_secrets(config: Config) -> list[tuple[str, str]]:
@@ -77,7 +77,3 @@ def _secrets(section: Settings, at: str) -> Iterator[tuple[str, Secret]]:
                 yield where, item
             elif isinstance(item, Settings):
                 yield from _secrets(item, f"{where}.")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

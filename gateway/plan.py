@@ -20,7 +20,7 @@ from gateway.plan_show import show
 from protocols.modbus.config import ModbusDevice, ModbusRtuDevice, SerialConfig
 from protocols.modbus.plan import plan_requests
 from protocols.modbus.request import Request
-from protocols.settings import duration_text
+from protocols.settings import DeviceSettings, duration_text
 
 GOOD, TROUBLE = 0, 1
 
@@ -64,6 +64,8 @@ class ScanPlan:
     line_ms: float | None
     """On a serial line: characters, silences and pauses, without the device's own time; None elsewhere."""
     requests: list[RequestPlan]
+    asks: str = ""
+    """What is asked where only the device can say how many requests that takes; empty for Modbus."""
 
     @property
     def busy_ms(self) -> float:
@@ -78,7 +80,7 @@ class DevicePlan:
     name: str
     protocol: str
     endpoint: str
-    unit_id: int
+    unit_id: int | None
     in_flight: int
     scans: list[ScanPlan]
 
@@ -91,8 +93,9 @@ class EndpointPlan:
     protocol: str
     devices: list[str]
     scans_per_s: float
-    requests_per_s: float
-    bytes_per_s: float
+    requests_per_s: float | None
+    bytes_per_s: float | None
+    """None where only the device can say."""
     signals_per_s: float
     duty: float
     """Share of the time in which the line is busy at the least, in percent; elsewhere that of the pauses alone."""
@@ -127,24 +130,31 @@ def plan_file(path: Path, as_json: bool, out: TextIO | None = None) -> int:
 
 def plan_line(config: Config) -> LinePlan:
     """The plan of a whole configuration."""
-    planned = {name: device for name, device in config.devices.items() if isinstance(device, ModbusDevice)}
-    devices = [_device(name, device) for name, device in planned.items()]
+    devices = [_device(name, device) for name, device in config.devices.items()]
     by_endpoint: dict[str, list[DevicePlan]] = {}
     for device in devices:
         by_endpoint.setdefault(device.endpoint, []).append(device)
     endpoints = [_endpoint(several) for several in by_endpoint.values()]
     warnings = [_overload(endpoint) for endpoint in endpoints if endpoint.duty > 100]
-    warnings += [slow for name, device in planned.items() for slow in _too_slow(name, device)]
+    warnings += [slow for name, device in config.devices.items() for slow in _too_slow(name, device)]
     notes = [note for name, machine in config.machines.items() for note in _unseen(name, machine, config)]
-    notes += [
-        f"{name}: what is asked of it follows from the types that it tells when connected; it is not in this plan"
-        for name in config.devices
-        if name not in planned
-    ]
     return LinePlan(devices, endpoints, warnings, notes)
 
 
-def _device(name: str, device: ModbusDevice) -> DevicePlan:
+def _device(name: str, device: DeviceSettings) -> DevicePlan:
+    return _modbus(name, device) if isinstance(device, ModbusDevice) else _typed(name, device)
+
+
+def _typed(name: str, device: DeviceSettings) -> DevicePlan:
+    """A device that knows its own types: only it can say how many requests they take."""
+    scans = [
+        ScanPlan(interval, len(numbers), 0, 0, 0, 0, None, [], device.asks(interval, len(numbers)))
+        for interval, numbers in device.scan_classes
+    ]
+    return DevicePlan(name, str(device.transport["protocol"]), device.endpoint, None, 1, scans)
+
+
+def _modbus(name: str, device: ModbusDevice) -> DevicePlan:
     requests = plan_requests(device, SignalTable(device.signals))
     scans = [
         _scan(device, interval, len(numbers), [request for request in requests if request.scan == scan])
@@ -199,6 +209,7 @@ def _line_ms(serial: SerialConfig, size: int, requests: int) -> float:
 
 def _endpoint(devices: list[DevicePlan]) -> EndpointPlan:
     scans = [scan for device in devices for scan in device.scans]
+    known = not any(scan.asks for scan in scans)
     requests_per_s = _per_second((len(scan.requests), scan) for scan in scans)
     duty = sum(scan.busy_ms / scan.interval_ms for scan in scans) * 100
     on_a_line = scans[0].line_ms is not None
@@ -207,11 +218,11 @@ def _endpoint(devices: list[DevicePlan]) -> EndpointPlan:
         protocol=devices[0].protocol,
         devices=[device.name for device in devices],
         scans_per_s=_per_second((1, scan) for scan in scans),
-        requests_per_s=requests_per_s,
-        bytes_per_s=_per_second((scan.bytes, scan) for scan in scans),
+        requests_per_s=requests_per_s if known else None,
+        bytes_per_s=_per_second((scan.bytes, scan) for scan in scans) if known else None,
         signals_per_s=_per_second((scan.signals, scan) for scan in scans),
         duty=round(duty, 2),
-        budget_ms=None if on_a_line else round(max(0.0, 1000 - 10 * duty) / requests_per_s, 3),
+        budget_ms=None if on_a_line or not known else round(max(0.0, 1000 - 10 * duty) / requests_per_s, 3),
     )
 
 
@@ -226,7 +237,7 @@ def _overload(endpoint: EndpointPlan) -> str:
     return f"{endpoint.endpoint}: {of} take {endpoint.duty:.0f} % of the time, so scans are skipped; {remedy}"
 
 
-def _too_slow(name: str, device: ModbusDevice) -> Iterator[str]:
+def _too_slow(name: str, device: DeviceSettings) -> Iterator[str]:
     """Requests that a serial line cannot carry within their timeout."""
     if not isinstance(device, ModbusRtuDevice):
         return
@@ -244,7 +255,7 @@ def _unseen(name: str, machine: MachineConfig, config: Config) -> Iterator[str]:
     for counter in counters.values():
         device, _, signal = counter.signal.partition(".")
         settings = config.devices[device]
-        interval = settings.signals[signal].scan_interval or settings.scan_interval
+        interval = settings.signal_settings[signal].scan_interval or settings.scan_interval
         if machine.ideal is not None and interval > machine.ideal:
             part = f"{machine.ideal:g}ms"
             yield (

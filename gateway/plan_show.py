@@ -28,7 +28,7 @@ class Sheet(NamedTuple):
 
 def show(plan: LinePlan, out: TextIO) -> None:
     """Write the plan for a person."""
-    sheets = (_requests(plan), _scans(plan), _endpoints(plan))
+    sheets = tuple(sheet for sheet in (_requests(plan), _scans(plan), _told(plan), _endpoints(plan)) if sheet.rows)
     if out.isatty():
         _coloured(plan, sheets, Console(file=out))
         return
@@ -74,11 +74,22 @@ def _scans(plan: LinePlan) -> Sheet:
         )
         for device in plan.devices
         for scan in device.scans
+        if not scan.asks
     ]
     headings = (
         "device", ">unit", ">every", ">signals", ">requests", ">registers", ">bits", ">bytes", ">ms",
     )  # fmt: skip
     return Sheet("A scan of each device", headings, rows)
+
+
+def _told(plan: LinePlan) -> Sheet:
+    rows = [
+        (device.name, duration_text(scan.interval_ms), f"{scan.signals:,}", scan.asks)
+        for device in plan.devices
+        for scan in device.scans
+        if scan.asks
+    ]
+    return Sheet("A scan of devices that know their own types", ("device", ">every", ">signals", "asks"), rows)
 
 
 def _duration(scan: ScanPlan) -> str:
@@ -95,10 +106,10 @@ def _endpoints(plan: LinePlan) -> Sheet:
             one.protocol,
             f"{len(one.devices):,}",
             f"{one.scans_per_s:,.1f}",
-            f"{one.requests_per_s:,.1f}",
+            "" if one.requests_per_s is None else f"{one.requests_per_s:,.1f}",
             f"{one.signals_per_s:,.1f}",
-            f"{one.bytes_per_s:,.0f}",
-            f"{one.duty:.1f} %" if one.budget_ms is None or one.duty else "",
+            "" if one.bytes_per_s is None else f"{one.bytes_per_s:,.0f}",
+            "" if one.requests_per_s is None or not (one.duty or one.budget_ms is None) else f"{one.duty:.1f} %",
             "" if one.budget_ms is None else f"{one.budget_ms:,.1f}",
         )
         for one in plan.endpoints

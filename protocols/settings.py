@@ -99,6 +99,11 @@ def duration_text(milliseconds: int) -> str:
     return f"{milliseconds // _MILLISECONDS[unit]}{unit}" if milliseconds else "0"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 signal`, `2,000 signals`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def size_text(size: int) -> str:
     """A size as a configuration writes it: `64MB` for 64000000."""
     unit = next(unit for unit in ("TB", "GB", "MB", "kB", "B") if size % _BYTES[unit] == 0 and size >= _BYTES[unit])
@@ -357,6 +362,10 @@ class DeviceSettings(Settings):
         for number, signal in enumerate(self.signal_settings.values()):
             classes.setdefault(signal.scan_interval or self.scan_interval, []).append(number)
         return tuple((interval, tuple(numbers)) for interval, numbers in sorted(classes.items()))
+
+    def asks(self, interval_ms: int, signals: int) -> str:
+        """What a scan of so many signals asks, in words; for devices whose requests only they can tell."""
+        raise NotImplementedError
 
     @property
     def identity(self) -> str:

@@ -11,7 +11,7 @@ from protocols.ethernet_ip.route import BACKPLANE, Hop, parse_route
 from protocols.ethernet_ip.signal import CipSignal as CipSignal
 from protocols.ethernet_ip.signal import ObjectAddress as ObjectAddress
 from protocols.host import Host
-from protocols.settings import DeviceSettings, Keyed, Name, SignalSettings
+from protocols.settings import DeviceSettings, Keyed, Name, SignalSettings, counted
 
 PORT = 44818
 
@@ -58,6 +58,10 @@ class EthernetIpDevice(DeviceSettings):
     def transport(self) -> Mapping[str, object]:
         """The protocol alone."""
         return {"protocol": self.protocol}
+
+    def asks(self, interval_ms: int, signals: int) -> str:
+        """Packets, whose number follows from the controller's types and the size of its connection."""
+        return f"{counted(signals, 'tag')}, packed into as few packets as the connection's size allows"
 
     @property
     def signal_settings(self) -> Mapping[str, SignalSettings]:

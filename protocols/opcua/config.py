@@ -35,6 +35,8 @@ from protocols.settings import (
     SignalSettings,
     ValueType,
     between,
+    counted,
+    duration_text,
     misplaced,
     shown,
 )
@@ -230,6 +232,13 @@ class OpcuaDevice(DeviceSettings):
     def port(self) -> int:
         """TCP port."""
         return urlsplit(self.url).port or DEFAULT_PORT
+
+    def asks(self, interval_ms: int, signals: int) -> str:
+        """A subscription, or reads."""
+        if self.mode == "poll":
+            return f"{counted(signals, 'registered node')} read at once, or as many at a time as the server takes"
+        every = duration_text(self.publishing_interval or interval_ms)
+        return f"a subscription to {counted(signals, 'node')}, sampled every {duration_text(interval_ms)}, told every {every}"
 
     @property
     def signal_settings(self) -> Mapping[str, SignalSettings]:

@@ -181,17 +181,24 @@ def test_it_is_shown_aligned_in_a_pipe_and_coloured_on_a_terminal() -> None:
     assert all(line == line.rstrip() for line in text.splitlines())
 
 
-def test_a_device_that_tells_its_types_itself_has_a_note_in_place_of_requests() -> None:
-    found = plan(
-        {**TCP, "signals": words(0)}, {"protocol": "ethernet_ip", "host": "plc", "signals": {"a": {"tag": "A"}}}
-    )
-    assert [device.name for device in found.devices] == ["d0"]
-    assert found.notes == [
-        "d1: what is asked of it follows from the types that it tells when connected; it is not in this plan"
+def test_what_only_the_device_can_say_is_said_in_words() -> None:
+    opcua = {
+        "protocol": "opcua", "endpoint": "opc.tcp://plc", "signals": {"a": {"node": "nsu=u;s=A"}, "b": {"node": "i=1"}},
+    }  # fmt: skip
+    poll = {**opcua, "endpoint": "opc.tcp://other", "mode": "poll"}
+    logix = {"protocol": "ethernet_ip", "host": "plc", "signals": {"a": {"tag": "A"}}}
+    found = plan({**TCP, "signals": words(0)}, opcua, poll, logix)
+    assert [scan.asks for one in found.devices for scan in one.scans] == [
+        "",
+        "a subscription to 2 nodes, sampled every 1s, told every 1s",
+        "2 registered nodes read at once, or as many at a time as the server takes",
+        "1 tag, packed into as few packets as the connection's size allows",
     ]
+    assert [one.requests_per_s for one in found.endpoints] == [1.0, None, None, None]
+    assert [one.signals_per_s for one in found.endpoints] == [1.0, 2.0, 2.0, 1.0]
     out = io.StringIO()
-    show(plan({"protocol": "ethernet_ip", "host": "plc", "signals": {"a": {"tag": "A"}}}), out)
-    assert "note: d0: " in out.getvalue()
+    show(found, out)
+    assert "A scan of devices that know their own types" in out.getvalue()
 
 
 def test_the_command(tmp_path: Path) -> None:
