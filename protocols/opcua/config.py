@@ -237,8 +237,8 @@ class OpcuaDevice(DeviceSettings):
         """A subscription, or reads."""
         if self.mode == "poll":
             return f"{counted(signals, 'registered node')} read at once, or as many at a time as the server takes"
-        every = duration_text(self.publishing_interval or interval_ms)
-        return f"a subscription to {counted(signals, 'node')}, sampled every {duration_text(interval_ms)}, told every {every}"
+        sampled, told = duration_text(interval_ms), duration_text(self.publishing_interval or interval_ms)
+        return f"a subscription to {counted(signals, 'node')}, sampled every {sampled}, told every {told}"
 
     @property
     def signal_settings(self) -> Mapping[str, SignalSettings]:
