@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Protocol
 
 import uvloop
 
 from protocols.simulated.clock import SimulatedClock
-from protocols.simulated.control import COMMANDS, Simulation
+from protocols.simulated.control import COMMANDS, Line, Plc, Simulation
 from protocols.simulated.machine import CALM, Filler, Profile
 from protocols.simulated.modbus import ModbusPlc
 from protocols.simulated.process import VIOLATED, exit_code, obey_until_quit
@@ -19,16 +22,30 @@ from protocols.simulated.truth import TruthLog
 _REMEMBERED = 1000
 
 
+class Served(Plc, Protocol):
+    """A PLC as a process starts and ends it."""
+
+    @property
+    def port(self) -> int: ...
+    @property
+    def violations(self) -> Sequence[object]: ...
+    async def start(self) -> int: ...
+    async def close(self) -> None: ...
+
+
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m protocols.simulated",
-        description="A simulated filler behind a real Modbus TCP server. Prints one JSON line when it is ready, then "
-        'answers commands on standard input, one a line, such as {"action": "fault", "code": 17}; actions are '
-        f"{', '.join(COMMANDS)}. Exit code {VIOLATED} if a client asked for anything but reading.",
+        description="A simulated line: a filler behind a real Modbus TCP server and, where asked for, a capper behind "
+        "an OPC UA server and a labeler behind an EtherNet/IP one. Prints one JSON line when it is ready, then "
+        'answers commands on standard input, one a line, such as {"action": "fault", "code": 17, "machine": "filler"}; '
+        f"actions are {', '.join(COMMANDS)}. Exit code {VIOLATED} if a client asked for anything but reading.",
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--capper", type=int, metavar="PORT", help="serve the capper too; 0 takes a free port")
+    parser.add_argument("--labeler", type=int, metavar="PORT", help="serve the labeler too; 0 takes a free port")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same life")
     parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds in a real one")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="where to log what really happened")
@@ -61,25 +78,44 @@ async def serve(chosen: argparse.Namespace) -> int:
     clock = SimulatedClock(chosen.speed, frozen=chosen.frozen)
     truth = TruthLog(chosen.truth, clock)
     profile = Profile() if chosen.chaos == "on" else CALM
-    filler = Filler(
-        chosen.seed,
-        profile,
-        bottles=chosen.bottles,
-        rejects=chosen.rejects,
-        observer=truth.observe,
-        remember=_REMEMBERED,
-    )
-    simulation = Simulation(filler, clock)
-    plc = ModbusPlc(units(filler, chosen.units, chosen.extra_registers), simulation.now, chosen.host, chosen.port)
-    simulation.plc = plc
-    await plc.start()
-    try:
-        await obey_until_quit(simulation, plc.port, truth.flush, chosen.quit_on_eof)
-    finally:
-        simulation.now()
-        truth.close(filler.truth())
-        await plc.close()
-    return exit_code(plc.violations)
+    counts = {"bottles": chosen.bottles, "rejects": chosen.rejects}
+    plcs: dict[str, Served] = {}
+    simulations: dict[str, Simulation] = {}
+    for index, (name, port) in enumerate((("filler", chosen.port), *_others(chosen))):
+        machine = Filler(chosen.seed + index, profile, observer=truth.of(name), remember=_REMEMBERED, **counts)
+        simulation = simulations[name] = Simulation(machine, clock)
+        simulation.plc = plcs[name] = _plc(name, machine, simulation, port, chosen)
+    line = Line(simulations)
+    async with AsyncExitStack() as running:
+        for plc in plcs.values():
+            running.push_async_callback(plc.close)
+            await plc.start()
+        ports = {name: plc.port for name, plc in plcs.items()}
+        try:
+            await obey_until_quit(line, ports.pop("filler"), truth.flush, chosen.quit_on_eof, **ports)
+        finally:
+            line.now()
+            truth.close(line.truths())
+    return exit_code([violation for plc in plcs.values() for violation in plc.violations])
+
+
+def _others(chosen: argparse.Namespace) -> Iterator[tuple[str, int]]:
+    for name in ("capper", "labeler"):
+        if (port := getattr(chosen, name)) is not None:
+            yield name, port
+
+
+def _plc(name: str, machine: Filler, simulation: Simulation, port: int, chosen: argparse.Namespace) -> Served:
+    """The machine's PLC; the libraries of the others are for those who ask for them."""
+    if name == "capper":
+        from protocols.simulated.opcua import CapperPlc
+
+        return CapperPlc(machine, simulation.now, chosen.host, port)
+    if name == "labeler":
+        from protocols.simulated.ethernet_ip.labeler import LabelerPlc
+
+        return LabelerPlc(machine, simulation.now, chosen.host, port)
+    return ModbusPlc(units(machine, chosen.units, chosen.extra_registers), simulation.now, chosen.host, port)
 
 
 def main() -> int:

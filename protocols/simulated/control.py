@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from protocols.simulated.clock import SimulatedClock
-from protocols.simulated.machine import ACTIONS, Filler
+from protocols.simulated.machine import ACTIONS, Filler, Truth
 from protocols.simulated.truth import as_json
 
 COMMANDS = (*ACTIONS, "mute", "unmute", "drop", "refuse", "accept", "freeze", "thaw", "truth", "quit")
@@ -83,3 +83,39 @@ class Simulation:
                 pass
             case _:
                 raise ValueError(f"unknown action {action!r}")
+
+
+class Line:
+    """Several machines with their PLCs, under one clock: `"machine"` in a command says which is meant.
+
+    Without it the first one is. Time is the same for all: `freeze`, `thaw` and `quit` are of the line.
+    """
+
+    def __init__(self, simulations: Mapping[str, Simulation]) -> None:
+        self._simulations = dict(simulations)
+        self._first = next(iter(simulations))
+
+    @property
+    def ended(self) -> bool:
+        """Whether one of them was told to quit."""
+        return any(simulation.ended for simulation in self._simulations.values())
+
+    def now(self) -> int:
+        """Simulated time, with all machines brought up to it."""
+        return max(simulation.now() for simulation in self._simulations.values())
+
+    def truths(self) -> dict[str, Truth]:
+        """What each machine really did."""
+        return {name: simulation.filler.truth() for name, simulation in self._simulations.items()}
+
+    async def obey(self, line: str | bytes) -> dict[str, Any]:
+        """See `Simulation.obey`; the answer has the truth of the machine that was meant, and of all by name."""
+        self.now()
+        try:
+            name = json.loads(line).get("machine", self._first)
+            simulation = self._simulations[name]
+        except (ValueError, AttributeError, KeyError, TypeError):
+            return {"error": f"a command is a JSON object; its machine is one of {', '.join(self._simulations)}"}
+        answer = await simulation.obey(line)
+        self.now()
+        return {**answer, "machines": {name: as_json(truth) for name, truth in self.truths().items()}}

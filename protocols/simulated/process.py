@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from protocols.simulated.control import Simulation
+from protocols.simulated.control import Line, Simulation
 
 TICK_S = 0.2
 """How often the machine is brought up to date and its truth flushed, whether anybody reads or not."""
@@ -20,14 +20,21 @@ _QUIT = b'{"action": "quit"}'
 
 
 async def obey_until_quit(
-    simulation: Simulation, port: int, flush: Callable[[], None] = lambda: None, quit_on_eof: bool = False
+    simulation: Simulation | Line,
+    port: int,
+    flush: Callable[[], None] = lambda: None,
+    quit_on_eof: bool = False,
+    **ports: int,
 ) -> None:
-    """Says that it is ready and where, then obeys until it is told to quit, by a command or a signal."""
+    """Says that it is ready and where, then obeys until it is told to quit, by a command or a signal.
+
+    `ports` are those of further machines, by name.
+    """
     lines: asyncio.Queue[bytes] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, lines.put_nowait, _QUIT)
     standard_input = await _listen_to_input(lines, quit_on_eof)
-    _say({"port": port, "pid": os.getpid()})
+    _say({"port": port, **ports, "pid": os.getpid()})
     try:
         while not simulation.ended:
             try:

@@ -85,7 +85,7 @@ def test_frozen_counts_are_final_counts(simulated: Process, truth: Path) -> None
     assert simulated.tell(action="truth")["truth"] == frozen
     simulated.tell(action="quit")
     assert simulated.end() == (0, "")
-    assert lines(truth)[-1] == {"final": {key: frozen[key] for key in ("total", "good", "rejects")}}
+    assert lines(truth)[-1] == {"final": {"filler": {key: frozen[key] for key in ("total", "good", "rejects")}}}
 
 
 @pytest.mark.parametrize("how", ["quit", "terminate", "interrupt"])
@@ -102,7 +102,7 @@ def test_its_truth_is_complete_whatever_ends_it(simulated: Process, truth: Path,
     assert [part["part"] for part in parts] == list(range(1, len(parts) + 1))
     assert [(one["state"], one["reason"]) for one in states] == [("stopped", 0), ("execute", 0)]
     rejects = sum(not part["good"] for part in parts)
-    assert last["final"] == {"total": len(parts), "good": len(parts) - rejects, "rejects": rejects}
+    assert last["final"] == {"filler": {"total": len(parts), "good": len(parts) - rejects, "rejects": rejects}}
     assert parts[-1]["rejects"] == rejects
     assert [line["ms"] for line in written] == sorted(line["ms"] for line in written)
     took = datetime.fromisoformat(parts[-1]["utc"]) - datetime.fromisoformat(parts[0]["utc"])
@@ -186,3 +186,22 @@ def test_a_taken_port_and_a_wrong_number_are_wrong_use() -> None:
 def test_it_imports_nothing_of_the_gateway() -> None:
     code = "import sys, protocols.simulated.__main__; sys.exit(any(m.split('.')[0] == 'gateway' for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 0
+
+
+def test_the_whole_line_has_one_clock_and_a_truth_for_each_machine(truth: Path) -> None:
+    line = Process("--speed", "50", "--chaos", "off", "--capper", "0", "--labeler", "0", "--truth", str(truth))
+    assert len({line.ready[name] for name in ("port", "capper", "labeler")}) == 3
+    assert line.tell(action="fault", machine="capper")["truth"]["state"] == "faulted"
+    assert line.tell(action="truth")["truth"]["state"] != "faulted"
+    assert "filler, capper, labeler" in line.tell(action="truth", machine="packer")["error"]
+    line.tell(action="freeze", machine="labeler")
+    frozen = line.tell(action="truth")["machines"]
+    assert len({machine["ms"] for machine in frozen.values()}) == 1
+    assert line.tell(action="truth")["machines"] == frozen
+    line.tell(action="quit", machine="capper")
+    assert line.end() == (0, "")
+    *written, last = lines(truth)
+    assert {one["machine"] for one in written} == {"filler", "capper", "labeler"}
+    assert {name: totals["total"] for name, totals in last["final"].items()} == {
+        name: machine["total"] for name, machine in frozen.items()
+    }
