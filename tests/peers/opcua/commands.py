@@ -13,6 +13,7 @@ from asyncua import ua
 from protocols.simulated.opcua_server import GuardedServer, Processor
 from protocols.simulated.opcua_tree import Tree
 from tests.peers.opcua import values
+from tests.peers.opcua.conditions import Conditions
 from tests.peers.opcua.limits import Limits
 from tests.peers.opcua.space import variant
 
@@ -22,6 +23,7 @@ class Commands:
 
     def __init__(self, guard: GuardedServer, tree: Tree, limits: Limits, nodes: int) -> None:
         self._guard, self._tree, self._limits, self._nodes = guard, tree, limits, nodes
+        self._conditions = Conditions(tree)
         self._gone: dict[str, Any] = {}
         self._to_lose = 0
         self._ticks = 0
@@ -87,6 +89,17 @@ class Commands:
         """Brings vanished nodes back."""
         for path in nodes:
             self._tree.server.iserver.aspace[self._tree.node_id(path)] = self._gone.pop(path)
+
+    async def alarm(
+        self,
+        name: str,
+        active: bool | None = None,
+        severity: int = 500,
+        message: str | None = None,
+        acknowledged: bool | None = None,
+    ) -> None:
+        """Raises, clears or acknowledges the condition of that name, and reports it."""
+        await self._conditions.change(name, active, severity, message, acknowledged)
 
     async def limit(self, **limits: int | None) -> None:
         """Sets operation limits by name, and `sessions`."""

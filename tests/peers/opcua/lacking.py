@@ -1,11 +1,14 @@
-"""What asyncua's server leaves out and a conforming one does: index ranges, timestamps as asked, honest Republish."""
+"""What asyncua's server leaves out: index ranges, timestamps as asked, honest Republish, events of a whole area."""
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
 from asyncua import Server, ua
+from asyncua.common.event_objects import Condition
+from asyncua.common.methods import uamethod
 from asyncua.common.utils import ServiceError
 from asyncua.server.address_space import AttributeService
 from asyncua.server.subscription_service import SubscriptionService
@@ -66,6 +69,27 @@ class _Subscriptions(SubscriptionService):  # type: ignore[misc]
         subscription.enqueue_datachange_event = enqueue_part
         return result
 
+    async def trigger_event(self, event: Any, subscription_id: int | None = None) -> None:
+        """Every notifier reports all events, as an area does those of the machines in it."""
+        if isinstance(event, Condition):
+            self._conditions[event.NodeId] = event
+            if not event.Retain:
+                del self._conditions[event.NodeId]
+        chosen = self.subscriptions if subscription_id is None else {subscription_id}
+        for subscription in [self.subscriptions[each] for each in chosen]:
+            await _report(subscription, event, None)
+
+    @uamethod
+    async def condition_refresh(self, parent: Any, subscription_id: int, item_id: int | None = None) -> Any:
+        subscription = self.subscriptions.get(subscription_id)
+        if subscription is None:
+            return ua.StatusCode(ua.StatusCodes.BadSubscriptionIdInvalid)
+        await self.standard_events[ua.ObjectIds.RefreshStartEventType].trigger(subscription_id=subscription_id)
+        for event in self._conditions.values():
+            await _report(subscription, event, item_id)
+        await self.standard_events[ua.ObjectIds.RefreshEndEventType].trigger(subscription_id=subscription_id)
+        return None
+
     def republish(self, params: Any) -> Any:
         subscription = self.subscriptions.get(params.SubscriptionId)
         if subscription is None:
@@ -74,3 +98,10 @@ class _Subscriptions(SubscriptionService):  # type: ignore[misc]
         if kept is None:
             raise ServiceError(ua.StatusCodes.BadMessageNotAvailable)
         return kept.NotificationMessage
+
+
+async def _report(subscription: Any, event: Any, item_id: int | None) -> None:
+    for notifier in subscription.monitored_item_srv._monitored_events:
+        reported = copy(event)
+        reported.emitting_node = notifier
+        await subscription.monitored_item_srv.trigger_event(reported, item_id)

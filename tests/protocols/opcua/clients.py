@@ -9,6 +9,7 @@ from asyncua import Client, ua
 from asyncua.common.node import Node
 from asyncua.common.subscription import Subscription
 
+from tests.peers.opcua.processes import OpcUaServer
 from tests.peers.opcua.values import NAMESPACE
 
 
@@ -70,3 +71,30 @@ async def subscribed(client: Client, *paths: str) -> Seen:
     seen.subscription = await client.create_subscription(20, seen)
     await seen.subscription.subscribe_data_change([await node(client, path) for path in paths])
     return seen
+
+
+async def alarms_are_conditions_and_are_refreshed(server: OpcUaServer, client: Client) -> None:
+    """The same on both stacks, for the Server object and for the machine itself."""
+    alarm = client.get_node(ua.ObjectIds.AlarmConditionType)
+    refresh = ua.NodeId(ua.ObjectIds.ConditionType_ConditionRefresh)
+    for notifier in (client.nodes.server, await node(client, "Test")):
+        seen, late = Seen(), Seen()
+        subscription = await client.create_subscription(20, seen)
+        await subscription.subscribe_alarms_and_conditions(notifier, [alarm])
+        await server.tell("alarm", name="CapJam", active=True, severity=700, message="cap jam")
+        event = await seen.event("CapJam", active=True)
+        assert (event.Message.Text, event.Severity, event.Retain) == ("cap jam", 700, True)
+        assert getattr(event, "AckedState/Id") is False
+        assert event.NodeId == (await node(client, "Alarms.CapJam")).nodeid
+        again = await client.create_subscription(20, late)
+        await again.subscribe_alarms_and_conditions(notifier, [alarm])
+        assert late.events.empty()
+        number = ua.Variant(again.subscription_id, ua.VariantType.UInt32)
+        await client.get_node(ua.ObjectIds.ConditionType).call_method(refresh, number)
+        assert (await late.event("CapJam", active=True)).Severity == 700
+        await server.tell("alarm", name="CapJam", active=False)
+        assert (await seen.event("CapJam", active=False)).Retain is True
+        await server.tell("alarm", name="CapJam", acknowledged=True)
+        assert (await seen.event("CapJam", active=False)).Retain is False
+        await subscription.delete()
+        await again.delete()

@@ -12,7 +12,14 @@ from asyncua import Client, ua
 
 from tests.peers.opcua import values
 from tests.peers.opcua.processes import OpcUaServer, node_opcua_server
-from tests.protocols.opcua.clients import Seen, load_types, node, subscribed, value
+from tests.protocols.opcua.clients import (
+    Seen,
+    alarms_are_conditions_and_are_refreshed,
+    load_types,
+    node,
+    subscribed,
+    value,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -97,22 +104,7 @@ async def test_operation_limits(server: OpcUaServer, client: Client) -> None:
 
 
 async def test_alarms_are_conditions_and_are_refreshed(server: OpcUaServer, client: Client) -> None:
-    alarm = client.get_node(ua.ObjectIds.AlarmConditionType)
-    seen = Seen()
-    subscription = await client.create_subscription(20, seen)
-    await subscription.subscribe_alarms_and_conditions(client.nodes.server, [alarm])
-    await server.tell("alarm", name="CapJam", active=True, severity=700, message="cap jam")
-    event = await seen.event("CapJam", active=True)
-    assert (event.Message.Text, event.Severity, event.Retain) == ("cap jam", 700, True)
-    late = Seen()
-    again = await client.create_subscription(20, late)
-    await again.subscribe_alarms_and_conditions(client.nodes.server, [alarm])
-    refresh = ua.NodeId(ua.ObjectIds.ConditionType_ConditionRefresh)
-    number = ua.Variant(again.subscription_id, ua.VariantType.UInt32)
-    await client.get_node(ua.ObjectIds.ConditionType).call_method(refresh, number)
-    await late.event("CapJam", active=True)
-    await server.tell("alarm", name="CapJam", active=False, acknowledged=True)
-    assert (await seen.event("CapJam", active=False)).Retain is False
+    await alarms_are_conditions_and_are_refreshed(server, client)
 
 
 async def test_sessions_are_closed(server: OpcUaServer) -> None:

@@ -13,7 +13,14 @@ from asyncua import Client, ua
 
 from tests.peers.opcua import values
 from tests.peers.opcua.processes import OpcUaServer, asyncua_server
-from tests.protocols.opcua.clients import Seen, load_types, node, subscribed, value
+from tests.protocols.opcua.clients import (
+    Seen,
+    alarms_are_conditions_and_are_refreshed,
+    load_types,
+    node,
+    subscribed,
+    value,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -198,6 +205,10 @@ async def test_lost_notifications_can_be_had_again(server: OpcUaServer, client: 
     assert [item.Value.Value.Value for each in lost.NotificationData for item in each.MonitoredItems] == [1]
     with pytest.raises(ua.UaStatusCodeError, match="BadMessageNotAvailable"):
         await client.uaclient.session.republish(seen.subscription.subscription_id, 99)
+
+
+async def test_alarms_are_conditions_and_are_refreshed(server: OpcUaServer, client: Client) -> None:
+    await alarms_are_conditions_and_are_refreshed(server, client)
 
 
 @pytest.mark.parametrize("how", ["fault", "notify"])

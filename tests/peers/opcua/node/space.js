@@ -57,9 +57,13 @@ class Space {
     if (!this.folders.has(path)) {
       const objects = this.addressSpace.rootFolder.objects;
       const made = path
-        ? this.namespace.addObject({ browseName: path, nodeId: `s=${path}`, componentOf: this.folder("") })
+        ? this.namespace.addObject({
+            browseName: path, nodeId: `s=${path}`, componentOf: this.folder(""),
+            ...(path === "Alarms" ? { eventSourceOf: this.folder("") } : {}),
+          })
         : this.namespace.addObject({
-            browseName: "Test", nodeId: "s=Test", organizedBy: objects, eventSourceOf: objects.server,
+            browseName: "Test", nodeId: "s=Test", organizedBy: objects, notifierOf: objects.server,
+            eventNotifier: 1,
           });
       this.folders.set(path, made);
     }
@@ -181,7 +185,7 @@ class Space {
       const input = this.find("Alarms.Trip").node;
       this.alarms.set(name, this.namespace.instantiateDiscreteAlarm("DiscreteAlarmType", {
         browseName: name, nodeId: `s=Alarms.${name}`, conditionName: name, componentOf: this.folder("Alarms"),
-        conditionSource: this.folder(""), inputNode: input.nodeId, optionals: ["ConfirmedState"],
+        conditionSource: this.folder("Alarms"), inputNode: input.nodeId, optionals: ["ConfirmedState"],
       }));
     }
     const alarm = this.alarms.get(name);
