@@ -64,6 +64,9 @@ BEYOND_END = 0x2105
 """Extended status of 0xFF: more elements or bytes than the tag has."""
 
 
+CLASSES = frozenset(Class)
+
+
 class Refused(Exception):
     """A request is answered with an error: general status, words of extended status, and data where there are."""
 

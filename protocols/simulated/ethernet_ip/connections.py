@@ -19,7 +19,7 @@ from protocols.simulated.ethernet_ip.cip import (
     reply,
     segments,
 )
-from protocols.simulated.ethernet_ip.router import Router
+from protocols.simulated.ethernet_ip.router import Router, leads_to_manager
 
 UNCONNECTED_ROOM = 504
 """Bytes of the largest reply without a connection."""
@@ -62,13 +62,10 @@ class Manager:
 
     def answer(self, message: bytes, session: int) -> bytes:
         """The reply to a request without a connection."""
-        try:
-            request = Request.parse(message)
-        except Refused as refused:
-            return refusal(message[0] if message else 0, refused)
-        if request.path[:2] != bytes((Kind.CLASS, Class.CONNECTION_MANAGER)):
+        if not leads_to_manager(message):
             return self.router.answer(message, UNCONNECTED_ROOM)
         try:
+            request = Request.parse(message)
             match request.service:
                 case Service.READ_TAG_FRAGMENTED:
                     self.router.services["unconnected_send"] += 1
@@ -80,9 +77,9 @@ class Manager:
                     self.router.services["forward_close"] += 1
                     return reply(request.service, self._close(request))
         except struct.error:
-            return refusal(request.service, Refused(Status.NOT_ENOUGH_DATA))
+            return refusal(message[0], Refused(Status.NOT_ENOUGH_DATA))
         except Refused as refused:
-            return refusal(request.service, refused)
+            return refusal(message[0], refused)
         return self.router.answer(message, UNCONNECTED_ROOM)
 
     def answer_connected(self, number: int, session: int, data: bytes) -> tuple[int, bytes] | None:

@@ -7,26 +7,33 @@ from typing import Any
 from protocols.simulated import control
 from protocols.simulated.clock import SimulatedClock
 from protocols.simulated.ethernet_ip.cip import Service
+from protocols.simulated.ethernet_ip.faults import Field
 from protocols.simulated.ethernet_ip.labeler import Edits, LabelerPlc
 from protocols.simulated.ethernet_ip.objects import Fault, Mode
 from protocols.simulated.machine import Filler
 
 REJECTABLE = (Service.FORWARD_OPEN, Service.LARGE_FORWARD_OPEN, Service.MULTIPLE_SERVICE_PACKET)
 COMMANDS = (
-    *control.COMMANDS, "delay", "drop_after", "drop_sessions", "drop_connections", "reject", "limit", "unload",
-    "download", "state", "fail", "reset_counts",
+    *control.COMMANDS, "delay", "garble", "drop_after", "drop_sessions", "drop_connections", "reject", "limit",
+    "unload", "download", "state", "fail", "reset_counts",
 )  # fmt: skip
 
 
 class LabelerSimulation(control.Simulation):
     """The labeler, its time and its controller.
 
-    Beside the line's commands: `delay` (`ms`, `replies`), `drop_after` (`frames`), `drop_sessions`,
-    `drop_connections`, `reject` (`services`: those of `REJECTABLE` that are refused from now on, the others are not),
-    `limit` (`size` of a connection, `connections` at once), `unload` (a download has begun), `download` (it is done:
-    `edition`, `keep_connections`, `without` tags, `retyped` tags), `state` (`mode`, `faults` of the status word),
-    `fail` (`tag`, general `status`; 0 heals) and `reset_counts`. Each answer has the `counts` of frames and services,
-    and the `edition` that is loaded.
+    Beside the line's commands:
+
+    - `delay`: `ms`, `replies` that are late by them; `garble`: `field` (`faults.Field`), `replies` in which it is wrong
+    - `drop_after`: `frames` that are still answered; `drop_sessions`, `drop_connections`: forgets them, sockets stay
+    - `reject`: `services`, those of `REJECTABLE` that are refused from now on; `forward_open` is the large one too
+    - `limit`: `size` of a connection, `connections` at once
+    - `unload`: a download has begun; `download`: it is done, with `edition`, `keep_connections`, `without` tags,
+      `retyped` tags
+    - `state`: `mode` and `faults` of the status word; `fail`: `tag`, general `status`, of which 0 heals
+    - `reset_counts`
+
+    Each answer has the `counts` of frames and services, and the `edition` that is loaded.
     """
 
     commands = COMMANDS
@@ -48,6 +55,8 @@ class LabelerSimulation(control.Simulation):
         match action:
             case "delay":
                 plc.faults.delay_ms, plc.faults.delayed = int(command["ms"]), int(command["replies"])
+            case "garble":
+                plc.faults.field, plc.faults.garbled = Field(command["field"]), int(command["replies"])
             case "drop_after":
                 plc.faults.drops_after = int(command["frames"])
             case "drop_sessions":

@@ -17,28 +17,17 @@ So it comes to the published sizes: STRUCT_B 30 words (1756-PM020H), CONTROL 38 
 """
 
 
-@dataclass(frozen=True, slots=True)
 class Elementary:
-    """An elementary type: its code (CIP Volume 1, C-6.1) and its format for `struct`, little-endian."""
+    """An elementary type: its code (CIP Volume 1, C-6.1) and its format for `struct`, little-endian.
 
-    name: str
-    code: int
-    format: str
+    `tag_type` is the type as a Read Tag reply carries it; a member's offset is a multiple of `alignment`.
+    """
 
-    @property
-    def size(self) -> int:
-        """Bytes of one."""
-        return struct.calcsize(f"<{self.format}")
-
-    @property
-    def alignment(self) -> int:
-        """A member's offset is a multiple of this."""
-        return min(self.size, 4)
-
-    @property
-    def tag_type(self) -> bytes:
-        """The type as a Read Tag reply carries it."""
-        return struct.pack("<H", self.code)
+    def __init__(self, name: str, code: int, format_: str) -> None:
+        self.name, self.code, self.format = name, code, format_
+        self.size = struct.calcsize(f"<{format_}")
+        self.alignment = min(self.size, 4)
+        self.tag_type = struct.pack("<H", code)
 
     def encode(self, values: Sequence[Any]) -> bytes:
         """The bytes of several; struct.error where one does not fit."""
@@ -67,7 +56,7 @@ _BITS = {1: BYTE, 2: WORD, 4: DWORD, 8: LWORD}
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A structure's member: `count` is 0 where it is no array; `bit` of the byte at `offset` for a BOOL alone."""
+    """A structure's member: `count` is 0 where it is no array; `bit` counts from the byte at `offset`, for a BOOL."""
 
     name: str
     type: Type
@@ -79,6 +68,11 @@ class Member:
     def size(self) -> int:
         """Bytes of all its elements."""
         return self.type.size * (self.count or 1)
+
+    @property
+    def byte(self) -> int:
+        """Where a BOOL's byte is: bits of a DINT go up to 31."""
+        return self.offset + self.bit // 8
 
     @property
     def is_bit(self) -> bool:
@@ -209,7 +203,7 @@ class Structure:
             if given is None:
                 continue
             if member.is_bit:
-                data[member.offset] |= bool(given) << member.bit
+                data[member.byte] |= bool(given) << member.bit % 8
             else:
                 encoded = encode(member.type, given, member.count)
                 data[member.offset : member.offset + len(encoded)] = encoded
@@ -220,7 +214,14 @@ Type: TypeAlias = Elementary | Structure
 
 
 def encode(kind: Type, value: Any, count: int = 0) -> bytes:
-    """The bytes of a value, or of `count` values; missing ones are zero. DWORDs may be given as a list of bools."""
+    """The bytes of a value, or of `count` values; missing ones are zero.
+
+    DWORDs may be given as a list of bools, and everything as the bytes that it is.
+    """
+    if isinstance(value, bytes):
+        return value
+    if value is None:
+        return bytes(kind.size * (count or 1))
     if not count:
         return kind.encode([value])
     if isinstance(kind, Elementary) and kind is _BITS.get(kind.size) and value and isinstance(value[0], bool):

@@ -32,6 +32,9 @@ class Command(IntEnum):
     SEND_UNIT_DATA = 0x70
 
 
+_COMMANDS = frozenset(Command)
+
+
 class Failure(IntEnum):
     """Encapsulation status."""
 
@@ -113,7 +116,7 @@ class Stack:
                 return _items((_IDENTITY_ITEM, self._identity(address)))
             case Command.LIST_INTERFACES:
                 return _items()
-        if command not in set(Command):
+        if command not in _COMMANDS:
             raise Malformed(Failure.INVALID_COMMAND)
         if session not in self.sessions:
             raise Malformed(Failure.INVALID_SESSION)

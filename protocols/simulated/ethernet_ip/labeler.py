@@ -6,14 +6,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from protocols.simulated.ethernet_ip import showcase
+from protocols.simulated.ethernet_ip import extra, showcase
 from protocols.simulated.ethernet_ip.datatypes import BOOL, DINT, ELEMENTARY, LREAL, REAL, Structure
 from protocols.simulated.ethernet_ip.objects import Identity
 from protocols.simulated.ethernet_ip.predefined import COUNTER, STRING, TIMER, string_type
 from protocols.simulated.ethernet_ip.project import Project
 from protocols.simulated.ethernet_ip.server import LogixPlc
 from protocols.simulated.machine import Filler, State
-from protocols.simulated.registers import extra_value
 
 PROGRAM = "MainProgram"
 LABELS_A_REEL = 1_000
@@ -31,7 +30,7 @@ class Edits:
 
 
 class LabelerPlc(LogixPlc):
-    """A labeler whose physics are a `Filler`'s; extra tags are DINT and REAL in turn, and change every 100 ms.
+    """A labeler whose physics are a `Filler`'s; `extra_tags` is how many `extra` declares.
 
     With `shows_all` it has the tags of `showcase` too: every type, arrays, nested and large structures.
     """
@@ -73,9 +72,7 @@ class LabelerPlc(LogixPlc):
             project.alias("Labels_Today", project.controller.by_name["labeler_count"])
         project.tag("Step", DINT, self._step, program=PROGRAM)
         project.tag("CycleTime", REAL, lambda: 0.5, program=PROGRAM)
-        for index in range(self._extra_tags):
-            kind = REAL if index % 2 else DINT
-            project.tag(f"Extra_{index:04}", kind, lambda index=index: extra_tag_value(index, self.machine.now_ms))
+        extra.declare(project, self._extra_tags, lambda: self.machine.now_ms)
         if self._shows_all:
             showcase.declare(project)
         return project
@@ -118,11 +115,6 @@ class LabelerPlc(LogixPlc):
             "Recipe": self.machine.recipe,
             "Heads": heads,
         }
-
-
-def extra_tag_value(index: int, ms: int) -> int | float:
-    """What extra tag `index` holds at a simulated time: a DINT at even places, a REAL at odd ones."""
-    return extra_value(index, ms) if index % 2 else (index * 1_000 + ms // 100) % (1 << 31)
 
 
 def _labeler_type(edition: int) -> Structure:

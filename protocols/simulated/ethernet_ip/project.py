@@ -82,14 +82,15 @@ class Project:
         self,
         name: str,
         kind: Type,
-        value: Any = 0,
+        value: Any = None,
         dimensions: int | tuple[int, ...] = (),
         program: str | None = None,
         access: int = READ_WRITE,
     ) -> Symbol:
-        """Declares a tag. `value` is a constant or a function called at each read, flat where it is an array.
+        """Declares a tag; ValueError where its name is taken, or a value or a member does not fit its type.
 
-        An array of BOOL is declared by its bits and held in DWORDs, as controllers do.
+        `value` is a constant or a function called at each read, flat where it is an array; None is zero. An array of
+        BOOL is declared by its bits and held in DWORDs, as controllers do.
         """
         dims = (dimensions,) if isinstance(dimensions, int) else dimensions
         if kind is BOOL and dims:
@@ -109,12 +110,12 @@ class Project:
             found = target.type.member(member)
             if found is None:
                 raise ValueError(f"{target.name} has no member {member}")
-            first, end, bit = found.offset, found.offset + found.size, found.bit
+            first, end, bit = found.byte, found.offset + found.size, found.bit % 8
             dims = (found.count,) if found.count else ()
 
             def read() -> bytes:
-                data = target.read()[first:end]
-                return bytes((data[0] >> bit & 1,)) if found.is_bit else data
+                data = target.read()
+                return bytes((data[first] >> bit & 1,)) if found.is_bit else data[first:end]
 
             symbol = Symbol(name, found.type, read, dims, is_alias=True)
         self._scope(program).add(symbol)
@@ -191,5 +192,5 @@ def _system(name: str, kind: int) -> Symbol:
 def _reader(kind: Type, value: Any, count: int) -> Callable[[], bytes]:
     if callable(value):
         return lambda: encode(kind, value(), count)
-    data = encode(kind, value if value or not count else [], count)
+    data = encode(kind, value, count)
     return lambda: data

@@ -74,7 +74,7 @@ def find(project: Project, path: list[Segment]) -> Place:
         if member.is_bit:
             if path:
                 raise _unknown()
-            return Place(symbol, BOOL, offset, 1, member.bit)
+            return Place(symbol, BOOL, offset + member.bit // 8, 1, member.bit % 8)
     return Place(symbol, kind, offset, count)
 
 

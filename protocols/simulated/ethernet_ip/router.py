@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from protocols.simulated.ethernet_ip import objects, reading
 from protocols.simulated.ethernet_ip.cip import (
+    CLASSES,
     Class,
     Kind,
     Refused,
@@ -23,6 +24,7 @@ from protocols.simulated.ethernet_ip.cip import (
 from protocols.simulated.ethernet_ip.datatypes import BOOL
 from protocols.simulated.ethernet_ip.objects import Attributes, Identity
 from protocols.simulated.ethernet_ip.project import Project
+from protocols.simulated.ethernet_ip.reading import Place
 
 FIRST_WITH_INSTANCES = 21
 """Major revision from which tags are read by their symbol instances (1756-PM020H, "Services Supported")."""
@@ -32,6 +34,10 @@ _ATTRIBUTE_SERVICES = (Service.GET_ATTRIBUTES_ALL, Service.GET_ATTRIBUTE_LIST, S
 _TAG_SERVICES = (Service.READ_TAG, Service.READ_TAG_FRAGMENTED)
 _IN_PROJECT = (Class.PROGRAM_NAME, Class.SYMBOL, Class.TEMPLATE, Class.CHANGES)
 _PATHS_KEPT = 100_000
+_NAMES = {int(service): service.name.lower() for service in Service}
+_ALLOWED = frozenset((b"", *(bytes((service,)) for service in Service)))
+_CLOSE = bytes((Service.FORWARD_CLOSE,))
+_MANAGER = bytes((Kind.CLASS, Class.CONNECTION_MANAGER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,27 +72,22 @@ class Router:
     def answer(self, message: bytes, room: int) -> bytes:
         """The reply, of at most `room` bytes."""
         service = message[0] if message else 0
-        self.services[name_of(service)] += 1
+        self.services[_NAMES.get(service) or f"{service:#04x}"] += 1
+        if _is_forbidden(message):
+            self.violations.append(Violation(message))
+            return refusal(service, Refused(Status.SERVICE_NOT_SUPPORTED))
         try:
             request = Request.parse(message)
-            path = segments(request.path)
-            if not self._is_allowed(request, path):
-                self.violations.append(Violation(message))
-                raise Refused(Status.SERVICE_NOT_SUPPORTED)
-            if service == Service.MULTIPLE_SERVICE_PACKET:
-                return self._multiple(request, path, room)
-            status, data = self._serve(request, path, room)
+            known = self.project.paths.get(request.path) if service in _TAG_SERVICES and not self.is_unloaded else None
+            if known is not None:
+                status, data = self._read(known, request, room)
+            elif service == Service.MULTIPLE_SERVICE_PACKET:
+                status, data = self._multiple(request, room)
+            else:
+                status, data = self._serve(request, segments(request.path), room)
         except Refused as refused:
             return refusal(service, refused)
         return reply(service, data, status)
-
-    @staticmethod
-    def _is_allowed(request: Request, path: list[Segment]) -> bool:
-        if request.service not in set(Service):
-            return False
-        # The same code is Read-Modify-Write where the path leads to a tag.
-        leads_to_manager = bool(path) and path[0] == Segment(Kind.CLASS, Class.CONNECTION_MANAGER)
-        return request.service != Service.FORWARD_CLOSE or leads_to_manager
 
     def _serve(self, request: Request, path: list[Segment], room: int) -> tuple[int, bytes]:
         number = [segment.number for segment in path if segment.kind is not Kind.SYMBOL]
@@ -104,23 +105,23 @@ class Router:
         if request.service == Service.READ_TAG and is_class and number[0] == Class.TEMPLATE:
             return self._template(request, number[1] if len(number) > 1 else 0, room)
         if request.service in _TAG_SERVICES and (not is_class or number[0] == Class.SYMBOL):
-            return self._read(request, path, room)
-        if is_class and number[0] not in set(Class):
+            return self._read(self._find(request, path), request, room)
+        if is_class and number[0] not in CLASSES:
             raise Refused(Status.PATH_DESTINATION_UNKNOWN, 0)
         raise Refused(Status.SERVICE_NOT_SUPPORTED)
 
-    def _read(self, request: Request, path: list[Segment], room: int) -> tuple[int, bytes]:
-        known = self.project.paths
-        place = known.get(request.path)
-        if place is None:
-            by_instance = any(segment.kind is Kind.CLASS for segment in path)
-            if by_instance and self.identity.major < FIRST_WITH_INSTANCES:
-                raise Refused(Status.PATH_DESTINATION_UNKNOWN, 0)
-            place = reading.find(self.project, path)
-            if len(known) >= _PATHS_KEPT:
-                known.clear()
-            known[request.path] = place
-        if place.symbol.name.lower() in self.failing:
+    def _find(self, request: Request, path: list[Segment]) -> Place:
+        by_instance = any(segment.kind is Kind.CLASS for segment in path)
+        if by_instance and self.identity.major < FIRST_WITH_INSTANCES:
+            raise Refused(Status.PATH_DESTINATION_UNKNOWN, 0)
+        place = reading.find(self.project, path)
+        if len(self.project.paths) >= _PATHS_KEPT:
+            self.project.paths.clear()
+        self.project.paths[request.path] = place
+        return place
+
+    def _read(self, place: Place, request: Request, room: int) -> tuple[int, bytes]:
+        if self.failing and place.symbol.name.lower() in self.failing:
             raise Refused(self.failing[place.symbol.name.lower()])
         read = reading.read_tag if request.service == Service.READ_TAG else reading.read_fragment
         status, data = read(place, request, room)
@@ -182,9 +183,9 @@ class Router:
         most = room - reading.REPLY_HEADER
         return (Status.SUCCESS, data) if len(data) <= most else (Status.PARTIAL_TRANSFER, data[:most])
 
-    def _multiple(self, request: Request, path: list[Segment], room: int) -> bytes:
+    def _multiple(self, request: Request, room: int) -> tuple[int, bytes]:
         """Each request in turn, with the room that it leaves for an error of each that follows."""
-        if self.refuses_multiple or path[:1] != [Segment(Kind.CLASS, Class.MESSAGE_ROUTER)]:
+        if self.refuses_multiple or segments(request.path)[:1] != [Segment(Kind.CLASS, Class.MESSAGE_ROUTER)]:
             raise Refused(Status.SERVICE_NOT_SUPPORTED)
         embedded = _embedded(request.data)
         replies: list[bytes] = []
@@ -201,19 +202,25 @@ class Router:
             offset += len(one)
         data = struct.pack(f"<H{len(offsets)}H", len(offsets), *offsets) + b"".join(replies)
         failed = any(one[2] for one in replies)
-        return reply(request.service, data, Status.EMBEDDED_SERVICE_ERROR if failed else Status.SUCCESS)
+        return (Status.EMBEDDED_SERVICE_ERROR if failed else Status.SUCCESS), data
 
 
-def name_of(service: int) -> str:
-    """By which a service is counted."""
-    return Service(service).name.lower() if service in set(Service) else f"{service:#04x}"
+def leads_to_manager(message: bytes) -> bool:
+    """Whether the path of a request leads to the connection manager."""
+    return message[2:4] == _MANAGER
+
+
+def _is_forbidden(message: bytes) -> bool:
+    """Whether its service is outside the allow-list, whatever else is wrong with it."""
+    # The code of Forward Close is that of Read-Modify-Write where the path leads to a tag.
+    return message[:1] not in _ALLOWED or (message[:1] == _CLOSE and not leads_to_manager(message))
 
 
 def _embedded(data: bytes) -> list[bytes]:
     if len(data) < 2:
         raise Refused(Status.NOT_ENOUGH_DATA)
     (count,) = struct.unpack_from("<H", data)
-    if len(data) < 2 + 2 * count:
+    if not count or len(data) < 2 + 2 * count:
         raise Refused(Status.NOT_ENOUGH_DATA)
     begins = list(struct.unpack_from(f"<{count}H", data, 2))
     ends = [*begins[1:], len(data)]

@@ -6,27 +6,16 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import cast
 
 from protocols.simulated.ethernet_ip.connections import Manager
 from protocols.simulated.ethernet_ip.encapsulation import HEADER, Stack
+from protocols.simulated.ethernet_ip.faults import Faults
 from protocols.simulated.ethernet_ip.objects import Identity
 from protocols.simulated.ethernet_ip.project import Project
 from protocols.simulated.ethernet_ip.router import Router, Violation
 
-
-@dataclass(slots=True)
-class Faults:
-    """What goes wrong on the way back."""
-
-    muted: bool = False
-    """Replies are swallowed; sockets and connections stay."""
-    delay_ms: int = 0
-    delayed: int = 0
-    """How many replies from now on are late by `delay_ms`; they stay in their order, and hold up those behind them."""
-    drops_after: int | None = None
-    """The socket that brings the frame after so many is closed, without an answer to that frame."""
+_MOST_PORTS_TRIED = 5
 
 
 class LogixPlc:
@@ -91,13 +80,21 @@ class LogixPlc:
     async def start(self) -> int:
         """Listens; returns the port. OSError where it is taken."""
         # A bound socket that does not listen keeps the number ours while `refuse` has closed the listener.
-        self._claim = socket.socket()
-        self._claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._claim.bind((self.host, self.port))
-        self.port = self._claim.getsockname()[1]
+        for tries_left in range(0 if self.port else _MOST_PORTS_TRIED, -1, -1):
+            self._claim = socket.socket()
+            self._claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._claim.bind((self.host, self.port))
+            port = self._claim.getsockname()[1]
+            try:
+                loop = asyncio.get_running_loop()
+                self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), (self.host, port))
+                break
+            except OSError:  # a port that is free for TCP may be taken for UDP
+                self._claim.close()
+                if not tries_left:
+                    raise
+        self.port = port
         await self.accept()
-        loop = asyncio.get_running_loop()
-        self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), (self.host, self.port))
         return self.port
 
     async def accept(self) -> None:
@@ -219,10 +216,8 @@ class _Link(asyncio.Protocol):
         faults = self._plc.faults
         loop = asyncio.get_running_loop()
         now = loop.time()
-        due = max(now, self._free_at)
-        if faults.delayed:
-            faults.delayed -= 1
-            due = max(due, now + faults.delay_ms / 1000)
+        answer = faults.garble(answer)
+        due = max(self._free_at, now + faults.take_delay_s())
         if due <= now:
             self.transport.write(answer)
         else:

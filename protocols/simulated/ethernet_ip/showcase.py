@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocols.simulated.ethernet_ip import datatypes as of
-from protocols.simulated.ethernet_ip.datatypes import Structure, Type
+from protocols.simulated.ethernet_ip.datatypes import Member, Structure, Type
 from protocols.simulated.ethernet_ip.predefined import CONTROL, COUNTER, STRING, TIMER, string_type
 from protocols.simulated.ethernet_ip.project import NO_ACCESS, READ_ONLY, READ_WRITE, Project
 
@@ -36,11 +36,17 @@ MOTOR = Structure(
     ("EnableOut", of.BOOL),
     ("Speed", of.REAL),
     ("__Internal", of.DINT),
+    ("", of.REAL),
     ("Start", of.BOOL),
     ("Running", of.BOOL),
     ("Starts", of.DINT),
 )
-"""As an add-on instruction is seen: with its enable bits and local tags that are hidden."""
+"""As an add-on instruction is seen: with its enable bits, and local tags that are hidden or have no name at all."""
+WIDE = Structure.predefined(
+    "WIDE", 0xF10, 8, *(Member(name, of.DINT, 4 * place) for place, name in enumerate(("Low", "High"))),
+    Member("Bit5", of.BOOL, 0, 0, 5), Member("Bit17", of.BOOL, 0, 0, 17), Member("Bit63", of.BOOL, 4, 0, 31),
+)  # fmt: skip
+"""Bits of DINTs by numbers up to 31, as the manual allows; pycomm3 1.2.16 shows those above 7 as false."""
 FLAGS = Structure("Flags", *((f"F{n}", of.BOOL) for n in range(19)), ("Last", of.INT))
 """Bits in three hidden hosts."""
 BATCH = Structure("Batch", ("Id", of.DINT), ("Samples", of.REAL, 1_200), ("Tanks", TANK, 12), ("Comment", LONG_TEXT))
@@ -135,6 +141,7 @@ SHOWN = (
             "Comment": "c" * 99,
         },
     ),
+    Shown("Wide", WIDE, {"Bit5": False, "Bit17": True, "Bit63": True}),
     Shown("Sealed", of.DINT, 5, access=READ_ONLY),
     Shown("Secret", of.DINT, 6, access=NO_ACCESS),
     Shown("Speed", of.REAL, 42.5, program=PROGRAM),

@@ -7,13 +7,24 @@ import socket
 import struct
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from protocols.simulated.ethernet_ip import LabelerPlc
+from protocols.simulated.ethernet_ip import LabelerPlc, showcase
 from protocols.simulated.ethernet_ip.connections import Manager
+from protocols.simulated.ethernet_ip.faults import Field
 from protocols.simulated.ethernet_ip.objects import Identity
 from protocols.simulated.ethernet_ip.project import Project
 from protocols.simulated.ethernet_ip.router import Router
-from tests.protocols.simulated.ethernet_ip.raw import HEADER, TO_MANAGER, TO_ROUTER, RawClient, raw_client, symbolic
+from tests.protocols.simulated.ethernet_ip.raw import (
+    HEADER,
+    TO_MANAGER,
+    TO_ROUTER,
+    Answer,
+    RawClient,
+    raw_client,
+    symbolic,
+)
 
 ONE = b"\1\0"
 COUNT = b"\x4c" + symbolic("Labeler_Count") + ONE
@@ -29,6 +40,16 @@ def multiple(*messages: bytes) -> bytes:
         offsets.append(offset)
         offset += len(message)
     return b"\x0a" + TO_ROUTER + struct.pack(f"<H{len(offsets)}H", len(offsets), *offsets) + b"".join(messages)
+
+
+def shown_router() -> Router:
+    project = Project("showcase")
+    showcase.declare(project)
+    project.seal()
+    return Router(project, Identity(), lambda: 0)
+
+
+SHOWCASE = shown_router()
 
 
 async def test_lists_need_no_session_and_come_over_udp_too(plc: LabelerPlc) -> None:
@@ -211,6 +232,7 @@ STATUSES = {
     "a template that is not there": (bytes.fromhex("4c 03 20 6c 25 00 01 00 00 00 00 00 10 00"), 0x05, (0,)),
     "a tag that nobody may read": (read("Secret"), 0x0F, ()),
     "embedded requests that overlap": (b"\x0a" + TO_ROUTER + bytes.fromhex("02 00 06 00 06 00"), 0x13, ()),
+    "nothing embedded": (b"\x0a" + TO_ROUTER + bytes(2), 0x13, ()),
     "nothing embedded where some is promised": (b"\x0a" + TO_ROUTER + bytes.fromhex("09 00"), 0x13, ()),
 }  # fmt: skip
 
@@ -222,6 +244,23 @@ async def test_status_codes(plc: LabelerPlc, case: str) -> None:
         answer = await client.unconnected(message)
     assert (answer.status, answer.extended, answer.service) == (status, extended, message[0] | 0x80)
     assert plc.violations == []
+
+
+@given(
+    message=st.sampled_from([message for message, _, _ in STATUSES.values()] + [multiple(COUNT, COUNT)]),
+    begin=st.integers(0, 30),
+    end=st.integers(0, 30),
+    instead=st.binary(max_size=6),
+    room=st.integers(60, 4_000),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_get_a_reply_that_fits(message: bytes, begin: int, end: int, instead: bytes, room: int) -> None:
+    manager = Manager(SHOWCASE, lambda: 0.0, ())
+    mangled = message[:begin] + instead + message[max(begin, end) :]
+    reply = SHOWCASE.answer(mangled, room)
+    assert len(reply) <= room
+    assert reply[0] == (mangled[0] if mangled else 0) | 0x80
+    assert Answer.parse(manager.answer(mangled, 1)).service == reply[0]
 
 
 async def test_attributes_of_objects(plc: LabelerPlc) -> None:
@@ -277,11 +316,13 @@ async def test_replies_that_have_no_room_left_in_a_packet(plc: LabelerPlc) -> No
         bytes.fromhex("02 02 20 01 24 01 00"),
         bytes.fromhex("04 02 20 8b 24 01 01 00 06 00") + bytes(8),
         bytes.fromhex("05 02 20 01 24 01"),
+        bytes.fromhex("4d 20 ee"),
+        bytes.fromhex("4e 02 ee 00 ee 00"),
         bytes.fromhex("06 02 20 68 24 01"),
         bytes.fromhex("07 02 20 68 24 01"),
         bytes.fromhex("4b 02 20 67 24 01 07 4c 00 01 00 00 00 00"),
     ],
-    ids=lambda message: f"{message[0]:#04x}",
+    ids=lambda message: message.hex()[:8],
 )
 async def test_what_does_not_read_is_refused_and_kept(plc: LabelerPlc, message: bytes) -> None:
     async with raw_client(plc.port) as client:
@@ -312,6 +353,24 @@ async def test_late_replies_stay_in_their_order(plc: LabelerPlc) -> None:
         plc.faults.delayed = 1
         assert await ask(client) >= 0.2
         assert await ask(client) < 0.2
+
+
+async def test_garbled_replies(plc: LabelerPlc) -> None:
+    async with raw_client(plc.port) as client:
+        await client.open()
+        for field in Field:
+            plc.faults.field, plc.faults.garbled = field, 1
+            client.send_connected(COUNT)
+            head = HEADER.unpack(await client.reader.readexactly(HEADER.size))
+            data = await client.reader.readexactly(head[1])
+            wrong = {
+                Field.CONTEXT: head[4] != b"context!",
+                Field.SESSION: head[2] != client.session,
+                Field.SEQUENCE: struct.unpack_from("<H", data, 20)[0] != client.sequence,
+                Field.SHORT: len(data) == 20 + 2 + 4 + 2 + 3 and struct.unpack_from("<H", data, 18)[0] == 11,
+            }
+            assert [name for name, is_wrong in wrong.items() if is_wrong] == [field]
+        assert (await client.connected(COUNT)).status == 0
 
 
 async def test_cut_off_after_some_frames(plc: LabelerPlc) -> None:
@@ -367,6 +426,24 @@ async def test_a_download_that_leaves_connections_alone(plc: LabelerPlc) -> None
         names = {symbol.instance: symbol.name for symbol in plc.project.controller.by_instance.values()}
         assert set(names.values()) == set(before)
         assert sum(names.get(instance) not in (None, name) for name, instance in before.items()) > len(before) * 0.9
+
+
+async def test_a_programs_symbols_by_instance(plc: LabelerPlc) -> None:
+    program = symbolic("Program:Showcase")[1:]
+    instances = {symbol.name: symbol.instance for symbol in plc.project.programs["showcase"].by_instance.values()}
+
+    def path(instance: int) -> bytes:
+        logical = bytes.fromhex("20 6b 25 00") + struct.pack("<H", instance)
+        return bytes((len(program + logical) // 2,)) + program + logical
+
+    async with raw_client(plc.port) as client:
+        assert (await client.unconnected(b"\x4c" + path(instances["Speed"]) + ONE)).data == b"\xca\0\0\0\x2a\x42"
+        last = max(instances.values())
+        listed = await client.unconnected(b"\x55" + path(last) + bytes.fromhex("01 00 02 00"))
+        assert listed.data[:4] == struct.pack("<I", last)
+        assert len(listed.data) == 6
+        beyond = await client.unconnected(b"\x55" + path(last + 1) + bytes.fromhex("01 00 02 00"))
+        assert (beyond.status, beyond.data) == (0, b"")
 
 
 async def test_counts(plc: LabelerPlc) -> None:
