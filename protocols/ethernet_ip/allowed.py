@@ -1,0 +1,47 @@
+"""The closed list of what is ever asked of a CIP object: services that read, and the paths that they may take.
+
+Session and connection (RegisterSession, Forward Open and Close) are the link's. Service codes mean other things on
+other classes (0x4E closes a connection, and modifies a tag; 0x52 reads a tag, and sends a message on), so each is
+bound to the classes on which it only reads.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from protocols.ethernet_ip.epath import CLASS, SYMBOL_CLASS
+
+
+class Service(IntEnum):
+    """Services that read (CIP Volume 1, Appendix A; 1756-PM020)."""
+
+    GET_ATTRIBUTES_ALL = 0x01
+    GET_ATTRIBUTE_LIST = 0x03
+    MULTIPLE_SERVICE_PACKET = 0x0A
+    GET_ATTRIBUTE_SINGLE = 0x0E
+    READ_TAG = 0x4C
+    READ_TAG_FRAGMENTED = 0x52
+    GET_INSTANCE_ATTRIBUTE_LIST = 0x55
+
+
+MESSAGE_ROUTER = bytes((CLASS, 0x02, 0x24, 0x01))
+_COMMON = frozenset({Service.GET_ATTRIBUTES_ALL, Service.GET_ATTRIBUTE_LIST, Service.GET_ATTRIBUTE_SINGLE})
+_SYMBOLIC = 0x91
+_TAG_SERVICES = frozenset({Service.READ_TAG, Service.READ_TAG_FRAGMENTED, Service.GET_INSTANCE_ATTRIBUTE_LIST})
+
+
+def read_request(service: int, path: bytes, data: bytes = b"") -> bytes:
+    """A message router request (CIP Volume 1, 2-4.1): the only place where one that is sent in a scan is made.
+
+    Raises PermissionError for what does not only read, and ValueError for a path that no request can have.
+    """
+    if len(path) % 2 or not 0 < len(path) <= 2 * 0xFF:
+        raise ValueError(f"a path of {len(path)} bytes does not fit a request")
+    to_tag = path[0] == _SYMBOLIC or path[:2] == bytes((CLASS, SYMBOL_CLASS))
+    if not (
+        service in _COMMON
+        or (service in _TAG_SERVICES and to_tag)
+        or (service == Service.MULTIPLE_SERVICE_PACKET and path == MESSAGE_ROUTER)
+    ):
+        raise PermissionError(f"service {service:#04x} to {path.hex()} is not among those that only read")
+    return bytes((service, len(path) // 2)) + path + data
