@@ -57,8 +57,11 @@ class Schedule:
 
     async def wait(self) -> None:
         """Until the next scan is due."""
-        next_ms = min(scan.due_ms for scan in self._scans)
-        await asyncio.sleep(max(0.0, next_ms / 1000 - asyncio.get_running_loop().time()))
+        await asyncio.sleep(max(0.0, self.next_due() - asyncio.get_running_loop().time()))
+
+    def next_due(self) -> float:
+        """When the next scan is due, by the loop's clock in seconds."""
+        return min(scan.due_ms for scan in self._scans) / 1000
 
 
 def _on_grid(name: str, period_ms: int, now_ms: float) -> float:
