@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,10 @@ class Session:
         """As `UaClient.connect_socket` does, but a name that does not resolve holds nothing up."""
         low = self._client.uaclient
         sock = await dial(self._device.host, self._device.port, None)
-        try:
+        with ExitStack() as unused:
+            unused.callback(sock.close)
             await asyncio.get_running_loop().create_connection(low._make_protocol, sock=sock)
-        except BaseException:
-            sock.close()
-            raise
+            unused.pop_all()
         connection = low.protocol._connection
         guard(connection)
         connection._limits.max_message_size, connection._limits.max_chunk_count = MAX_MESSAGE_BYTES, MAX_CHUNKS
