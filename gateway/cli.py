@@ -30,6 +30,12 @@ class DurationType(click.ParamType[float]):
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 DURATION = DurationType()
+STATE_DIR = click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=lambda: os.environ.get("STATE_DIRECTORY", "state").split(":")[0],
+    help="Where buffer and certificates live; by default systemd's $STATE_DIRECTORY, else ./state.",
+)
 
 
 @click.group(
@@ -44,13 +50,9 @@ def main() -> None:
 @main.command(epilog="Example: linegate run line-3.yaml --state-dir /var/lib/linegate/line-3")
 @FILE
 @click.option("--for", "seconds", type=DURATION, help="End after this time (60s, 1h); by default run for ever.")
-@click.option(
-    "--state-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where the buffer lives; by default systemd's $STATE_DIRECTORY, else ./state.",
-)
+@STATE_DIR
 @click.option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING"]), default="INFO", show_default=True)
-def run(file: Path, seconds: float | None, state_dir: Path | None, log_level: str) -> None:
+def run(file: Path, seconds: float | None, state_dir: Path, log_level: str) -> None:
     """Run the daemon for the line that FILE describes."""
     from gateway.config.apart import load_apart
     from gateway.log import configure_logging
@@ -59,8 +61,7 @@ def run(file: Path, seconds: float | None, state_dir: Path | None, log_level: st
     configure_logging(log_level)
     from gateway.service import run_daemon
 
-    directory = state_dir or Path(os.environ.get("STATE_DIRECTORY", "state").split(":")[0])
-    sys.exit(run_daemon(config, directory, seconds))
+    sys.exit(run_daemon(config, state_dir, seconds))
 
 
 @main.command(epilog="Example: linegate check line-3.yaml")
@@ -95,6 +96,28 @@ def schema(what: str) -> None:
 
         document = json_schema()
     click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+
+
+@main.group()
+def opcua() -> None:
+    """OPC UA: the gateway's certificate."""
+
+
+@opcua.command(epilog="Example: linegate opcua cert /etc/linegate/line-3.yaml --state-dir /var/lib/linegate/line-3")
+@FILE
+@STATE_DIR
+@click.option("--device", metavar="NAME", help="This device's certificate alone.")
+@click.option("--show", is_flag=True, help="Make none.")
+@click.option("--renew", is_flag=True, help="Make a new key and certificate in the place of the gateway's own.")
+@click.option("--key-size", type=click.Choice(["2048", "3072"]), default="2048", show_default=True, help="Bits.")
+def cert(file: Path, state_dir: Path, device: str | None, show: bool, renew: bool, key_size: str) -> None:
+    """Show the certificate by which the servers of FILE know the gateway; make it first if there is none."""
+    from gateway.opcua_cert import certificate_of_file
+
+    if show and renew:
+        raise click.UsageError("--show changes nothing and --renew does: give one of them")
+    size: Any = int(key_size)
+    sys.exit(certificate_of_file(file, state_dir, device, show=show, renew=renew, key_size=size))
 
 
 @main.command(epilog="Example: linegate demo --for 2min --speed 10")

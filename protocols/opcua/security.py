@@ -7,12 +7,14 @@ alone, which makes a weaker one fail. What is validated is what is used, since w
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -22,16 +24,16 @@ from cryptography import x509
 
 from protocols.driver import ConfigError
 from protocols.opcua.certificate import Identity, application_uri, load_identity, own_identity
-from protocols.opcua.facts import common_name, day, printable, split_chain
+from protocols.opcua.facts import common_name, day, fingerprint, printable, split_chain
 from protocols.opcua.pki import Pki, read_certificates, state_pki
 from protocols.opcua.refusals import LIBRARY_ERRORS, explain
-from protocols.opcua.security_config import Mode, SecurityConfig, UserConfig
+from protocols.opcua.security_config import SecurityConfig, UserConfig
 from protocols.opcua.trust import Refused, Shown, TrustList, check_uri, trust_list
 from protocols.worker import in_daemon_thread
 
 PRODUCT_URI = "urn:linegate"
 EXPIRES_SOON = timedelta(days=30)
-"""How long before a certificate's end its connections are logged with a warning."""
+"""How long before its end a certificate is warned of, once."""
 MOST_PASSWORD_BYTES = 128
 """With the server's nonce it has to fit into one block of a 2048-bit key."""
 
@@ -40,6 +42,7 @@ _POLICIES: dict[str, type[security_policies.SecurityPolicy]] = {
     "Aes128_Sha256_RsaOaep": security_policies.SecurityPolicyAes128Sha256RsaOaep,
     "Aes256_Sha256_RsaPss": security_policies.SecurityPolicyAes256Sha256RsaPss,
 }
+_STRENGTH = ("Aes128_Sha256_RsaOaep", "Basic256Sha256", "Aes256_Sha256_RsaPss")
 _MODES = {"sign": ua.MessageSecurityMode.Sign, "sign_and_encrypt": ua.MessageSecurityMode.SignAndEncrypt}
 _MODE_NAMES = {number: name for name, number in _MODES.items()}
 _TOKENS = {
@@ -50,6 +53,11 @@ _TOKENS = {
 }
 
 log = structlog.get_logger("opcua")
+# from DEBUG on it logs requests, and so passwords; what fails is said by who calls it
+logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
+
+_warned: set[tuple[str, str]] = set()
+"""Endpoint and fingerprint of certificates whose end was announced."""
 
 
 class SecuredDevice(Protocol):
@@ -131,7 +139,7 @@ def choose(
 
 def offer(endpoint: ua.EndpointDescription) -> str:
     """What an endpoint offers, in the configuration's words: `Basic256Sha256 with sign_and_encrypt`."""
-    policy = printable(str(endpoint.SecurityPolicyUri).rpartition("#")[2])
+    policy = printable(_policy(endpoint))
     mode = _MODE_NAMES.get(endpoint.SecurityMode)
     return f"{policy} with {mode}" if mode is not None else policy.lower()
 
@@ -146,11 +154,19 @@ def shown_by(endpoint: ua.EndpointDescription, url: str) -> Shown:
     return Shown(certificate, chain, urlsplit(url).hostname or "", endpoint.Server.ApplicationUri or "")
 
 
-def configured(endpoint: ua.EndpointDescription) -> tuple[str, Mode] | None:
-    """Policy and mode of an endpoint that the gateway can use with security; else None."""
-    name = str(endpoint.SecurityPolicyUri).rpartition("#")[2]
-    mode: Any = _MODE_NAMES.get(endpoint.SecurityMode)
-    return (name, mode) if name in _POLICIES and mode is not None and _is_binary(endpoint) else None
+def strongest(offered: Sequence[ua.EndpointDescription]) -> ua.EndpointDescription | None:
+    """Of the secured endpoints that the gateway can use the one that encrypts, by the strongest policy."""
+    usable = [
+        one for one in offered if _is_binary(one) and one.SecurityMode in _MODE_NAMES and _policy(one) in _POLICIES
+    ]
+    return max(usable, key=lambda one: (one.SecurityMode, _STRENGTH.index(_policy(one))), default=None)
+
+
+def as_configured(endpoint: ua.EndpointDescription, server_certificate: Path) -> str:
+    """The `security:` section for a secured endpoint whose certificate is pinned."""
+    pinned = json.dumps(str(server_certificate), ensure_ascii=False)
+    words = f"policy: {_policy(endpoint)}, mode: {_MODE_NAMES[endpoint.SecurityMode]}, server_certificate: {pinned}"
+    return f"security: {{{words}}}"
 
 
 def _read(security: SecurityConfig, user: UserConfig | None, state_dir: Path | None) -> _Files:
@@ -232,7 +248,8 @@ async def _same_application(certificate: x509.Certificate, described: ua.Applica
 def _warn_of_expiry(url: str, own: x509.Certificate, server: x509.Certificate) -> None:
     soon = datetime.now(UTC) + EXPIRES_SOON
     for whose, certificate in (("ours", own), ("the server's", server)):
-        if certificate.not_valid_after_utc < soon:
+        if certificate.not_valid_after_utc < soon and (url, fingerprint(certificate)) not in _warned:
+            _warned.add((url, fingerprint(certificate)))
             remedy = "renew it: `linegate opcua cert FILE --renew`" if whose == "ours" else "renew it on the server"
             log.warning(
                 "certificate_expires",
@@ -242,6 +259,10 @@ def _warn_of_expiry(url: str, own: x509.Certificate, server: x509.Certificate) -
                 on=day(certificate.not_valid_after_utc),
                 remedy=f"{remedy}, and trust the new one on the other side",
             )
+
+
+def _policy(endpoint: ua.EndpointDescription) -> str:
+    return str(endpoint.SecurityPolicyUri).rpartition("#")[2]
 
 
 def _is_binary(endpoint: ua.EndpointDescription) -> bool:

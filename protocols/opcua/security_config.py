@@ -17,7 +17,7 @@ Mode = Literal["sign", "sign_and_encrypt"]
 
 
 class SecurityConfig(Settings):
-    """How a connection is secured. The server's certificate is verified, always.
+    """How a connection is secured. With a policy the server's certificate is verified, always.
 
     Files are PEM or DER, and relative to the working directory, which is `/` under systemd: write their paths in full.
     """

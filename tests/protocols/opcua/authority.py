@@ -58,7 +58,7 @@ def application(
     uri: str | None = SERVER_URI,
     hosts: Iterable[str] = HOSTS,
     begins: timedelta = -DAY,
-    ends: timedelta = 30 * DAY,
+    ends: timedelta = 90 * DAY,
     usage: x509.KeyUsage | None = None,
     extended: x509.ObjectIdentifier | None = ExtendedKeyUsageOID.SERVER_AUTH,
     bits: int = 2048,
@@ -86,7 +86,7 @@ def authority(
     usage: x509.KeyUsage | None = None,
     uri: str | None = None,
     begins: timedelta = -DAY,
-    ends: timedelta = 30 * DAY,
+    ends: timedelta = 90 * DAY,
     critical: x509.ExtensionType | None = None,
 ) -> Issued:
     """An authority's certificate; a root's where `by` is left out."""

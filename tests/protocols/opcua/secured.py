@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -51,7 +50,6 @@ class SecuredServer:
 
     async def start(self) -> None:
         """Takes 1 to 2 s."""
-        logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
         self.server.set_endpoint(self.url)
         await self.server.init()
         self.server.iserver.user_manager = self

@@ -81,6 +81,7 @@ def test_nobody_else_reads_the_key(pki: Pki) -> None:
     both, public = own_certificate_files(pki)
     assert stat.S_IMODE(both.stat().st_mode) == 0o600
     assert stat.S_IMODE(both.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(public.stat().st_mode) == 0o644
     assert public.read_bytes() == der(own.certificate)
     assert "PRIVATE" not in public.read_bytes().decode("latin-1")
     assert sorted(path.name for path in both.parent.iterdir()) == ["linegate.der", "linegate.pem"]
