@@ -79,7 +79,7 @@ class _Subscriptions(SubscriptionService):  # type: ignore[misc]
         for subscription in [self.subscriptions[each] for each in chosen]:
             await _report(subscription, event, None)
 
-    @uamethod
+    @uamethod  # type: ignore[untyped-decorator]
     async def condition_refresh(self, parent: Any, subscription_id: int, item_id: int | None = None) -> Any:
         subscription = self.subscriptions.get(subscription_id)
         if subscription is None:

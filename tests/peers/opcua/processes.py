@@ -94,7 +94,9 @@ async def _running(*command: str) -> AsyncIterator[OpcUaServer]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), _START_S))
+        line = await asyncio.wait_for(process.stdout.readline(), _START_S)
+        assert line, f"{' '.join(command)} ended before it was ready; it has said why on standard error"
+        ready = json.loads(line)
         yield OpcUaServer(process, ready)
         process.stdin.close()
         code = await asyncio.wait_for(process.wait(), 20)

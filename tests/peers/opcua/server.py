@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from protocols.simulated.opcua_server import GuardedServer, Request
-from tests.peers.opcua import lacking, space, values
+from tests.peers.opcua import lacking, machines, space, values
 from tests.peers.opcua.commands import Commands
 from tests.peers.opcua.limits import Limits
 from tests.peers.opcua.pki import KINDS
@@ -30,6 +30,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--shift", type=int, default=0, metavar="N", help="other namespaces before ours")
     parser.add_argument("--nodes", type=int, default=0, metavar="N", help="nodes that change with each tick")
     parser.add_argument("--interval", type=float, default=0, metavar="MS", help="between ticks; 0: by command alone")
+    parser.add_argument("--machines", action="store_true", help="PackML, Machinery and Weihenstephan machines")
     parser.add_argument("--pki", type=Path, metavar="DIR", help="where certificates are made; without it, no security")
     parser.add_argument("--certificate", choices=KINDS, default="good", help="the server's")
     parser.add_argument("--policies", nargs="+", choices=list(POLICIES), help="default: all, without --pki None")
@@ -53,6 +54,8 @@ class Life:
         await self.guard.prepare()
         await self._security.prepare(self.guard.server)
         tree = await space.build(self.guard.server, self._shift, self._chosen.nodes)
+        if self._chosen.machines:
+            await machines.add(self.guard.server, tree.index)
         limits = Limits(self.guard.server)
 
         async def before(request: Request) -> None:

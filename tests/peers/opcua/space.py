@@ -126,7 +126,10 @@ def _member(name: str, value: Any) -> Any:
 
 
 def variant(path: str, kind: ua.VariantType, value: Any) -> ua.Variant:
-    """A value given as JSON, as its node holds it: DateTime in ISO 8601, Guid as text, ByteString in hexadecimal."""
+    """A value given as JSON, as its node holds it.
+
+    DateTime is in ISO 8601, Guid and NodeId are text, ByteString is hexadecimal, a structure has its members by name.
+    """
     if isinstance(value, dict) and kind == ua.VariantType.ExtensionObject:
         return structure(path, value)
     if isinstance(value, list):
@@ -142,6 +145,8 @@ def _one(kind: ua.VariantType, value: Any) -> Any:
             return UUID(value)
         case ua.VariantType.ByteString:
             return bytes.fromhex(value)
+        case ua.VariantType.NodeId:
+            return ua.NodeId.from_string(value)
         case ua.VariantType.LocalizedText:
             return ua.LocalizedText(value)
         case ua.VariantType.Float | ua.VariantType.Double:

@@ -10,6 +10,7 @@ const { OPCUACertificateManager } = require("node-opcua-certificate-manager");
 const { nodesets } = require("node-opcua-nodesets");
 const { MessageSecurityMode, SecurityPolicy } = require("node-opcua-secure-channel");
 const { OPCUAServer } = require("node-opcua-server");
+const { Machines } = require("./machines.js");
 const { Space } = require("./space.js");
 
 const VIOLATED = 3;
@@ -60,25 +61,30 @@ class Life {
   async begin() {
     const managers = await this.certificateManagers();
     const before = Array.from({ length: this.shift }, (_, number) => other(number + 1));
-    const machines = chosen.machines ? [nodesets.di, nodesets.ia, nodesets.machinery, nodesets.packML, nodesets.weihenstephan] : [];
+    const { di, ia, machinery, packML, weihenstephan } = nodesets;
+    const machines = chosen.machines ? [di, ia, machinery, packML, weihenstephan] : [];
     const policies = chosen.policies.split(",");
-    const modes = policies.some((policy) => policy !== "None") ? [MessageSecurityMode.Sign, MessageSecurityMode.SignAndEncrypt] : [];
+    const { None, Sign, SignAndEncrypt } = MessageSecurityMode;
+    const modes = policies.some((policy) => policy !== "None") ? [Sign, SignAndEncrypt] : [];
     this.server = new OPCUAServer({
       hostname: "127.0.0.1", host: "127.0.0.1", port: this.port, resourcePath: "/test",
       allowAnonymous: chosen.users.includes("anonymous"),
       securityPolicies: policies.map((policy) => SecurityPolicy[policy]),
-      securityModes: policies.includes("None") ? [MessageSecurityMode.None, ...modes] : modes,
+      securityModes: policies.includes("None") ? [None, ...modes] : modes,
       serverInfo: { applicationUri: "urn:linegate:test:server", productUri: "urn:linegate:test" },
       buildInfo: { productName: "linegate test server" },
       nodesets: [nodesets.standard, ...before, path.join(__dirname, "types.xml"), ...machines],
       userManager: { isValidUser: (user, password) => user === chosen.user && password === chosen.password },
-      serverCapabilities: { maxSessions: 100, maxSubscriptions: 100, maxMonitoredItems: 100000, maxMonitoredItemsPerSubscription: 100000 },
+      serverCapabilities: {
+        maxSessions: 100, maxSubscriptions: 100, maxMonitoredItems: 100000, maxMonitoredItemsPerSubscription: 100000,
+      },
       maxConnectionsPerEndpoint: 100, isAuditing: false, ...managers,
     });
     this.server.on("request", (request) => this.judge(request));
     await this.server.initialize();
     this.server.engine.addressSpace.installAlarmsAndConditionsService();
     this.space = new Space(this.server.engine.addressSpace, Number(chosen.nodes));
+    if (chosen.machines) new Machines(this.space);
     await this.server.start();
     this.port = this.server.endpoints[0].port;
   }
@@ -104,7 +110,8 @@ class Life {
   judge(request) {
     const service = request.schema.name.replace(/Request$/, "");
     this.asked[service] = (this.asked[service] || 0) + 1;
-    const refreshes = service === "Call" && request.methodsToCall.every((call) => call.methodId.toString() === CONDITION_REFRESH);
+    const isRefresh = (call) => call.methodId.toString() === CONDITION_REFRESH;
+    const refreshes = service === "Call" && request.methodsToCall.every(isRefresh);
     if (!READING.has(service) && !refreshes) this.violations.push(service);
   }
 
@@ -198,7 +205,8 @@ async function main() {
   for await (const line of readline.createInterface({ input: process.stdin })) {
     try {
       const { action, ...command } = JSON.parse(line);
-      if (action === "constructor" || !Object.hasOwn(Commands.prototype, action)) throw new Error(`unknown action ${action}`);
+      const known = action !== "constructor" && Object.hasOwn(Commands.prototype, action);
+      if (!known) throw new Error(`unknown action ${action}`);
       say({ done: action, ...(await commands[action](command)) });
     } catch (error) {
       say({ error: String(error) });

@@ -77,7 +77,8 @@ class Space {
       accessLevel: "CurrentRead", userAccessLevel: "CurrentRead", ...more,
     };
     if (value.arrayType === VariantArrayType.Array) options.valueRank = 1;
-    const made = more.engineeringUnits ? this.namespace.addAnalogDataItem(options) : this.namespace.addVariable(options);
+    const { namespace } = this;
+    const made = more.engineeringUnits ? namespace.addAnalogDataItem(options) : namespace.addVariable(options);
     made.setValueFromSource(value, StatusCodes.Good, new Date());
     this.variables.set(path, { node: made, options, dataType: value.dataType });
     return made;
@@ -85,7 +86,8 @@ class Space {
 
   fill() {
     for (const [kind, value] of Object.entries(SCALARS)) {
-      this.variable(`Scalars.${kind}`, new Variant({ dataType: DataType[kind], arrayType: VariantArrayType.Scalar, value }), kind);
+      const variant = new Variant({ dataType: DataType[kind], arrayType: VariantArrayType.Scalar, value });
+      this.variable(`Scalars.${kind}`, variant, kind);
     }
     for (const [kind, value] of Object.entries(ARRAYS)) {
       const variant = new Variant({ dataType: DataType[kind], arrayType: VariantArrayType.Array, value });
@@ -131,6 +133,10 @@ class Space {
   }
 
   find(path) {
+    if (!this.variables.has(path)) {
+      const node = this.namespace.findNode(`s=${path}`);
+      if (node) return { node, dataType: node.readValue().value.dataType };
+    }
     const found = this.variables.get(path);
     if (!found || !found.node) throw new Error(`there is no node ${path}`);
     return found;
@@ -153,6 +159,7 @@ class Space {
     }
     const one = (given) => {
       if (dataType === DataType.DateTime) return new Date(given);
+      if (dataType === DataType.NodeId) return resolveNodeId(given);
       if (dataType === DataType.ByteString) return Buffer.from(given, "hex");
       if (dataType === DataType.LocalizedText) return new LocalizedText({ text: given });
       return given;
