@@ -25,7 +25,7 @@ class Reason(TypedDict):
 
 
 class Rule(TypedDict):
-    """Which rule decided: its position in `states`, from 0, and its condition."""
+    """Which rule decided: its position in `states`, from 0, and its condition; `packml_state` comes after the last."""
 
     index: int
     text: str

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gateway.config.model import CounterConfig, FileUplink, SignalReason
+from gateway.config.model import CounterConfig, FileUplink, PackmlStateConfig, SignalReason
 from gateway.config.nearest import unknown_signal
 from gateway.config.places import Path
 from gateway.config.salvage import Parsed, ParsedMachine
@@ -77,10 +77,23 @@ def _rules(name: str, machine: ParsedMachine, parsed: Parsed) -> Iterator[Findin
         if isinstance(rule.reason, SignalReason) and rule.reason.signal not in parsed.types:
             words = unknown_signal(rule.reason.signal, parsed.types)
             yield Finding((*at, index, "reason", "signal"), words)
+    if machine.packml is not None:
+        packml, is_text = machine.packml
+        yield from _packml(
+            ("machines", name, "packml_state") if is_text else (*at[:2], "packml_state", "signal"), packml, parsed
+        )
     last = machine.rules.get(machine.rule_count - 1)
-    if last is not None and last.when is not None:
+    if last is not None and last.when is not None and machine.packml is None:
         words = "the last rule has a `when`: where no rule holds, the state is undefined"
         yield Finding((*at, machine.rule_count - 1), words, note=True)
+
+
+def _packml(at: Path, packml: PackmlStateConfig, parsed: Parsed) -> Iterator[Finding]:
+    if packml.signal not in parsed.types:
+        yield Finding(at, unknown_signal(packml.signal, parsed.types))
+    elif (type_ := parsed.types.get(packml.signal)) in ("bool", "text"):
+        what = "a truth value" if type_ == "bool" else "a text"
+        yield Finding(at, f"{packml.signal} is {what}; a PackML state is a number")
 
 
 def _counters(name: str, machine: ParsedMachine, parsed: Parsed) -> Iterator[Finding]:

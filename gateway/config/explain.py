@@ -18,7 +18,7 @@ _CONFIDENTIAL = re.compile(r"password|secret|token|pin|key|user|url|credential|e
 
 _LATER = re.compile(
     "include|flow|products|jobs|templates|calendar|recording|constraint|out|heartbeat|"
-    "bits|packml_state|mode|for|category|categories|use|with|resume|no_output|"
+    "bits|mode|for|category|categories|use|with|resume|no_output|"
     "minor_stops|max_plausible|rework|each|events|was|batch|group|compression|token|operators|slot|route"
 )
 """Keys of the documented configuration that a later version brings to life: no spelling mistakes."""

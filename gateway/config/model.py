@@ -30,7 +30,7 @@ from gateway.config.uplinks import FileUplink as FileUplink
 from gateway.config.uplinks import MqttUplink as MqttUplink
 from gateway.config.uplinks import UplinkConfig as UplinkConfig
 from gateway.config.uplinks import UplinkSettings as UplinkSettings
-from gateway.states.packml import StateName, category_of
+from gateway.states.packml import Numbering, StateName, category_of
 from protocols.registry import DEVICES, DeviceConfig
 from protocols.secrets import Secret as Secret
 from protocols.settings import (
@@ -167,14 +167,32 @@ Reasons = Mapping[int | str, str]
 """Texts of reasons, by number or name."""
 
 
+class PackmlStateConfig(Settings):
+    """A signal in which the machine says its PackML state; the signal's name alone is enough."""
+
+    signal: SignalRef = Field(examples=["capper_plc.state"])
+    """`device.signal`: a number of a state, or Weihenstephan's word of bits."""
+    numbering: Annotated[
+        Annotated[Numbering, Tag(TEXT)] | Annotated[Keyed[int, StateName], Tag(SECTION)], text_or_section
+    ] = Field(default="packml", examples=["{1: stopped, 4: execute}"])
+    """What its numbers mean: ISA-TR88.00.02's (`packml`), those of OPC 30060, Weihenstephan's bits, or a mapping."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, data: Any) -> Any:
+        return {"signal": data} if isinstance(data, str) else data
+
+
 class MachineConfig(Settings):
     """One machine: how its state is known and its parts are counted."""
 
     # lists become tuples: what is loaded stays as it was loaded
     states: Annotated[tuple[StateRule, ...], Field(min_length=1, strict=False)] = Field(
-        examples=["[{state: execute, when: filler_plc.running}, {state: stopped}]"]
+        default=(), examples=["[{state: execute, when: filler_plc.running}, {state: stopped}]"]
     )
     """Rules, evaluated top-down; the first that holds wins."""
+    packml_state: PackmlStateConfig | None = Field(default=None, examples=["capper_plc.state"])
+    """The PackML state as the PLC says it; beside `states` it decides where no rule holds."""
     parts: PartsConfig | None = None
     """Its counters."""
     ideal: Cycle | None = None
@@ -185,6 +203,13 @@ class MachineConfig(Settings):
     """A stop shorter than this is a minor stop."""
     reasons: Keyed[int | str, str] = Field(default_factory=dict, validate_default=True)
     """Texts of this machine's reasons, by number or name."""
+
+    @model_validator(mode="after")
+    def _check(self) -> MachineConfig:
+        if not self.states and self.packml_state is None:
+            words = "needs to know its state: `states`, for example [{state: execute, when: filler_plc.running}, "
+            raise misplaced(words + "{state: stopped}], or `packml_state: capper_plc.state`")
+        return self
 
 
 class BufferConfig(Settings):

@@ -30,6 +30,7 @@ _SECTIONS = (
     ("machines.NAME", "MachineConfig"),
     ("machines.NAME.states", "StateRule"),
     ("machines.NAME.states.reason", "SignalReason"),
+    ("machines.NAME.packml_state", "PackmlStateConfig"),
     ("machines.NAME.parts", "PartsConfig"),
     ("machines.NAME.parts.total, good, scrap", "CounterConfig"),
     ("trends.DEVICE.SIGNAL", "TrendConfig"),

@@ -7,7 +7,15 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.config.model import BufferConfig, CounterConfig, DeviceEntry, StateRule, TrendConfig, UplinkConfig
+from gateway.config.model import (
+    BufferConfig,
+    CounterConfig,
+    DeviceEntry,
+    PackmlStateConfig,
+    StateRule,
+    TrendConfig,
+    UplinkConfig,
+)
 from gateway.config.uplinks import UplinkSettings
 from protocols.settings import DeviceSettings, SignalSettings, ValueType
 
@@ -17,6 +25,7 @@ _DEVICE: TypeAdapter[DeviceSettings] = TypeAdapter(DeviceEntry)
 _UPLINK: TypeAdapter[UplinkSettings] = TypeAdapter(UplinkConfig)
 _RULE = TypeAdapter(StateRule)
 _COUNTER = TypeAdapter(CounterConfig)
+_PACKML = TypeAdapter(PackmlStateConfig)
 _TREND = TypeAdapter(TrendConfig)
 _BUFFER = TypeAdapter(BufferConfig)
 
@@ -39,6 +48,8 @@ class ParsedMachine:
     rules: dict[int, StateRule] = field(default_factory=dict)
     """By position; one that could not be read is left out."""
     rule_count: int = 0
+    packml: tuple[PackmlStateConfig, bool] | None = None
+    """Its PackML state, and whether the file gives the signal's name alone."""
     counters: dict[str, tuple[CounterConfig, bool]] = field(default_factory=dict)
     """By role, and whether the file gives the signal's name alone."""
     reasons: list[str | int] = field(default_factory=list)
@@ -100,6 +111,8 @@ def _machine(raw: dict[Any, Any]) -> ParsedMachine:
         machine.rule_count = len(states)
         read = enumerate(_rule(rule) for rule in states)
         machine.rules = {index: rule for index, rule in read if rule is not None}
+    if (written := raw.get("packml_state")) is not None and (packml := _packml(written)) is not None:
+        machine.packml = (packml, isinstance(written, str))
     for role in ("total", "good", "scrap"):
         written = parts.get(role) if isinstance(parts, dict) else None
         counter = None if written is None else _counter(written)
@@ -129,6 +142,13 @@ def _counter(raw: object) -> CounterConfig | None:
         if (counter := _read(_COUNTER, {key: raw[key] for key in keys if key in raw})) is not None:
             return counter
     return None
+
+
+def _packml(raw: object) -> PackmlStateConfig | None:
+    """A PackML state; where its numbering is wrong, its signal."""
+    if (packml := _read(_PACKML, raw)) is not None or not isinstance(raw, dict):
+        return packml
+    return _read(_PACKML, {"signal": raw.get("signal")})
 
 
 def _read(kind: TypeAdapter[T], raw: object) -> T | None:

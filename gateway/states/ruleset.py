@@ -1,4 +1,4 @@
-"""A machine's `states:` rules at work: each is evaluated again only when a signal that it uses changed."""
+"""A machine's `states:` and `packml_state:` at work: a rule is evaluated again only when a signal of it changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from gateway.config.model import MachineConfig, Reasons, SignalReason, StateRule
 from gateway.states.expression import Expression, ExpressionError, compile_expression
 from gateway.states.interval import Decision
-from gateway.states.packml import UNKNOWN
+from gateway.states.packml import UNKNOWN, Numbered, state_of
 from protocols.model import Value
 
 Evidence = Callable[[str], dict[str, Any]]
@@ -26,10 +26,12 @@ class Verdict:
     error: str | None = None
     code: str | None = None
     """The reason's code, where a signal gives it."""
+    packml: Numbered | None = None
+    """The state and cause that the PLC itself says, where no rule holds."""
 
 
 class Ruleset:
-    """Evaluated top-down in three-valued logic: the first rule that is not false decides."""
+    """Evaluated top-down in three-valued logic: the first rule that is not false decides, else the PackML state."""
 
     def __init__(
         self,
@@ -55,7 +57,11 @@ class Ruleset:
         self._reason_signals = [
             rule.reason.signal if isinstance(rule.reason, SignalReason) else None for rule in config.states
         ]
-        self.signals = frozenset(self._by_signal) | {signal for signal in self._reason_signals if signal is not None}
+        self._packml = config.packml_state
+        named = {signal for signal in self._reason_signals if signal is not None}
+        if self._packml is not None:
+            named.add(self._packml.signal)
+        self.signals = frozenset(self._by_signal) | named
         self._results: list[bool | str | None] = [True] * len(self._conditions)
         for index, condition in enumerate(self._conditions):
             if condition is not None:  # with no signal at all it is decided here, once for all
@@ -85,12 +91,19 @@ class Ruleset:
                 return Verdict(index, None)
             signal = self._reason_signals[index]
             return Verdict(index, True, code=None if signal is None else _code(values.get(signal)))
-        return Verdict(None, True)
+        if self._packml is None:
+            return Verdict(None, True)
+        value = values.get(self._packml.signal)
+        return (
+            Verdict(None, None)
+            if value is None
+            else Verdict(None, True, packml=state_of(value, self._packml.numbering))
+        )
 
     def decision(self, verdict: Verdict, evidence: Evidence) -> Decision:
         """The verdict with its proof."""
         if verdict.rule is None:
-            return Decision("undefined", because=self._evidence(range(len(self._rules)), evidence))
+            return self._without_rule(verdict, evidence)
         rule = self._rules[verdict.rule]
         named = {"index": verdict.rule, "text": rule.when if rule.when is not None else "always"}
         deciding = range(verdict.rule) if rule.when is None else (verdict.rule,)
@@ -98,11 +111,21 @@ class Ruleset:
         if verdict.error is not None:
             return Decision(UNKNOWN, None, _reason("rule_error", verdict.error, "rule"), named, because)
         if verdict.holds is None:
-            bad = [f"{signal}: {proof['why']}" for signal, proof in because.items() if proof["quality"] == "bad"]
-            return Decision(UNKNOWN, None, _reason("signal_bad", "; ".join(bad), "signal"), named, because)
+            return _bad(named, because)
         if (signal := self._reason_signals[verdict.rule]) is not None:
             because[signal] = evidence(signal)
         return Decision(rule.state, rule.cause, self._reason(rule, verdict), named, because)
+
+    def _without_rule(self, verdict: Verdict, evidence: Evidence) -> Decision:
+        because = self._evidence(range(len(self._rules)), evidence)
+        if self._packml is None:
+            return Decision("undefined", because=because)
+        signal = self._packml.signal
+        named, because = {"index": len(self._rules), "text": f"packml_state: {signal}"}, {signal: evidence(signal)}
+        if verdict.packml is None:
+            return _bad(named, because)
+        state, cause = verdict.packml
+        return Decision(state, cause, None, named, because)
 
     def _evidence(self, rules: Iterable[int], evidence: Evidence) -> dict[str, Any]:
         conditions = [condition for index in rules if (condition := self._conditions[index]) is not None]
@@ -118,6 +141,11 @@ class Ruleset:
             number = "1" if verdict.code == "True" else verdict.code
             text = _text(number, self._signal_texts.get(rule.reason.signal, {}))
         return _reason(verdict.code, text, "signal")
+
+
+def _bad(named: dict[str, Any], because: dict[str, Any]) -> Decision:
+    bad = [f"{signal}: {proof['why']}" for signal, proof in because.items() if proof["quality"] == "bad"]
+    return Decision(UNKNOWN, None, _reason("signal_bad", "; ".join(bad), "signal"), named, because)
 
 
 def _reason(code: str, text: str | None, source: str) -> dict[str, Any]:
