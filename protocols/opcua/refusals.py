@@ -10,8 +10,8 @@ from cryptography.exceptions import InvalidSignature
 from protocols.driver import ConfigError, ConnectFailed, LinkError
 from protocols.opcua.facts import printable
 
-LIBRARY_ERRORS = (ua.UaError, OSError, TimeoutError, AssertionError, InvalidSignature, UnicodeError)
-"""What asyncua raises where a server cannot be used; anything else is a defect."""
+LIBRARY_ERRORS = (ua.UaError, OSError, TimeoutError, AssertionError, InvalidSignature)
+"""What asyncua raises where a server cannot be used."""
 
 _TRUST_US = (
     "trust the gateway's certificate on the server: `linegate opcua cert FILE` shows it and its thumbprint; "
@@ -135,7 +135,9 @@ def explain(error: BaseException, peer: str = "the server") -> LinkError:
         return ConfigError(why, "find out who answers at this address; restart the server if its certificate is new")
     if isinstance(error, ua.UaError):
         return _of_library(error)
-    return _of_network(error, peer)
+    if isinstance(error, OSError):
+        return _of_network(error, peer)
+    return ConnectFailed(f"the server's answers are garbled ({type(error).__name__})", _ENDPOINT)
 
 
 def _of_status(code: int) -> LinkError:
@@ -163,7 +165,7 @@ def _of_library(error: ua.UaError) -> LinkError:
 
 
 def _of_network(error: BaseException, peer: str) -> LinkError:
-    if isinstance(error, socket.gaierror | UnicodeError):
+    if isinstance(error, socket.gaierror):
         return ConnectFailed(f"the name in {peer} cannot be resolved", "check its spelling and this machine's DNS")
     if isinstance(error, ConnectionRefusedError):
         return ConnectFailed(f"{peer} refuses the connection", "check that the server runs and listens on that port")

@@ -28,6 +28,7 @@ from protocols.opcua.facts import common_name, day, fingerprint, printable, spli
 from protocols.opcua.pki import Pki, read_certificates, state_pki
 from protocols.opcua.refusals import LIBRARY_ERRORS, explain
 from protocols.opcua.security_config import SecurityConfig, UserConfig
+from protocols.opcua.transport import GARBLED, connect_socket
 from protocols.opcua.trust import Refused, Shown, TrustList, check_uri, trust_list
 from protocols.worker import in_daemon_thread
 
@@ -115,10 +116,17 @@ async def secure(client: Client, device: SecuredDevice, state_dir: Path | None) 
 async def endpoints(url: str, timeout_s: float) -> list[ua.EndpointDescription]:
     """What a server offers; nothing of it is proven. Raises ConnectFailed or ConfigError."""
     asking = Client(url, timeout_s)
+    asking.uaclient.pre_request_hook = None
+    await connect_socket(asking)
     try:
-        found: list[ua.EndpointDescription] = await asking.connect_and_get_server_endpoints()
-    except LIBRARY_ERRORS as error:
+        await asking.send_hello()
+        await asking.open_secure_channel()
+        found: list[ua.EndpointDescription] = await asking.get_endpoints() or []
+        await asking.close_secure_channel()
+    except (*LIBRARY_ERRORS, *GARBLED) as error:
         raise explain(error, url) from error
+    finally:
+        asking.disconnect_socket()
     return found
 
 

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import struct
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from asyncua import Client, ua
-from asyncua.client.ua_client import UaClientState
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
 
-from protocols.dial import dial
 from protocols.driver import ConfigError, LinkStats, NotConnected
-from protocols.opcua.allowed import guard
 from protocols.opcua.config import OpcuaDevice
 from protocols.opcua.refusals import LIBRARY_ERRORS, explain
 from protocols.opcua.security import secure
+from protocols.opcua.transport import GARBLED, connect_socket
 
 ANSWER_S = 10.0
 """How long a request may take that is made once a connection: servers build subscriptions slowly."""
@@ -32,12 +28,6 @@ SESSION_S = 60
 """An abandoned session dies after so long, so that sessions never pile up; longer where scans are rarer."""
 RENEW_AT = 0.75
 """Share of its life after which a channel's token is renewed (OPC 10000-4, 5.6.2.1)."""
-MAX_MESSAGE_BYTES = 64_000_000
-MAX_CHUNKS = 4096
-
-GARBLED = (ua.UaError, ArithmeticError, AttributeError, EOFError, LookupError, RecursionError, TypeError, ValueError,
-           struct.error)  # fmt: skip
-"""What asyncua's decoder trips over where a peer does not keep to the protocol."""
 
 _FAULT = ua.FourByteNodeId(ua.ObjectIds.ServiceFault_Encoding_DefaultBinary)
 _GONE = {
@@ -81,29 +71,16 @@ class Session:
     async def open(self) -> None:
         """Connect, secure and log in. Raises ConnectFailed or ConfigError."""
         client = self._client
+        await secure(client, self._device, self._state_dir)
         try:
-            await secure(client, self._device, self._state_dir)
-            await self._connect_socket()
+            await connect_socket(client)
             await client.send_hello()
             await client.open_secure_channel()
             self._renew_at = self._renewal()
             await client.create_session()
             await client._activate_with_credentials()
-        except LIBRARY_ERRORS as error:
+        except (*LIBRARY_ERRORS, *GARBLED) as error:
             raise explain(error, self._device.url) from error
-
-    async def _connect_socket(self) -> None:
-        """As `UaClient.connect_socket` does, but a name that does not resolve holds nothing up."""
-        low = self._client.uaclient
-        sock = await dial(self._device.host, self._device.port, None)
-        with ExitStack() as unused:
-            unused.callback(sock.close)
-            await asyncio.get_running_loop().create_connection(low._make_protocol, sock=sock)
-            unused.pop_all()
-        connection = low.protocol._connection
-        guard(connection)
-        connection._limits.max_message_size, connection._limits.max_chunk_count = MAX_MESSAGE_BYTES, MAX_CHUNKS
-        low._set_state(UaClientState.SOCKET_OPEN)
 
     def _renewal(self) -> float:
         return asyncio.get_running_loop().time() + RENEW_AT * float(self._client.secure_channel_timeout) / 1000

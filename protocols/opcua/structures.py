@@ -18,7 +18,8 @@ from protocols.opcua.describe import Description, built_in_types
 from protocols.opcua.limits import Limits
 from protocols.opcua.point import Shape, Unfit
 from protocols.opcua.resolve import read_attributes
-from protocols.opcua.session import GARBLED, Session, status_text
+from protocols.opcua.session import Session, status_text
+from protocols.opcua.transport import GARBLED
 
 MOST_TYPES = 500
 MOST_ELEMENTS = 1_000_000

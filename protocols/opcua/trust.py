@@ -172,7 +172,7 @@ def check_uri(certificate: x509.Certificate, uri: str) -> None:
     if uri in uris:
         return
     named = f"names {', '.join(map(printable, uris))}" if uris else "names no application URI"
-    why = f"the server calls itself {printable(uri)}, but its certificate {named}"
+    why = f"the server calls itself {printable(uri) or 'nothing'}, but its certificate {named}"
     remedy = (
         "have the server make its certificate anew: its application URI was changed, or the certificate is another's"
     )

@@ -66,7 +66,8 @@ def test_a_status_without_words_of_ours_has_its_own() -> None:
         (ConnectionResetError(), ConnectFailed, f"{PEER} closed the connection while it was being set up"),
         (ConnectionError("Connection is closed"), ConnectFailed, "closed the connection"),
         (socket.gaierror(-2, "Name or service not known"), ConnectFailed, f"the name in {PEER} cannot be resolved"),
-        (UnicodeError("label too long"), ConnectFailed, "cannot be resolved"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), ConnectFailed, "answers are garbled (UnicodeDecodeError)"),
+        (TypeError(), ConnectFailed, "the server's answers are garbled (TypeError)"),
         (OSError(113, "No route to host"), ConnectFailed, f"{PEER} cannot be reached: No route to host"),
     ],
 )

@@ -386,9 +386,27 @@ async def test_a_certificate_that_ends_soon_is_said(
         assert "certificate_expires" not in capsys.readouterr().out
 
 
+async def test_endpoints_that_say_nothing_are_no_defect_of_ours(running: SecuredServer, state: Path, pki: Pki) -> None:
+    await running.present(SERVER)
+    await trust(pki, SERVER)
+    for endpoint in running.server.iserver.endpoints:
+        endpoint.Server.ApplicationUri = None
+        endpoint.UserIdentityTokens = []
+    error = await refused(Device(running.url, wanting()), state)
+    assert "the server calls itself nothing, but its certificate names" in error.why
+    for junk in (None, b"", b"0", b"0\x82\x01", b"0\x03abc", der(SERVER.certificate)[:-1], b"x" * 70_000):
+        for endpoint in running.server.iserver.endpoints:
+            endpoint.ServerCertificate = junk
+        error = await refused(Device(running.url, wanting()), state)
+        assert error.why == "the server shows no certificate, or one that cannot be read"
+    running.server.iserver.endpoints.clear()
+    error = await refused(Device(running.url, wanting()), state)
+    assert error.why == "the server does not offer Basic256Sha256 with sign_and_encrypt; it offers nothing"
+
+
 async def test_nobody_there(state: Path, running: SecuredServer) -> None:
     error = await refused(Device("opc.tcp://127.0.0.1:9/plant", wanting()), state, ConnectFailed)
-    assert error.why == "opc.tcp://127.0.0.1:9/plant refuses the connection"
+    assert error.why == "127.0.0.1:9 refuses the connection"
     assert "check that the server runs and listens on that port" in error.remedy
 
 
