@@ -70,7 +70,7 @@ class GuardedServer:
         self._uri = application_uri
         self.violations: list[Violation] = []
         self.muted = False
-        """Whether requests are swallowed; connections stay."""
+        """Whether requests are swallowed and nothing is published; connections stay, and notifications queue up."""
         self.requests = 0
         self.before: Callable[[Request], Any] = _nothing
         """Awaited with each request that is allowed; may raise ServiceError."""
@@ -186,6 +186,9 @@ class Processor(UaProcessor):  # type: ignore[misc]
     def send_response(self, requesthandle: Any, seqhdr: Any, response: Any, *kind: Any) -> None:
         if not self.guard.muted:
             super().send_response(requesthandle, seqhdr, response, *kind)
+
+    def get_publish_request(self, subscription_id: Any) -> Any:
+        return None if self.guard.muted else super().get_publish_request(subscription_id)
 
     async def forward_publish_response(self, result: Any, requestdata: Any) -> None:
         if self.guard.may_publish(self, result, requestdata):

@@ -106,7 +106,7 @@ class Commands:
         await self._limits.set(limits)
 
     async def mute(self) -> None:
-        """Requests are swallowed, and nothing is published; connections stay."""
+        """Requests are swallowed, and nothing is published; connections stay, and notifications queue up."""
         self._guard.muted = True
 
     async def unmute(self) -> None:

@@ -1,4 +1,4 @@
-"""What asyncua's server leaves out: index ranges, timestamps as asked, honest Republish, events of a whole area."""
+"""What asyncua's server leaves out: index ranges, timestamps as asked, Republish, transfers, events of an area."""
 
 from __future__ import annotations
 
@@ -68,6 +68,25 @@ class _Subscriptions(SubscriptionService):  # type: ignore[misc]
 
         subscription.enqueue_datachange_event = enqueue_part
         return result
+
+    async def transfer_subscriptions(self, params: Any, session_id: Any, callback: Any) -> Any:
+        """Takes Publish requests of the new session from then on, and sends initial values where they are asked for."""
+        results = await super().transfer_subscriptions(params, session_id, callback)
+        for number, result in zip(params.SubscriptionIds, results, strict=True):
+            if result.StatusCode.is_good():
+                subscription = self.subscriptions[number]
+                subscription.pub_request_callback = callback.__self__.get_publish_request
+                if params.SendInitialValues:
+                    await self._send_initial_values(subscription)
+        return results
+
+    async def _send_initial_values(self, subscription: Any) -> None:
+        for number, item in subscription.monitored_item_srv._monitored_items.items():
+            wanted = item.read_value_id
+            if wanted.AttributeId != ua.AttributeIds.EventNotifier:
+                value = self.aspace.read_attribute_value(wanted.NodeId, wanted.AttributeId)
+                told = ua.MonitoredItemNotification(item.client_handle, value)
+                await subscription.enqueue_datachange_event(number, told, item.queue_size)
 
     async def trigger_event(self, event: Any, subscription_id: int | None = None) -> None:
         """Every notifier reports all events, as an area does those of the machines in it."""

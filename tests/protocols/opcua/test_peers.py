@@ -193,6 +193,40 @@ async def test_muted_and_stalled_servers_keep_the_connection(server: OpcUaServer
     assert 0.2 < asyncio.get_running_loop().time() - began < 3
 
 
+async def test_what_changes_while_muted_is_published_afterwards(server: OpcUaServer, client: Client) -> None:
+    seen = await subscribed(client, "Scalars.UInt16")
+    await seen.next()
+    await server.tell("mute")
+    await server.tell("set", node="Scalars.UInt16", value=77)
+    await asyncio.sleep(0.2)
+    assert seen.values.empty()
+    await server.tell("unmute")
+    assert (await seen.next()).Value.Value == 77
+
+
+async def test_a_subscription_outlives_its_connection_and_is_transferred(server: OpcUaServer) -> None:
+    first = Client(server.url, timeout=3)
+    await first.connect()
+    seen = await subscribed(first, "Scalars.UInt16")
+    await seen.next()
+    number = seen.subscription.subscription_id
+    await server.tell("drop")
+    await server.tell("set", node="Scalars.UInt16", value=78)
+    async with Client(server.url, timeout=3) as client:
+        session = client.uaclient.session
+        wanted = ua.TransferSubscriptionsParameters([number, 4_000_000_000], SendInitialValues=True)
+        mine, unknown = await session.transfer_subscriptions(wanted)
+        assert mine.StatusCode.is_good()
+        assert unknown.StatusCode.name == "BadSubscriptionIdInvalid"
+        published = (await asyncio.wait_for(session.publish([]), 5)).Parameters
+        values_told = [
+            item.Value.Value.Value for item in published.NotificationMessage.NotificationData[0].MonitoredItems
+        ]
+        assert (published.SubscriptionId, values_told[-1]) == (number, 78)
+        await session.delete_subscriptions([number])
+    await first.disconnect_sessionless()
+
+
 async def test_lost_notifications_can_be_had_again(server: OpcUaServer, client: Client) -> None:
     seen = await subscribed(client, "Scalars.UInt16")
     await seen.next()
