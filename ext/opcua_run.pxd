@@ -1,14 +1,47 @@
 # cython: language_level=3
 """The loop that takes DataValues out of a message and sets their signals; it stops where Python objects are needed."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from ext.opcua_binary cimport UA_NULL, Found, Scan, find_data_value
-from ext.opcua_plan cimport OF_SERVER, OF_SOURCE, Handle, Plan, Status, place_of
+from ext.opcua_binary cimport (
+    SIZES,
+    UA_BOOLEAN,
+    UA_DOUBLE,
+    UA_FLOAT,
+    UA_INT16,
+    UA_INT32,
+    UA_INT64,
+    UA_NULL,
+    UA_UINT16,
+    UA_UINT32,
+    UA_UINT64,
+    Found,
+    Scan,
+    find_data_value,
+)
+from ext.opcua_plan cimport OF_GATEWAY, OF_SERVER, OF_SOURCE, Handle, Plan, Status, place_of
 from ext.opcua_values cimport IS_SET, UNIX_EPOCH, Binding, Outcome, is_native, set_found
-from ext.reader cimport read_u32_le
-from ext.table cimport BAD, EVERYTHING, GOOD, NO_TIME, UNCERTAIN, WHY_NOTHING, SignalTable, Slot, set_bad
+from ext.reader cimport Reader, could_read, peek_u8, peek_u32_le, peek_u64_le, read_u32_le
+from ext.table cimport (
+    BAD,
+    EVERYTHING,
+    GOOD,
+    NO_TIME,
+    UNCERTAIN,
+    WHY_NOTHING,
+    Kind,
+    SignalTable,
+    Slot,
+    set_bad,
+    set_bool,
+    set_double,
+    set_int,
+    set_uint,
+)
+
+cdef enum:
+    PLAIN_SIZE = 4 + 2 + 8 + 4 + 8 + 8      # bytes that a plain value has at most
 
 cdef enum Stop:                 # why the loop stops
     DONE
@@ -42,18 +75,12 @@ cdef struct Cursor:
     Outcome outcome
 
 
-cdef inline int64_t time_of(Plan* plan, const Cursor* cursor) noexcept nogil:
-    """The value's time in UTC ms; NO_TIME where it has none, or one that cannot be."""
-    cdef uint64_t ticks = 0
-    cdef int64_t time
-    if plan.time_of == OF_SOURCE:
-        ticks = cursor.found.source_ticks
-    elif plan.time_of == OF_SERVER:
-        ticks = cursor.found.server_ticks
+cdef inline int64_t time_of(Plan* plan, int64_t now, uint64_t ticks) noexcept nogil:
+    """A time in UTC ms; NO_TIME for none, or one that cannot be."""
+    cdef int64_t time = <int64_t>(ticks // 10000) - UNIX_EPOCH // 10000
     if ticks == 0:
         return NO_TIME
-    time = <int64_t>(ticks // 10000) - UNIX_EPOCH // 10000
-    if -plan.max_skew <= time - cursor.now <= plan.max_skew:
+    if -plan.max_skew <= time - now <= plan.max_skew:
         return time
     plan.skewed += 1
     return NO_TIME
@@ -102,12 +129,101 @@ cdef inline Stop begin(SignalTable table, Plan* plan, Cursor* cursor) noexcept n
             cursor.why = plan.no_value if cursor.quality == GOOD else cursor.why
             cursor.quality = BAD
         cursor.is_left_over = cursor.quality != BAD and not is_native(found)
-        cursor.time = time_of(plan, cursor)
+        cursor.time = NO_TIME
+        if plan.time_of != OF_GATEWAY:
+            cursor.time = time_of(plan, cursor.now, found.source_ticks if plan.time_of == OF_SOURCE else found.server_ticks)
         cursor.values += 1
         cursor.overflows += found.status & 0xC80 == 0x480   # InfoType DataValue (Part 4, 7.39.1), Overflow
     cursor.must = False
     cursor.pending = True
     return DONE
+
+
+cdef inline bint set_plain(
+    SignalTable table, Py_ssize_t signal, const Slot* slot, uint8_t type, uint64_t raw
+) noexcept nogil:
+    """Set a signal from a number of a type that is of its kind; whether it was such a one."""
+    cdef uint8_t kind = slot.kind
+    cdef uint32_t raw32 = <uint32_t>raw
+    cdef float single
+    cdef double number
+    if kind == Kind.FLOAT:
+        if type == UA_DOUBLE:
+            memcpy(&number, &raw, 8)
+        elif type == UA_FLOAT:
+            memcpy(&single, &raw32, 4)
+            number = single
+        else:
+            return False
+        set_double(table, signal, number)
+    elif kind == Kind.BOOL and type == UA_BOOLEAN:
+        set_bool(table, signal, <uint8_t>raw != 0)
+    elif kind == Kind.INT and type == UA_INT32:
+        set_int(table, signal, <int32_t>raw32)
+    elif kind == Kind.INT and type == UA_INT16:
+        set_int(table, signal, <int16_t>raw)
+    elif kind == Kind.INT and type == UA_INT64:
+        set_int(table, signal, <int64_t>raw)
+    elif kind == Kind.UINT and type == UA_UINT32:
+        set_uint(table, signal, raw32)
+    elif kind == Kind.UINT and type == UA_UINT16:
+        set_uint(table, signal, <uint16_t>raw)
+    elif kind == Kind.UINT and type == UA_UINT64:
+        set_uint(table, signal, raw)
+    else:
+        return False
+    return True
+
+
+cdef inline bint take_plain(SignalTable table, Plan* plan, Cursor* cursor) noexcept nogil:
+    """Take the value at the cursor if it is the plain case, as nearly all are: a good scalar, as it is, for one signal.
+
+    All that it does is what `begin` and `run` would do, which see to every other value.
+    """
+    cdef const Reader* reader = &cursor.scan.reader
+    cdef const Handle* known
+    cdef Slot* slot
+    cdef Py_ssize_t at = cursor.at
+    cdef uint32_t handle
+    cdef uint64_t raw
+    cdef uint64_t ticks = 0
+    cdef uint8_t mask, type
+    if not could_read(reader, at, PLAIN_SIZE):
+        return False
+    if cursor.handles == NULL:
+        handle = peek_u32_le(reader, at)
+        at += 4
+    else:
+        memcpy(&handle, cursor.handles, 4)
+    if handle >= plan.n_handles or plan.handles[handle].plain < 0:
+        return False
+    known = &plan.handles[handle]
+    slot = &table.slots[known.plain]
+    mask, type = peek_u8(reader, at), peek_u8(reader, at + 1)
+    if mask & 0xF1 != 0x01 or type > UA_DOUBLE:
+        return False
+    raw = peek_u64_le(reader, at + 2)
+    at += 2 + SIZES[type]
+    if mask & 0x02:
+        if peek_u32_le(reader, at) != 0:
+            return False
+        at += 4
+    if mask & 0x04:
+        ticks = peek_u64_le(reader, at)
+        at += 8
+    if mask & 0x08:
+        if plan.time_of == OF_SERVER:
+            ticks = peek_u64_le(reader, at)
+        at += 8
+    elif plan.time_of == OF_SERVER:
+        ticks = 0
+    if slot.passing == EVERYTHING and cursor.handles == NULL and (slot.dirty or known.left_at == plan.step):
+        return False
+    if not set_plain(table, known.plain, slot, type, raw):
+        return False
+    slot.source_time = NO_TIME if plan.time_of == OF_GATEWAY else time_of(plan, cursor.now, ticks)
+    cursor.at = at
+    return True
 
 
 cdef inline Stop run(SignalTable table, Plan* plan, Cursor* cursor) noexcept nogil:
@@ -116,6 +232,12 @@ cdef inline Stop run(SignalTable table, Plan* plan, Cursor* cursor) noexcept nog
     cdef Binding* binding
     while cursor.left:
         if not cursor.pending:
+            if not cursor.must and take_plain(table, plan, cursor):
+                cursor.values += 1
+                cursor.left -= 1
+                if cursor.handles != NULL:
+                    cursor.handles += 4
+                continue
             stop = begin(table, plan, cursor)
             if stop != DONE:
                 return stop

@@ -77,6 +77,28 @@ cdef inline uint64_t read_u64_le(Reader* reader, Py_ssize_t offset) noexcept nog
     return raw
 
 
+# To look ahead: one check for several reads, which then need none, and nothing fails where there is less.
+
+cdef inline bint could_read(const Reader* reader, Py_ssize_t offset, Py_ssize_t size) noexcept nogil:
+    return 0 <= offset <= reader.length - size
+
+
+cdef inline uint8_t peek_u8(const Reader* reader, Py_ssize_t offset) noexcept nogil:
+    return reader.data[offset]
+
+
+cdef inline uint32_t peek_u32_le(const Reader* reader, Py_ssize_t offset) noexcept nogil:
+    cdef uint32_t raw
+    memcpy(&raw, reader.data + offset, 4)
+    return raw
+
+
+cdef inline uint64_t peek_u64_le(const Reader* reader, Py_ssize_t offset) noexcept nogil:
+    cdef uint64_t raw
+    memcpy(&raw, reader.data + offset, 8)
+    return raw
+
+
 cdef inline bint read_bytes(Reader* reader, Py_ssize_t offset, uint8_t* target, Py_ssize_t size) noexcept nogil:
     if not reader_has(reader, offset, size):
         return False
