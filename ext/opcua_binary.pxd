@@ -112,12 +112,14 @@ cdef inline Py_ssize_t over_node_id(Scan* scan, Py_ssize_t at, uint32_t* number)
         at = over(scan, at, 1)
     elif form == 1:
         namespace = read_u8(&scan.reader, at)
-        number[0] = read_u16_le(&scan.reader, at + 1)
-        at = over(scan, at, 3)
+        at = over(scan, at, 1)
+        number[0] = read_u16_le(&scan.reader, at)
+        at = over(scan, at, 2)
     elif form == 2:
         namespace = read_u16_le(&scan.reader, at)
-        number[0] = read_u32_le(&scan.reader, at + 2)
-        at = over(scan, at, 6)
+        at = over(scan, at, 2)
+        number[0] = read_u32_le(&scan.reader, at)
+        at = over(scan, at, 4)
     elif form == 3 or form == 5:
         at = over_string(scan, over(scan, at, 2))
     elif form == 4:
@@ -179,8 +181,9 @@ cdef inline Py_ssize_t over_response_header(Scan* scan, Py_ssize_t at, uint32_t*
     """Part 4, 7.34; `result` becomes the ServiceResult."""
     cdef Py_ssize_t count, body
     cdef uint32_t number
-    result[0] = read_u32_le(&scan.reader, at + 12)
-    at = over_diagnostic_info(scan, over(scan, at, 16))
+    at = over(scan, at, 12)
+    result[0] = read_u32_le(&scan.reader, at)
+    at = over_diagnostic_info(scan, over(scan, at, 4))
     at = over_count(scan, at, &count)
     while count > 0 and at >= 0:
         at = over_string(scan, at)

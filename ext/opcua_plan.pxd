@@ -18,7 +18,7 @@ cdef enum:                      # the order of opcua.pyx's TIMES
 
 cdef struct Handle:
     int32_t first               # binding; -1: none
-    int32_t plain               # its only signal, where that takes values as they are; else -1
+    bint plain                  # it has one binding, of a value as a whole, not by the caller
     uint32_t left_at            # the step in which a value of it was last left over
 
 cdef struct Status:
@@ -101,10 +101,6 @@ cdef inline int add_invalid(SignalTable table, Plan* plan, Binding* binding, lis
     return 0
 
 
-cdef inline bint is_plain(const Binding* binding) noexcept:
-    return not (binding.mask or binding.scaled or binding.by_caller or binding.n_invalid or binding.element != WHOLE)
-
-
 cdef inline int append(Plan* plan, Binding* binding) except -1:
     """Add a binding behind those that its handle has."""
     cdef Py_ssize_t i, wanted
@@ -118,7 +114,7 @@ cdef inline int append(Plan* plan, Binding* binding) except -1:
             raise MemoryError
         plan.handles = handles
         for i in range(plan.n_handles, wanted):
-            handles[i] = Handle(first=-1, plain=-1, left_at=0)
+            handles[i] = Handle(first=-1, plain=False, left_at=0)
         plan.n_handles = wanted
     if plan.n_bindings & (plan.n_bindings - 1) == 0:        # its size is a power of two, and it is full
         bindings = <Binding*>realloc(bindings, max(2 * plan.n_bindings, 1) * sizeof(Binding))
@@ -126,7 +122,7 @@ cdef inline int append(Plan* plan, Binding* binding) except -1:
             raise MemoryError
         plan.bindings = bindings
     place = &plan.handles[binding.handle].first
-    plan.handles[binding.handle].plain = binding.signal if place[0] < 0 and is_plain(binding) else -1
+    plan.handles[binding.handle].plain = place[0] < 0 and binding.element == WHOLE and not binding.by_caller
     while place[0] >= 0:
         place = &bindings[place[0]].next
     binding.next = -1

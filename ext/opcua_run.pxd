@@ -1,44 +1,14 @@
 # cython: language_level=3
 """The loop that takes DataValues out of a message and sets their signals; it stops where Python objects are needed."""
 
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from ext.opcua_binary cimport (
-    SIZES,
-    UA_BOOLEAN,
-    UA_DOUBLE,
-    UA_FLOAT,
-    UA_INT16,
-    UA_INT32,
-    UA_INT64,
-    UA_NULL,
-    UA_UINT16,
-    UA_UINT32,
-    UA_UINT64,
-    Found,
-    Scan,
-    find_data_value,
-)
+from ext.opcua_binary cimport SIZES, UA_DOUBLE, UA_NULL, Found, Scan, find_data_value
 from ext.opcua_plan cimport OF_GATEWAY, OF_SERVER, OF_SOURCE, Handle, Plan, Status, place_of
-from ext.opcua_values cimport IS_SET, UNIX_EPOCH, Binding, Outcome, is_native, set_found
+from ext.opcua_values cimport IS_SET, UNIX_EPOCH, Binding, Outcome, is_native, set_found, set_number
 from ext.reader cimport Reader, could_read, peek_u8, peek_u32_le, peek_u64_le, read_u32_le
-from ext.table cimport (
-    BAD,
-    EVERYTHING,
-    GOOD,
-    NO_TIME,
-    UNCERTAIN,
-    WHY_NOTHING,
-    Kind,
-    SignalTable,
-    Slot,
-    set_bad,
-    set_bool,
-    set_double,
-    set_int,
-    set_uint,
-)
+from ext.table cimport BAD, EVERYTHING, GOOD, NO_TIME, UNCERTAIN, WHY_NOTHING, SignalTable, Slot, set_bad
 
 cdef enum:
     PLAIN_SIZE = 4 + 2 + 8 + 4 + 8 + 8      # bytes that a plain value has at most
@@ -139,49 +109,14 @@ cdef inline Stop begin(SignalTable table, Plan* plan, Cursor* cursor) noexcept n
     return DONE
 
 
-cdef inline bint set_plain(
-    SignalTable table, Py_ssize_t signal, const Slot* slot, uint8_t type, uint64_t raw
-) noexcept nogil:
-    """Set a signal from a number of a type that is of its kind; whether it was such a one."""
-    cdef uint8_t kind = slot.kind
-    cdef uint32_t raw32 = <uint32_t>raw
-    cdef float single
-    cdef double number
-    if kind == Kind.FLOAT:
-        if type == UA_DOUBLE:
-            memcpy(&number, &raw, 8)
-        elif type == UA_FLOAT:
-            memcpy(&single, &raw32, 4)
-            number = single
-        else:
-            return False
-        set_double(table, signal, number)
-    elif kind == Kind.BOOL and type == UA_BOOLEAN:
-        set_bool(table, signal, <uint8_t>raw != 0)
-    elif kind == Kind.INT and type == UA_INT32:
-        set_int(table, signal, <int32_t>raw32)
-    elif kind == Kind.INT and type == UA_INT16:
-        set_int(table, signal, <int16_t>raw)
-    elif kind == Kind.INT and type == UA_INT64:
-        set_int(table, signal, <int64_t>raw)
-    elif kind == Kind.UINT and type == UA_UINT32:
-        set_uint(table, signal, raw32)
-    elif kind == Kind.UINT and type == UA_UINT16:
-        set_uint(table, signal, <uint16_t>raw)
-    elif kind == Kind.UINT and type == UA_UINT64:
-        set_uint(table, signal, raw)
-    else:
-        return False
-    return True
-
-
 cdef inline bint take_plain(SignalTable table, Plan* plan, Cursor* cursor) noexcept nogil:
-    """Take the value at the cursor if it is the plain case, as nearly all are: a good scalar, as it is, for one signal.
+    """Take the value at the cursor if it is the plain case, as nearly all are: a good number for one signal.
 
     All that it does is what `begin` and `run` would do, which see to every other value.
     """
     cdef const Reader* reader = &cursor.scan.reader
     cdef const Handle* known
+    cdef const Binding* binding
     cdef Slot* slot
     cdef Py_ssize_t at = cursor.at
     cdef uint32_t handle
@@ -195,12 +130,13 @@ cdef inline bint take_plain(SignalTable table, Plan* plan, Cursor* cursor) noexc
         at += 4
     else:
         memcpy(&handle, cursor.handles, 4)
-    if handle >= plan.n_handles or plan.handles[handle].plain < 0:
+    if handle >= plan.n_handles or not plan.handles[handle].plain:
         return False
     known = &plan.handles[handle]
-    slot = &table.slots[known.plain]
+    binding = &plan.bindings[known.first]
+    slot = &table.slots[binding.signal]
     mask, type = peek_u8(reader, at), peek_u8(reader, at + 1)
-    if mask & 0xF1 != 0x01 or type > UA_DOUBLE:
+    if mask & 0xF1 != 0x01 or type > UA_DOUBLE or type == UA_NULL:
         return False
     raw = peek_u64_le(reader, at + 2)
     at += 2 + SIZES[type]
@@ -219,7 +155,7 @@ cdef inline bint take_plain(SignalTable table, Plan* plan, Cursor* cursor) noexc
         ticks = 0
     if slot.passing == EVERYTHING and cursor.handles == NULL and (slot.dirty or known.left_at == plan.step):
         return False
-    if not set_plain(table, known.plain, slot, type, raw):
+    if set_number(table, binding, plan.invalid, type, raw, GOOD, WHY_NOTHING) != IS_SET:
         return False
     slot.source_time = NO_TIME if plan.time_of == OF_GATEWAY else time_of(plan, cursor.now, ticks)
     cursor.at = at

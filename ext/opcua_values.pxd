@@ -17,16 +17,17 @@ from ext.opcua_binary cimport (
     UA_LOCALIZED_TEXT,
     UA_SBYTE,
     UA_STATUS_CODE,
-    UA_STRING,
+    UA_UINT16,
+    UA_UINT32,
     UA_UINT64,
     UA_XML_ELEMENT,
     Found,
     Scan,
     over_count,
+    over_localized_text,
     over_sized,
 )
-from ext.opcua_binary cimport over_localized_text
-from ext.reader cimport read_u8, read_u16_le, read_u32_le, read_u64_le, reader_has
+from ext.reader cimport read_bytes, read_u64_le, reader_has
 from ext.table cimport Kind, SignalTable, Slot, set_bad, set_bool, set_double, set_int, set_text, set_uint
 from ext.text cimport UTF_8
 
@@ -166,42 +167,38 @@ cdef inline Outcome set_whole(
 
 
 cdef inline Outcome set_number(
-    SignalTable table, const Binding* binding, const Invalid* invalid, Scan* scan, uint8_t type, Py_ssize_t at,
-    uint8_t quality, int32_t why
+    SignalTable table, const Binding* binding, const Invalid* invalid, uint8_t type, uint64_t raw, uint8_t quality,
+    int32_t why
 ) noexcept nogil:
-    cdef uint32_t raw32
-    cdef uint64_t raw64
+    """A number whose bytes, little-endian, are the first of `raw`."""
     cdef float single
     cdef double number
-    cdef int64_t value
-    cdef int octets = SIZES[type]
-    cdef bint signed = type == UA_SBYTE or type == UA_INT16 or type == UA_INT32 or type == UA_INT64
-    if octets == 4:
-        raw32 = read_u32_le(&scan.reader, at)
-        if type == UA_FLOAT:
-            memcpy(&single, &raw32, 4)
-            return set_float(table, binding, invalid, single, True, quality, why)
-        value = <int32_t>raw32 if signed else <int64_t>raw32
-    elif octets == 8:
-        raw64 = read_u64_le(&scan.reader, at)
-        if type == UA_DOUBLE:
-            memcpy(&number, &raw64, 8)
-            return set_float(table, binding, invalid, number, False, quality, why)
-        value = <int64_t>raw64
-    elif octets == 2:
-        value = read_u16_le(&scan.reader, at)
-        if signed:
-            value = <int16_t>value
-    else:
-        value = read_u8(&scan.reader, at)
-        if type == UA_BOOLEAN:
-            if table.slots[binding.signal].kind != Kind.BOOL or binding.mask:
-                return IS_MISMATCH
-            set_bool(table, binding.signal, value != 0, quality, why)
-            return IS_SET
-        if signed:
-            value = <int8_t>value
-    return set_whole(table, binding, invalid, value, octets, signed, quality, why)
+    if type == UA_DOUBLE:
+        memcpy(&number, &raw, 8)
+        return set_float(table, binding, invalid, number, False, quality, why)
+    if type == UA_FLOAT:
+        memcpy(&single, &raw, 4)
+        return set_float(table, binding, invalid, single, True, quality, why)
+    if type == UA_BOOLEAN:
+        if table.slots[binding.signal].kind != Kind.BOOL or binding.mask:
+            return IS_MISMATCH
+        set_bool(table, binding.signal, <uint8_t>raw != 0, quality, why)
+        return IS_SET
+    if type == UA_INT32:
+        return set_whole(table, binding, invalid, <int32_t>raw, 4, True, quality, why)
+    if type == UA_UINT32 or type == UA_STATUS_CODE:
+        return set_whole(table, binding, invalid, <uint32_t>raw, 4, False, quality, why)
+    if type == UA_INT16:
+        return set_whole(table, binding, invalid, <int16_t>raw, 2, True, quality, why)
+    if type == UA_UINT16:
+        return set_whole(table, binding, invalid, <uint16_t>raw, 2, False, quality, why)
+    if type == UA_INT64:
+        return set_whole(table, binding, invalid, <int64_t>raw, 8, True, quality, why)
+    if type == UA_UINT64:
+        return set_whole(table, binding, invalid, <int64_t>raw, 8, False, quality, why)
+    if type == UA_SBYTE:
+        return set_whole(table, binding, invalid, <int8_t>raw, 1, True, quality, why)
+    return set_whole(table, binding, invalid, <uint8_t>raw, 1, False, quality, why)
 
 
 cdef inline void write_digits(uint8_t* target, int digits, uint64_t number) noexcept nogil:
@@ -299,6 +296,7 @@ cdef inline Outcome set_found(
     """Set a signal from a value that is native, and was found whole; `length` becomes that of a text."""
     cdef Py_ssize_t at = found.data
     cdef Py_ssize_t i
+    cdef uint64_t raw = 0
     if found.count < 0:
         if binding.element != WHOLE:
             return IS_NO_ARRAY
@@ -312,5 +310,6 @@ cdef inline Outcome set_found(
         for i in range(binding.element):
             at = over_sized(scan, at, found.type, 0)
     if found.type <= UA_DOUBLE or found.type == UA_STATUS_CODE:
-        return set_number(table, binding, invalid, scan, found.type, at, quality, why)
+        read_bytes(&scan.reader, at, <uint8_t*>&raw, SIZES[found.type])
+        return set_number(table, binding, invalid, found.type, raw, quality, why)
     return set_words(table, binding, scan, found.type, at, quality, why, length)

@@ -1,7 +1,8 @@
 # cython: language_level=3
 """Text as devices send it: where its padding begins, and whether its bytes are text of their encoding at all."""
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 cdef enum:                      # the order of table.pyx's ENCODINGS
     LATIN_1 = 0
@@ -42,7 +43,13 @@ cdef inline bint is_utf8(const uint8_t* data, Py_ssize_t length) noexcept nogil:
     cdef Py_ssize_t more
     cdef uint8_t lead
     cdef uint32_t code
+    cdef uint64_t eight
     while i < length:
+        if i + 8 <= length:
+            memcpy(&eight, data + i, 8)
+            if not eight & 0x8080808080808080u:
+                i += 8
+                continue
         lead = data[i]
         i += 1
         if lead < 0x80:
