@@ -103,6 +103,23 @@ async def test_operation_limits(server: OpcUaServer, client: Client) -> None:
     await server.tell("limit", MaxNodesPerRead=None, MaxMonitoredItemsPerCall=None)
 
 
+async def test_too_many_sessions(server: OpcUaServer, client: Client) -> None:
+    await server.tell("limit", sessions=1)
+    with pytest.raises(ua.UaStatusCodeError, match="BadTooManySessions"):
+        await Client(server.url).connect()
+    await server.tell("limit", sessions=None)
+    async with Client(server.url):
+        assert (await server.tell("counts"))["sessions"] == 2
+
+
+async def test_subscriptions_are_deleted_behind_the_back(server: OpcUaServer, client: Client) -> None:
+    seen = await subscribed(client, "Scalars.Double")
+    await seen.next()
+    assert (await server.tell("counts"))["subscriptions"] == 1
+    await server.tell("delete_subscriptions")
+    assert (await server.tell("counts"))["subscriptions"] == 0
+
+
 async def test_alarms_are_conditions_and_are_refreshed(server: OpcUaServer, client: Client) -> None:
     await alarms_are_conditions_and_are_refreshed(server, client)
 
@@ -138,3 +155,15 @@ async def test_restarted_on_the_same_port_with_shifted_namespaces(server: OpcUaS
         assert await value(client, "Scalars.String") == values.SCALARS["String"]
         await load_types(client)
         assert (await value(client, "Structures.Batch")).Id == "B-7"
+
+
+async def test_more_than_reading_is_refused_and_recorded(server: OpcUaServer) -> None:
+    async with Client(server.url, timeout=3) as client:
+        one = await node(client, "Scalars.Double")
+        with pytest.raises(ua.UaStatusCodeError, match=r"BadNotWritable|BadUserAccessDenied"):
+            await one.write_value(1.0)
+        method = ua.NodeId(ua.ObjectIds.Server_GetMonitoredItems)
+        with pytest.raises(ua.UaStatusCodeError):
+            await client.nodes.server.call_method(method, ua.Variant(1, ua.VariantType.UInt32))
+        assert (await server.tell("counts"))["violations"] == ["Write", "Call"]
+    await server.tell("forgive")
