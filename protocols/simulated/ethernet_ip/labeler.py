@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protocols.simulated.ethernet_ip import extra, showcase
-from protocols.simulated.ethernet_ip.datatypes import BOOL, DINT, ELEMENTARY, LREAL, REAL, Structure
-from protocols.simulated.ethernet_ip.objects import Identity
+from protocols.simulated.ethernet_ip.datatypes import BOOL, DINT, ELEMENTARY, INT, LREAL, REAL, Structure
+from protocols.simulated.ethernet_ip.objects import Attributes, Identity
 from protocols.simulated.ethernet_ip.predefined import COUNTER, STRING, TIMER, string_type
 from protocols.simulated.ethernet_ip.project import Project
 from protocols.simulated.ethernet_ip.server import LogixPlc
@@ -18,6 +18,9 @@ PROGRAM = "MainProgram"
 LABELS_A_REEL = 1_000
 JAM_PRESET_MS = 5_000
 HEADS = 4
+DRIVE, ASSEMBLY = (0x2A, 1), (0x04, 100)
+"""Class and instance of the AC/DC drive of the labeler and of an assembly (CIP Volume 1, chapter 5)."""
+SPEED_RPM = 1_450
 _NAMED = {kind.name: kind for kind in ELEMENTARY}
 
 
@@ -50,6 +53,8 @@ class LabelerPlc(LogixPlc):
         self.edits = Edits()
         self._extra_tags, self._shows_all = extra_tags, shows_all
         super().__init__(self._labeler, now, host, port, identity, routes)
+        self.router.objects[DRIVE] = self._drive
+        self.router.objects[ASSEMBLY] = self._assembly
 
     def _labeler(self, edition: int) -> Project:
         project = Project("Labeler_Line3", edition)
@@ -76,6 +81,15 @@ class LabelerPlc(LogixPlc):
         if self._shows_all:
             showcase.declare(project)
         return project
+
+    def _drive(self) -> Attributes:
+        """Speed in revolutions a minute, actual and reference, and current in 0.1 A: 7 to 9, each an INT."""
+        values = enumerate((self._running() * SPEED_RPM, SPEED_RPM, self._running() * 31), 7)
+        return {number: INT.encode([value]) for number, value in values}
+
+    def _assembly(self) -> Attributes:
+        """Its data, attribute 3: the count as a DINT and the temperature as a REAL."""
+        return {3: DINT.encode([self._count()]) + REAL.encode([self._temperature()])}
 
     def _running(self) -> bool:
         return self.machine.state is State.EXECUTE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -12,8 +12,7 @@ from protocols.simulated.ethernet_ip.cip import Refused, Request, Service, Statu
 from protocols.simulated.ethernet_ip.project import Project
 
 Attributes: TypeAlias = Mapping[int, bytes]
-Finder: TypeAlias = Callable[[int, int], Attributes | None]
-"""The attributes of (class, instance), or None where there is no such object."""
+"""An instance's attributes by their numbers."""
 ROCKWELL, LOGIX_CONTROLLER = 1, 14
 
 
@@ -27,7 +26,7 @@ class Mode(Enum):
 
 
 class Fault(Enum):
-    """Fault bits of the status word (CIP Volume 1, 5A-2.2.1.5)."""
+    """Fault bits of the status word (CIP Volume 1, chapter 5, Identity object)."""
 
     MINOR_RECOVERABLE = 0x0100
     MINOR_UNRECOVERABLE = 0x0200

@@ -58,8 +58,8 @@ class Router:
     project: Project
     identity: Identity
     utc_us: Callable[[], int]
-    objects: dict[tuple[int, int], Attributes] = field(default_factory=dict)
-    """Further objects by class and instance, for clients of drives and the like."""
+    objects: dict[tuple[int, int], Callable[[], Attributes]] = field(default_factory=dict)
+    """Further objects by class and instance, as drives and the like have them."""
     violations: list[Violation] = field(default_factory=list)
     services: Counter[str] = field(default_factory=Counter)
     """How often each service was asked for; those in a Multiple Service Packet count as well."""
@@ -130,7 +130,8 @@ class Router:
         return status, data
 
     def _attributes(self, class_id: int, instance: int) -> Attributes:
-        found: Attributes | None = self.objects.get((class_id, instance))
+        further = self.objects.get((class_id, instance))
+        found: Attributes | None = None if further is None else further()
         match class_id, instance:
             case Class.SYMBOL, _:
                 found = objects.symbol_attributes(self.project, instance)

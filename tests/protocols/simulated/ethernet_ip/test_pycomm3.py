@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import pycomm3
 import pytest
 from pycomm3 import LogixDriver
 
@@ -191,6 +192,22 @@ async def test_the_labeler(plc: LabelerPlc, machine: Filler) -> None:
     assert step == 1
     machine.advance(machine.now_ms + 3_000)
     assert (await read(plc, "Labeler_JamTimer"))[0]["DN"]
+
+
+async def test_objects_of_a_drive(plc: LabelerPlc, machine: Filler) -> None:
+    def ask(driver: LogixDriver) -> list[Any]:
+        speeds = [
+            driver.generic_message(0x0E, 0x2A, 1, attribute, connected=connected, data_type=pycomm3.INT).value
+            for attribute in (7, 8)
+            for connected in (True, False)
+        ]
+        assembly = pycomm3.Struct(pycomm3.DINT("count"), pycomm3.REAL("temperature"))
+        return [*speeds, driver.generic_message(0x0E, 0x04, 100, 3, data_type=assembly).value]
+
+    count = 69_500 + machine.truth().good
+    assert await opened(plc, ask) == [1_450] * 4 + [{"count": count, "temperature": 159.0}]
+    machine.apply("stop")
+    assert (await opened(plc, ask))[:4] == [0, 0, 1_450, 1_450]
 
 
 async def test_a_thousand_tags_over_several_pages(machine: Filler) -> None:

@@ -264,7 +264,7 @@ def test_any_bytes_get_a_reply_that_fits(message: bytes, begin: int, end: int, i
 
 
 async def test_attributes_of_objects(plc: LabelerPlc) -> None:
-    plc.router.objects[0x93, 3] = {9: struct.pack("<h", -250), 10: b"\7"}
+    plc.router.objects[0x93, 3] = lambda: {9: struct.pack("<h", -250), 10: b"\7"}
     async with raw_client(plc.port) as client:
         assert (await client.unconnected(bytes.fromhex("0e 03 20 93 24 03 30 09"))).data == b"\x06\xff"
         assert (await client.unconnected(bytes.fromhex("01 02 20 93 24 03"))).data == b"\x06\xff\7"
