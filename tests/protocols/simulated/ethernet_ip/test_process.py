@@ -30,11 +30,15 @@ def shared() -> Iterator[Process]:
 @pytest.fixture
 def driver(shared: Process) -> Iterator[LogixDriver]:
     driver = LogixDriver(f"127.0.0.1:{shared.port}/0")
-    driver.socket_timeout = 1.0
     driver.open()  # type: ignore[no-untyped-call]
     yield driver
     with suppress(CommError):  # a connection that the test broke
         driver.close()  # type: ignore[no-untyped-call]
+
+
+def wait_at_most(driver: LogixDriver, seconds: float) -> None:
+    assert driver._sock is not None
+    driver._sock.sock.settimeout(seconds)
 
 
 def values(driver: LogixDriver, *tags: str) -> list[Any]:
@@ -67,9 +71,11 @@ def test_counts_are_those_of_the_wire(shared: Process, driver: LogixDriver) -> N
 
 def test_a_late_reply_answers_the_wrong_question(shared: Process, driver: LogixDriver) -> None:
     """What pycomm3 does after a timeout, which the gateway has to prevent."""
-    shared.tell("delay", ms=1_300, replies=1)
+    shared.tell("delay", ms=800, replies=1)
+    wait_at_most(driver, 0.3)
     with pytest.raises(CommError):
         driver.read("Dints[3]")
+    wait_at_most(driver, 5)
     assert driver.read("Dints[4]").value == -41
 
 
@@ -90,6 +96,7 @@ def test_dropped_after_a_request(shared: Process, driver: LogixDriver) -> None:
 
 def test_connections_that_are_silent(shared: Process, driver: LogixDriver) -> None:
     shared.tell("drop_connections")
+    wait_at_most(driver, 0.3)
     with pytest.raises(CommError):
         driver.read("Dints[3]")
 
