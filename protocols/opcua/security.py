@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -24,11 +23,12 @@ from cryptography import x509
 
 from protocols.driver import ConfigError
 from protocols.opcua.certificate import Identity, application_uri, load_identity, own_identity
+from protocols.opcua.config import OpcuaDevice
 from protocols.opcua.facts import common_name, day, fingerprint, printable, split_chain
 from protocols.opcua.pki import Pki, read_certificates, state_pki
 from protocols.opcua.refusals import LIBRARY_ERRORS, explain
 from protocols.opcua.security_config import SecurityConfig, UserConfig
-from protocols.opcua.transport import GARBLED, connect_socket
+from protocols.opcua.transport import ANSWER_S, GARBLED, connect_socket
 from protocols.opcua.trust import Refused, Shown, TrustList, check_uri, trust_list
 from protocols.worker import in_daemon_thread
 
@@ -61,19 +61,6 @@ _warned: set[tuple[str, str]] = set()
 """Endpoint and fingerprint of certificates whose end was announced."""
 
 
-class SecuredDevice(Protocol):
-    """What is needed of a device's section."""
-
-    @property
-    def endpoint(self) -> str: ...
-    @property
-    def security(self) -> SecurityConfig: ...
-    @property
-    def user(self) -> UserConfig | None: ...
-    @property
-    def timeout(self) -> int: ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Files:
     """What is read before connecting."""
@@ -85,7 +72,7 @@ class _Files:
     trust: TrustList = field(default_factory=TrustList)
 
 
-async def secure(client: Client, device: SecuredDevice, state_dir: Path | None) -> None:
+async def secure(client: Client, device: OpcuaDevice, state_dir: Path | None) -> None:
     """Prepare a client that has not connected yet, once; with a policy this asks the server for its endpoints.
 
     Files are read anew each time, so that what a person trusts or renews counts from the next attempt on. Raises
@@ -99,7 +86,7 @@ async def secure(client: Client, device: SecuredDevice, state_dir: Path | None) 
     _log_in(client, user, files)
     if files.own is None:
         return
-    endpoint = choose(await endpoints(device.endpoint, device.timeout / 1000), security, user)
+    endpoint = choose(await endpoints(device.endpoint, ANSWER_S), security, user)
     shown = shown_by(endpoint, device.endpoint)
     await in_daemon_thread("certificates", partial(_check, files.trust, shown, state_dir))
     _warn_of_expiry(device.endpoint, files.own.certificate, shown.certificate)
@@ -258,14 +245,16 @@ def _warn_of_expiry(url: str, own: x509.Certificate, server: x509.Certificate) -
     for whose, certificate in (("ours", own), ("the server's", server)):
         if certificate.not_valid_after_utc < soon and (url, fingerprint(certificate)) not in _warned:
             _warned.add((url, fingerprint(certificate)))
-            remedy = "renew it: `linegate opcua cert FILE --renew`" if whose == "ours" else "renew it on the server"
+            remedy = "renew it on the server, and trust the new one here unless its authority is trusted"
+            if whose == "ours":
+                remedy = "renew it with `linegate opcua cert FILE --renew`, and trust the new one on the servers"
             log.warning(
                 "certificate_expires",
                 endpoint=url,
                 whose=whose,
                 certificate=common_name(certificate),
                 on=day(certificate.not_valid_after_utc),
-                remedy=f"{remedy}, and trust the new one on the other side",
+                remedy=remedy,
             )
 
 

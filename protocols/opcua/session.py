@@ -19,17 +19,14 @@ from protocols.driver import ConfigError, LinkStats, NotConnected
 from protocols.opcua.config import OpcuaDevice
 from protocols.opcua.refusals import LIBRARY_ERRORS, explain
 from protocols.opcua.security import secure
-from protocols.opcua.transport import GARBLED, connect_socket
+from protocols.opcua.transport import ANSWER_S, GARBLED, SERVICE_FAULT, connect_socket
 
-ANSWER_S = 10.0
-"""How long a request may take that is made once a connection: servers build subscriptions slowly."""
 CLOSE_S = 2.0
 SESSION_S = 60
 """An abandoned session dies after so long, so that sessions never pile up; longer where scans are rarer."""
 RENEW_AT = 0.75
 """Share of its life after which a channel's token is renewed (OPC 10000-4, 5.6.2.1)."""
 
-_FAULT = ua.FourByteNodeId(ua.ObjectIds.ServiceFault_Encoding_DefaultBinary)
 _GONE = {
     ua.StatusCodes.BadSessionClosed,
     ua.StatusCodes.BadSessionIdInvalid,
@@ -145,9 +142,10 @@ class Session:
         protocol = low.protocol
         transport = None if protocol is None else protocol.transport
         try:
-            async with asyncio.timeout(CLOSE_S):
-                await low.close_session(True)
-                await low.close_secure_channel()
+            if protocol is not None and protocol._connection.is_open():  # else there are no keys to say it with
+                async with asyncio.timeout(CLOSE_S):
+                    await low.close_session(True)
+                    await low.close_secure_channel()
         except (OSError, TimeoutError, ua.UaError):
             pass  # it is gone already, or the server will notice
         low.disconnect_socket()
@@ -167,7 +165,7 @@ def decoded(kind: Any, body: Buffer) -> Any:
 def fault_of(body: Buffer) -> int | None:
     """The bad StatusCode of a ServiceFault; None for any other response."""
     ahead = body.copy()
-    if nodeid_from_binary(ahead) != _FAULT:
+    if nodeid_from_binary(ahead) != SERVICE_FAULT:
         return None
     code: int = decoded(ua.ResponseHeader, ahead).ServiceResult.value
     return code if code >> 31 else int(ua.StatusCodes.BadUnexpectedError)

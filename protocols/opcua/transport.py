@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 from asyncua import Client, ua
 from asyncua.client.ua_client import UaClientState
+from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
 
 from protocols.dial import dial
 from protocols.opcua.allowed import guard
 from protocols.opcua.config import DEFAULT_PORT
 
+ANSWER_S = 10.0
+"""How long a request may take that is made once a connection: servers build subscriptions slowly."""
+SERVICE_FAULT = ua.FourByteNodeId(ua.ObjectIds.ServiceFault_Encoding_DefaultBinary)
 MAX_MESSAGE_BYTES = 64_000_000
 MAX_CHUNKS = 4096
 
@@ -34,5 +40,20 @@ async def connect_socket(client: Client) -> None:
         unused.pop_all()
     connection = low.protocol._connection
     guard(connection)
+    _hear_refusals(low.protocol)
     connection._limits.max_message_size, connection._limits.max_chunk_count = MAX_MESSAGE_BYTES, MAX_CHUNKS
     low._set_state(UaClientState.SOCKET_OPEN)
+
+
+def _hear_refusals(protocol: Any) -> None:
+    """Why a server opens or renews no channel: asyncua takes its ServiceFault for the answer, and loses the reason."""
+    process: Callable[[Any], None] = protocol._process_received_message
+
+    def heard(message: Any) -> None:
+        if protocol._open_secure_channel_exchange is not None and isinstance(message, ua.Message):
+            body = message.body().copy()
+            if nodeid_from_binary(body) == SERVICE_FAULT:
+                struct_from_binary(ua.ResponseHeader, body).ServiceResult.check()  # ends what is awaited, with this
+        process(message)
+
+    protocol._process_received_message = heard

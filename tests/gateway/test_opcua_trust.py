@@ -10,16 +10,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from asyncua import Client
 from ruamel.yaml import YAML
 
 from gateway.opcua_trust import trust_server
 from protocols.opcua.config import OpcuaDevice
 from protocols.opcua.facts import fingerprint, thumbprint
 from protocols.opcua.pki import Pki, state_pki
-from protocols.opcua.security import secure
 from tests.protocols.opcua.authority import DAY, application
-from tests.protocols.opcua.secured import SecuredServer, secured_server
+from tests.protocols.opcua.secured import SecuredServer, opened, secured_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -66,7 +64,7 @@ async def test_a_server_is_shown_and_pinned_and_then_connects(running: SecuredSe
         assert part in said
     section = re.search(r"in the device's section: (.*)\n", said)
     assert section is not None
-    device = OpcuaDevice.model_validate(
+    of = OpcuaDevice.model_validate(
         {
             "protocol": "opcua",
             "endpoint": running.url,
@@ -74,10 +72,8 @@ async def test_a_server_is_shown_and_pinned_and_then_connects(running: SecuredSe
             **YAML(typ="safe").load(section[1]),
         }
     )
-    assert (device.security.policy, device.security.mode) == ("Aes256_Sha256_RsaPss", "sign_and_encrypt")
-    client = Client(running.url, 5)
-    await secure(client, device, pki.directory.parent)
-    async with client:
+    assert (of.security.policy, of.security.mode) == ("Aes256_Sha256_RsaPss", "sign_and_encrypt")
+    async with opened(of, pki.directory.parent):
         assert await running.channels() == [("Aes256_Sha256_RsaPss", "SignAndEncrypt")]
 
 

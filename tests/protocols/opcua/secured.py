@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from asyncua import Server, ua
@@ -13,7 +14,11 @@ from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
 from cryptography import x509
 
+from protocols.driver import LinkStats
+from protocols.opcua.config import OpcuaDevice
 from protocols.opcua.facts import der
+from protocols.opcua.security_config import SecurityConfig, UserConfig
+from protocols.opcua.session import Session
 from tests.protocols.opcua.authority import SERVER_URI, Issued
 
 PASSWORDS = {"gateway": "Füller-7-geheim"}
@@ -131,3 +136,28 @@ async def secured_server() -> AsyncIterator[SecuredServer]:
         yield one
     finally:
         await one.server.stop()
+
+
+def device(url: str, security: SecurityConfig, user: UserConfig | None = None) -> OpcuaDevice:
+    """A device's section with these."""
+    signals = {"state": {"node": "i=2259"}}
+    given = {"protocol": "opcua", "endpoint": url, "security": security, "user": user, "signals": signals}
+    return OpcuaDevice.model_validate(given)
+
+
+@asynccontextmanager
+async def opened(of: OpcuaDevice, state_dir: Path | None) -> AsyncIterator[Session]:
+    """A session as the driver has it."""
+    session = Session(of, state_dir, 1_000, LinkStats())
+    try:
+        await session.open()
+        yield session
+    finally:
+        await session.close()
+
+
+async def server_state(session: Session) -> Any:
+    """What the server says of itself."""
+    wanted = ua.ReadValueId(ua.NodeId(ua.ObjectIds.Server_ServerStatus_State), ua.AttributeIds.Value)
+    response = await session.ask(ua.ReadRequest(Parameters=ua.ReadParameters(NodesToRead=[wanted])))
+    return response.Results[0].Value.Value

@@ -5,38 +5,35 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from asyncua import Client, ua
+from asyncua import ua
 
 from protocols.driver import ConfigError, ConnectFailed, LinkError
 from protocols.opcua.certificate import own_identity
+from protocols.opcua.config import OpcuaDevice
 from protocols.opcua.facts import der, fingerprint
 from protocols.opcua.pki import Pki, state_pki
-from protocols.opcua.refusals import LIBRARY_ERRORS, explain
-from protocols.opcua.security import secure
 from protocols.opcua.security_config import SecurityConfig, UserConfig
 from tests.protocols.opcua.authority import DAY, SERVER_URI, Issued, application, authority, revoking
-from tests.protocols.opcua.secured import PASSWORDS, SECURED, SecuredServer, secured_server
+from tests.protocols.opcua.secured import (
+    PASSWORDS,
+    SECURED,
+    SecuredServer,
+    device,
+    opened,
+    secured_server,
+    server_state,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SERVER = application("capper")
 ROOT = authority("acme root")
 SUB = authority("acme filling", ROOT)
-
-
-@dataclass(frozen=True)
-class Device:
-    endpoint: str
-    security: SecurityConfig
-    user: UserConfig | None = None
-    timeout: int = 5_000
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -59,28 +56,19 @@ async def trust(pki: Pki, one: Issued) -> None:
     await asyncio.to_thread(pki.trust, one.certificate)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("security", "session"):
+        monkeypatch.setattr(f"protocols.opcua.{module}.ANSWER_S", 0.5)
+
+
 def wanting(policy: str = "Basic256Sha256", **more: Any) -> SecurityConfig:
     return SecurityConfig.model_validate({"policy": policy, **more})
 
 
-@asynccontextmanager
-async def connected(device: Device, state: Path | None) -> AsyncIterator[Client]:
-    """What the driver does: secure, connect, and say in words what went wrong."""
-    client = Client(device.endpoint, device.timeout / 1000)
-    await secure(client, device, state)
-    try:
-        await client.connect()
-    except LIBRARY_ERRORS as error:
-        raise explain(error, device.endpoint) from error
-    try:
-        yield client
-    finally:
-        await client.disconnect()
-
-
-async def refused(device: Device, state: Path | None, kind: type[LinkError] = ConfigError) -> LinkError:
+async def refused(of: OpcuaDevice, state: Path | None, kind: type[LinkError] = ConfigError) -> LinkError:
     with pytest.raises(LinkError) as caught:
-        async with connected(device, state):
+        async with opened(of, state):
             pass
     assert type(caught.value) is kind or isinstance(caught.value, kind)
     assert caught.value.remedy
@@ -89,10 +77,10 @@ async def refused(device: Device, state: Path | None, kind: type[LinkError] = Co
 
 async def test_policy_none_needs_no_certificate(running: SecuredServer, state: Path) -> None:
     await running.present(SERVER)
-    async with connected(Device(running.url, wanting("none")), state) as client:
-        assert await client.nodes.server_state.read_value() == ua.ServerState.Running
+    async with opened(device(running.url, wanting("none")), state) as session:
+        assert await server_state(session) == ua.ServerState.Running
         assert await running.channels() == [("None", "None_")]
-        assert client.application_uri.endswith(":linegate:line-3")
+        assert session._client.application_uri.endswith(":linegate:line-3")
     assert not state.exists()
 
 
@@ -100,36 +88,36 @@ async def test_policy_none_needs_no_certificate(running: SecuredServer, state: P
 async def test_every_policy_and_mode(running: SecuredServer, state: Path, pki: Pki, policy: str, mode: str) -> None:
     await running.present(SERVER)
     await trust(pki, SERVER)
-    async with connected(Device(running.url, wanting(policy, mode=mode)), state) as client:
-        assert await client.nodes.server_state.read_value() == ua.ServerState.Running
+    async with opened(device(running.url, wanting(policy, mode=mode)), state) as session:
+        assert await server_state(session) == ua.ServerState.Running
         assert await running.channels() == [(policy, {"sign": "Sign"}.get(mode, "SignAndEncrypt"))]
 
 
 async def test_without_a_mode_messages_are_encrypted(running: SecuredServer, state: Path, pki: Pki) -> None:
     await running.present(SERVER)
     await trust(pki, SERVER)
-    async with connected(Device(running.url, wanting()), state):
+    async with opened(device(running.url, wanting()), state):
         assert await running.channels() == [("Basic256Sha256", "SignAndEncrypt")]
 
 
 async def test_the_channel_is_renewed_with_the_same_security(running: SecuredServer, state: Path, pki: Pki) -> None:
     await running.present(SERVER)
     await trust(pki, SERVER)
-    async with connected(Device(running.url, wanting()), state) as client:
-        await client.open_secure_channel(renew=True)
-        assert await client.nodes.server_state.read_value() == ua.ServerState.Running
+    async with opened(device(running.url, wanting()), state) as session:
+        await session._client.open_secure_channel(renew=True)
+        assert await server_state(session) == ua.ServerState.Running
         assert await running.channels() == [("Basic256Sha256", "SignAndEncrypt")]
 
 
 async def test_own_certificate_is_made_once_and_used(running: SecuredServer, state: Path, pki: Pki) -> None:
     await running.present(SERVER)
     await trust(pki, SERVER)
-    device = Device(running.url, wanting())
-    async with connected(device, state) as client:
+    of = device(running.url, wanting())
+    async with opened(of, state) as session:
         own = await asyncio.to_thread(own_identity, pki)
-        assert client.application_uri == own.application_uri
+        assert session._client.application_uri == own.application_uri
     running.trusted = {der(own.certificate)}
-    async with connected(device, state):
+    async with opened(of, state):
         pass
 
 
@@ -147,14 +135,14 @@ async def test_a_certificate_of_the_files_choice(running: SecuredServer, state: 
         server_certificate=str(tmp_path / "capper.der"),
     )
     running.trusted = {der(mine.certificate)}
-    async with connected(Device(running.url, security), None) as client:
-        assert client.application_uri == "urn:plant:gateway-3"
+    async with opened(device(running.url, security), None) as session:
+        assert session._client.application_uri == "urn:plant:gateway-3"
 
 
 async def test_a_server_signed_by_a_trusted_authority(running: SecuredServer, state: Path, pki: Pki) -> None:
     await running.present(application("below", SUB), [SUB])
     await trust(pki, ROOT)
-    async with connected(Device(running.url, wanting()), state):
+    async with opened(device(running.url, wanting()), state):
         pass
 
 
@@ -162,12 +150,12 @@ async def test_an_unknown_server_is_refused_and_its_certificate_kept_for_the_per
     running: SecuredServer, state: Path, pki: Pki
 ) -> None:
     await running.present(SERVER)
-    error = await refused(Device(running.url, wanting()), state)
+    error = await refused(device(running.url, wanting()), state)
     assert f"the server's certificate is not trusted: capper, SHA-256 {fingerprint(SERVER.certificate)}" in error.why
     (waiting,) = pki.rejected.iterdir()
     pki.trusted.mkdir()
     waiting.rename(pki.trusted / waiting.name)
-    async with connected(Device(running.url, wanting()), state):
+    async with opened(device(running.url, wanting()), state):
         pass
 
 
@@ -188,7 +176,7 @@ async def test_a_server_whose_certificate_is_wrong_is_not_spoken_to(
     server, why, remedy = WRONG[wrong]
     await running.present(server)
     await trust(pki, server)
-    error = await refused(Device(running.url, wanting()), state)
+    error = await refused(device(running.url, wanting()), state)
     assert why in error.why
     assert remedy in error.remedy
     assert not running.seen
@@ -199,7 +187,7 @@ async def test_a_revoked_server_is_refused(running: SecuredServer, state: Path, 
     await running.present(BELOW, [SUB])
     await trust(pki, ROOT)
     (pki.trusted / "filling.crl").write_bytes(revoking(SUB, BELOW))
-    error = await refused(Device(running.url, wanting()), state)
+    error = await refused(device(running.url, wanting()), state)
     assert "was revoked by its authority" in error.why
 
 
@@ -207,20 +195,21 @@ async def test_a_pinned_server_may_be_reached_by_any_name(running: SecuredServer
     await running.present(WRONG["host"][0])
     (tmp_path / "plc.pem").write_bytes(WRONG["host"][0].pem)
     pinning = wanting(server_certificate=str(tmp_path / "plc.pem"))
-    async with connected(Device(running.url, pinning), state):
+    async with opened(device(running.url, pinning), state):
         pass
     await running.present(SERVER)
-    error = await refused(Device(running.url, pinning), state)
+    error = await refused(device(running.url, pinning), state)
     assert "the server shows another certificate than the one that is pinned: capper" in error.why
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_nobody_can_answer_in_the_place_of_a_trusted_server(
     running: SecuredServer, state: Path, pki: Pki
 ) -> None:
     """It can show the certificate, which is public, but not open a channel without its key."""
     await running.present(Issued(SERVER.certificate, application("impostor").key))
     await trust(pki, SERVER)
-    error = await refused(Device(running.url, wanting(), timeout=1_000), state, LinkError)
+    error = await refused(device(running.url, wanting()), state, LinkError)
     assert not running.seen
     assert "closed the connection" in error.why or "does not answer" in error.why
 
@@ -230,7 +219,7 @@ async def test_another_server_behind_the_channel_is_refused(running: SecuredServ
     await trust(pki, SERVER)
 
     def other_certificate(result: Any) -> None:
-        (connection,) = running.server.bserver.clients
+        connection = running.server.bserver.clients[-1]
         connection.processor._connection.security_policy.host_certificate = der(application("other").certificate)
 
     def other_application(result: Any) -> None:
@@ -238,10 +227,10 @@ async def test_another_server_behind_the_channel_is_refused(running: SecuredServ
             endpoint.Server.ApplicationUri = "urn:somebody:else"
 
     running.changed = other_certificate
-    error = await refused(Device(running.url, wanting()), state)
+    error = await refused(device(running.url, wanting()), state)
     assert "the server shows another certificate in the session" in error.why
     running.changed = other_application
-    error = await refused(Device(running.url, wanting()), state)
+    error = await refused(device(running.url, wanting()), state)
     assert "the server calls itself urn:somebody:else, but its certificate names " + SERVER_URI in error.why
     assert not running.seen
 
@@ -249,16 +238,17 @@ async def test_another_server_behind_the_channel_is_refused(running: SecuredServ
 async def test_a_weaker_endpoint_is_never_taken(running: SecuredServer, state: Path, pki: Pki) -> None:
     await running.present(SERVER, offers=[("none", None), ("Basic256Sha256", "sign")])
     await trust(pki, SERVER)
-    error = await refused(Device(running.url, wanting()), state)
+    error = await refused(device(running.url, wanting()), state)
     assert error.why == (
         "the server does not offer Basic256Sha256 with sign_and_encrypt; it offers none, Basic256Sha256 with sign"
     )
     assert "write one of these into `security`, or switch the other one on in the server" in error.remedy
-    error = await refused(Device(running.url, wanting("Aes256_Sha256_RsaPss", mode="sign")), state)
+    error = await refused(device(running.url, wanting("Aes256_Sha256_RsaPss", mode="sign")), state)
     assert "does not offer Aes256_Sha256_RsaPss with sign" in error.why
     assert not running.seen
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_server_that_promises_more_than_it_does_is_not_spoken_to(
     running: SecuredServer, state: Path, pki: Pki
 ) -> None:
@@ -266,7 +256,7 @@ async def test_a_server_that_promises_more_than_it_does_is_not_spoken_to(
     await running.present(SERVER)
     running.server._policies[:] = [policy for policy in running.server._policies if policy.cls.URI.endswith("#None")]
     await trust(pki, SERVER)
-    await refused(Device(running.url, wanting(), timeout=1_000), state, LinkError)
+    await refused(device(running.url, wanting()), state, LinkError)
     assert not running.seen
 
 
@@ -274,7 +264,7 @@ async def test_an_untrusted_gateway_hears_what_to_do(running: SecuredServer, sta
     await running.present(SERVER)
     running.trusted = set()
     await trust(pki, SERVER)
-    error = await refused(Device(running.url, wanting()), state)
+    error = await refused(device(running.url, wanting()), state)
     assert error.why == "the server does not trust our certificate (BadCertificateUntrusted)"
     assert "trust the gateway's certificate on the server: `linegate opcua cert FILE` shows it" in error.remedy
 
@@ -290,7 +280,9 @@ async def test_a_user_with_a_password(
 ) -> None:
     await running.present(SERVER)
     await trust(pki, SERVER)
-    async with connected(Device(running.url, wanting(policy, mode=mode), user(tmp_path)), state):
+    security = wanting(policy, mode=mode)
+    person = user(tmp_path, allow_plain_password=not security.encrypts)
+    async with opened(device(running.url, security, person), state):
         assert running.seen == ["gateway"]
 
 
@@ -306,7 +298,7 @@ async def test_a_wrong_user_is_told_so_and_nobody_sees_the_password(
     await running.present(SERVER)
     await trust(pki, SERVER)
     caplog.set_level(logging.DEBUG)
-    error = await refused(Device(running.url, wanting(), user(tmp_path, **given)), state)
+    error = await refused(device(running.url, wanting(), user(tmp_path, **given)), state)
     assert error.why == (
         "the server does not let this user in: the name or the password is wrong, or not allowed (BadUserAccessDenied)"
     )
@@ -326,10 +318,10 @@ async def test_a_user_with_a_certificate(running: SecuredServer, state: Path, pk
     await trust(pki, SERVER)
     running.users = {der(person.certificate)}
     for policy, mode in SECURED:
-        async with connected(Device(running.url, wanting(policy, mode=mode), anna), state):
+        async with opened(device(running.url, wanting(policy, mode=mode), anna), state):
             pass
     running.users = {der(SERVER.certificate)}
-    error = await refused(Device(running.url, wanting(), anna), state)
+    error = await refused(device(running.url, wanting(), anna), state)
     assert "the server does not let this user in" in error.why
 
 
@@ -338,28 +330,28 @@ async def test_a_log_in_that_the_server_does_not_take(
 ) -> None:
     await running.present(SERVER, tokens=[ua.X509IdentityToken, ua.UserNameIdentityToken])
     await trust(pki, SERVER)
-    error = await refused(Device(running.url, wanting()), state)
+    error = await refused(device(running.url, wanting()), state)
     assert error.why == (
         "the server does not take the log-in anonymous here; it takes certificate, user name and password"
     )
-    error = await refused(Device(running.url, wanting("none")), state)
+    error = await refused(device(running.url, wanting("none")), state)
     assert "the server does not accept this user or password (BadIdentityTokenRejected)" in error.why
 
 
 async def test_a_password_that_no_key_can_encrypt(running: SecuredServer, state: Path, tmp_path: Path) -> None:
-    error = await refused(Device(running.url, wanting(), user(tmp_path, password="x" * 129)), state)
+    error = await refused(device(running.url, wanting(), user(tmp_path, password="x" * 129)), state)
     assert "is longer than 128 bytes" in error.why
     assert "xxx" not in error.why + error.remedy
 
 
 async def test_a_missing_secret_names_its_place(running: SecuredServer, state: Path) -> None:
     missing = UserConfig.model_validate({"name": "gateway", "password": {"env": "NO_SUCH_PASSWORD"}})
-    error = await refused(Device(running.url, wanting("none"), missing), state)
+    error = await refused(device(running.url, wanting(), missing), state)
     assert error.why == "the environment variable NO_SUCH_PASSWORD is not set"
 
 
 async def test_without_a_state_directory_a_certificate_has_to_be_named(running: SecuredServer) -> None:
-    error = await refused(Device(running.url, wanting()), None)
+    error = await refused(device(running.url, wanting()), None)
     assert error.why == "there is no state directory for the gateway's own certificate"
 
 
@@ -368,7 +360,7 @@ async def test_an_own_certificate_without_application_uri(running: SecuredServer
     (tmp_path / "own.pem").write_bytes(mine.pem)
     (tmp_path / "own.key").write_bytes(mine.key_pem())
     security = wanting(certificate=str(tmp_path / "own.pem"), private_key=str(tmp_path / "own.key"))
-    error = await refused(Device(running.url, security), None)
+    error = await refused(device(running.url, security), None)
     assert error.why.endswith("own.pem names no application URI, without which servers refuse it")
 
 
@@ -378,11 +370,11 @@ async def test_a_certificate_that_ends_soon_is_said(
     soon = application("soon", ends=9 * DAY)
     await running.present(soon)
     await trust(pki, soon)
-    async with connected(Device(running.url, wanting()), state):
+    async with opened(device(running.url, wanting()), state):
         said = capsys.readouterr().out
         assert "certificate_expires" in said
         assert "renew it on the server" in said
-    async with connected(Device(running.url, wanting()), state):
+    async with opened(device(running.url, wanting()), state):
         assert "certificate_expires" not in capsys.readouterr().out
 
 
@@ -392,20 +384,20 @@ async def test_endpoints_that_say_nothing_are_no_defect_of_ours(running: Secured
     for endpoint in running.server.iserver.endpoints:
         endpoint.Server.ApplicationUri = None
         endpoint.UserIdentityTokens = []
-    error = await refused(Device(running.url, wanting()), state)
+    error = await refused(device(running.url, wanting()), state)
     assert "the server calls itself nothing, but its certificate names" in error.why
     for junk in (None, b"", b"0", b"0\x82\x01", b"0\x03abc", der(SERVER.certificate)[:-1], b"x" * 70_000):
         for endpoint in running.server.iserver.endpoints:
             endpoint.ServerCertificate = junk
-        error = await refused(Device(running.url, wanting()), state)
+        error = await refused(device(running.url, wanting()), state)
         assert error.why == "the server shows no certificate, or one that cannot be read"
     running.server.iserver.endpoints.clear()
-    error = await refused(Device(running.url, wanting()), state)
+    error = await refused(device(running.url, wanting()), state)
     assert error.why == "the server does not offer Basic256Sha256 with sign_and_encrypt; it offers nothing"
 
 
 async def test_nobody_there(state: Path, running: SecuredServer) -> None:
-    error = await refused(Device("opc.tcp://127.0.0.1:9/plant", wanting()), state, ConnectFailed)
+    error = await refused(device("opc.tcp://127.0.0.1:9/plant", wanting()), state, ConnectFailed)
     assert error.why == "127.0.0.1:9 refuses the connection"
     assert "check that the server runs and listens on that port" in error.remedy
 
@@ -417,12 +409,12 @@ async def test_something_else_is_there(state: Path, running: SecuredServer) -> N
 
     async with await asyncio.start_server(close, "127.0.0.1", 0) as other:
         port = other.sockets[0].getsockname()[1]
-        device = Device(f"opc.tcp://127.0.0.1:{port}", wanting(), timeout=1_000)
-        error = await refused(device, state, ConnectFailed)
+        error = await refused(device(f"opc.tcp://127.0.0.1:{port}", wanting()), state, ConnectFailed)
         assert "closed the connection while it was being set up" in error.why
         assert "the port is not one of OPC UA" in error.remedy
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_silence(state: Path, running: SecuredServer) -> None:
     async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -430,5 +422,5 @@ async def test_silence(state: Path, running: SecuredServer) -> None:
 
     async with await asyncio.start_server(swallow, "127.0.0.1", 0) as other:
         port = other.sockets[0].getsockname()[1]
-        error = await refused(Device(f"opc.tcp://127.0.0.1:{port}", wanting(), timeout=300), state, ConnectFailed)
+        error = await refused(device(f"opc.tcp://127.0.0.1:{port}", wanting()), state, ConnectFailed)
         assert error.why == f"opc.tcp://127.0.0.1:{port} does not answer"

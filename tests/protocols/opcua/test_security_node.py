@@ -11,15 +11,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from asyncua import Client, ua
+from asyncua import ua
 
 from protocols.driver import ConfigError
-from protocols.opcua.certificate import own_certificate_files, own_identity
+from protocols.opcua.certificate import create_own, own_certificate_files
 from protocols.opcua.pki import state_pki
-from protocols.opcua.refusals import LIBRARY_ERRORS, explain
-from protocols.opcua.security import secure
 from protocols.opcua.security_config import SecurityConfig, UserConfig
 from tests.peers.opcua.processes import OpcUaServer, node_opcua_server
+from tests.protocols.opcua.secured import device, opened, server_state
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -30,14 +29,6 @@ SECURED = [
     for mode in ("sign", "sign_and_encrypt")
 ]
 ENCRYPTED = SECURED[1]
-
-
-@dataclass(frozen=True)
-class Device:
-    endpoint: str
-    security: SecurityConfig
-    user: UserConfig | None = None
-    timeout: int = 5_000
 
 
 @dataclass(frozen=True)
@@ -55,7 +46,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     folder = tmp_path_factory.mktemp("node")
     ours, authority = state_pki(folder / "line-3"), folder / "authority"
     (authority / "trusted").mkdir(parents=True)
-    await asyncio.to_thread(own_identity, ours)
+    await asyncio.to_thread(create_own, ours, 3072)
     shutil.copy(own_certificate_files(ours)[1], authority / "trusted")
     async with node_opcua_server(pki=authority, trust=True) as server:
         for state in ("line-3", "line-4"):
@@ -68,23 +59,16 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
 
 async def state_of(place: Place, security: SecurityConfig, user: UserConfig | None = None, *, of: Path) -> Any:
     """Secure, connect, and read the server's state; what is refused is in words."""
-    device = Device(place.server.url, security, user)
-    client = Client(device.endpoint, device.timeout / 1000)
-    await secure(client, device, of)
-    try:
-        await client.connect()
-    except LIBRARY_ERRORS as error:
-        raise explain(error, device.endpoint) from error
-    try:
-        return await client.nodes.server_state.read_value()
-    finally:
-        await client.disconnect()
+    async with opened(device(place.server.url, security, user), of) as session:
+        return await server_state(session)
 
 
-def password(place: Place, text: str | None = None, **more: Any) -> UserConfig:
+def password(place: Place, text: str | None = None) -> UserConfig:
     file = place.folder / "password"
     file.write_text(place.server.ready["password"] if text is None else text)
-    return UserConfig.model_validate({"name": place.server.ready["user"], "password": {"file": str(file)}, **more})
+    return UserConfig.model_validate(
+        {"name": place.server.ready["user"], "password": {"file": str(file)}, "allow_plain_password": True}
+    )
 
 
 def certificate(place: Place, name: str) -> UserConfig:
@@ -101,7 +85,9 @@ async def test_every_policy_and_mode_with_every_log_in(place: Place, security: S
 async def test_an_untrusted_gateway_hears_what_to_do(place: Place) -> None:
     with pytest.raises(ConfigError) as caught:
         await state_of(place, ENCRYPTED, of=place.stranger)
-    assert caught.value.why == "the server refuses a secure channel, most likely since it does not trust us"
+    assert caught.value.why == (
+        "the server refuses our security, most likely since it does not trust us (BadSecurityChecksFailed)"
+    )
     assert "`linegate opcua cert FILE` shows it and its thumbprint" in caught.value.remedy
 
 
