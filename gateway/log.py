@@ -67,5 +67,5 @@ def configure_logging(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for library in ("pymodbus.logging", "aiomqtt", "mqtt", "aiosqlite", "aiohttp.access", "asyncio"):
+    for library in ("pymodbus.logging", "aiomqtt", "mqtt", "aiosqlite", "uvicorn.error", "asyncio"):
         logging.getLogger(library).setLevel(max(logging.WARNING, logging.getLogger(library).level))

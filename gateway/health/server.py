@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
 import structlog
-from aiohttp import web
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.config.model import HealthConfig
 from gateway.health.sources import Check, Sources
 
 RETRY_S = 10.0
+BACKLOG = 64
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 WORST = ("pass", "warn", "fail")
+ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 log = structlog.get_logger("health")
 
@@ -31,30 +42,41 @@ class HealthServer:
         """Listen, and listen again."""
         if self._config.address is None:
             return
-        app = web.Application(middlewares=[_only_for_us])
-        app.add_routes(
-            [
-                web.get("/livez", self._livez),
-                web.get("/readyz", self._readyz),
-                web.get("/health", self._health),
-                web.get("/metrics", self._metrics),
-                web.get("/api/line", self._line),
-            ]
+        paths = {
+            "/livez": self._livez,
+            "/readyz": self._readyz,
+            "/health": self._health,
+            "/metrics": self._metrics,
+            "/api/line": self._line,
+        }
+        routes = [Route(path, answer, methods=["GET"]) for path, answer in paths.items()]
+        server = _Server(
+            uvicorn.Config(
+                Starlette(routes=routes, middleware=[Middleware(_OnlyForUs)]),
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=1,
+            )
         )
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
+        listening = await self._listen(*self._config.address)
         try:
-            await self._listen(runner, *self._config.address)
-            await asyncio.Event().wait()
+            await server.serve([listening])
         finally:
-            await runner.cleanup()
+            if server.started:
+                await server.shutdown([listening])
+            listening.close()
 
-    async def _listen(self, runner: web.AppRunner, host: str, port: int) -> None:
+    async def _listen(self, host: str, port: int) -> socket.socket:
         said = False
         while True:
-            site = web.TCPSite(runner, host, port)
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
             try:
-                await site.start()
+                listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
             except OSError as error:
                 if not said:
                     remedy = "set health.listen to a free port"
@@ -62,26 +84,24 @@ class HealthServer:
                 said = True
                 await asyncio.sleep(RETRY_S)
                 continue
-            host, port = runner.addresses[0][:2]
+            host, port = listening.getsockname()[:2]
             log.info("endpoint_listening", url=f"http://{host}:{port}/health")
-            return
+            return listening
 
-    async def _livez(self, _: web.Request) -> web.Response:
+    async def _livez(self, _: Request) -> Response:
         alive = self._sources.alive()
-        return web.Response(
-            text="ok\n" if alive else "the store task makes no progress\n", status=200 if alive else 503
-        )
+        return PlainTextResponse("ok\n" if alive else "the store task makes no progress\n", 200 if alive else 503)
 
-    async def _readyz(self, request: web.Request) -> web.Response:
+    async def _readyz(self, request: Request) -> Response:
         store = self._sources.checks()[0]
         states = {"stopping": not self._sources.stopping(), "store": store.status != "fail"}
         ready = all(states.values())
         text = "ok\n" if ready else f"not ready: {store.output or 'stopping'}\n"
-        if "verbose" in request.query:
+        if "verbose" in request.query_params:
             text = "".join(f"[{'+' if good else '-'}] {name}\n" for name, good in states.items()) + text
-        return web.Response(text=text, status=200 if ready else 503)
+        return PlainTextResponse(text, 200 if ready else 503)
 
-    async def _health(self, _: web.Request) -> web.Response:
+    async def _health(self, _: Request) -> Response:
         checks = self._sources.checks()
         status = max((check.status for check in checks), key=WORST.index)
         body = {
@@ -94,13 +114,53 @@ class HealthServer:
         }
         return _json(body, 503 if status == "fail" else 200, "application/health+json")
 
-    async def _metrics(self, _: web.Request) -> web.Response:
+    async def _metrics(self, _: Request) -> Response:
         from gateway.health.metrics import CONTENT_TYPE, exposition  # its library is for those who ask
 
-        return web.Response(body=exposition(self._sources), headers={"Content-Type": CONTENT_TYPE})
+        return Response(exposition(self._sources), headers={"Content-Type": CONTENT_TYPE})
 
-    async def _line(self, request: web.Request) -> web.Response:
-        return _json(self._sources.line("signals" in request.query))
+    async def _line(self, request: Request) -> Response:
+        return _json(self._sources.line("signals" in request.query_params))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server as a guest in the daemon: signals are the daemon's, and so is the end, by cancelling."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def main_loop(self) -> None:
+        while True:
+            await self.on_tick(0)  # writes the headers' date; uvicorn wakes up for it ten times as often
+            await asyncio.sleep(1)
+
+
+class _OnlyForUs:
+    """Refuses a page that another site makes a browser ask for: the Host must be ours, and so must an Origin."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] += ALWAYS
+            await send(message)
+
+        headers = Headers(scope=scope)
+        hosts = (headers.get("Host", ""), headers.get("Origin", "").partition("://")[2])
+        if all(_is_ours(host) for host in hosts):
+            await self._app(scope, receive, send_with)
+        else:
+            refusal = PlainTextResponse("this endpoint answers to its own address only\n", 403)
+            await refusal(scope, receive, send_with)
+
+
+def _is_ours(host: str) -> bool:
+    """Whether a host, with or without a port, is loopback's, or none was given."""
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    return not name or name.strip("[]") in LOOPBACK_NAMES
 
 
 def _shown(check: Check) -> dict[str, Any]:
@@ -112,22 +172,5 @@ def _shown(check: Check) -> dict[str, Any]:
     return shown
 
 
-def _json(body: Any, status: int = 200, content_type: str = "application/json") -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, content_type=content_type)
-
-
-@web.middleware
-async def _only_for_us(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Refuse a page that another site makes a browser ask for: the Host must be ours, and so must an Origin."""
-    for given in (request.host, request.headers.get("Origin", "").partition("://")[2]):
-        name = given.rsplit(":", 1)[0] if given.rpartition(":")[2].isdigit() else given
-        if name and name.strip("[]") not in LOOPBACK_NAMES:
-            raise web.HTTPForbidden(text="this endpoint answers to its own address only\n")
-    if request.method not in ("GET", "HEAD"):
-        raise web.HTTPMethodNotAllowed(request.method, ["GET", "HEAD"])
-    response = await handler(request)
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cache-Control"] = "no-store"
-    return response
+def _json(body: Any, status: int = 200, content_type: str = "application/json") -> Response:
+    return Response(orjson.dumps(body), status, media_type=content_type)

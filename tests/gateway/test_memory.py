@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import line_document
 from tests.processes import broker, free_port, simulator
 
-OTHERS = ("asyncua", "cryptography", "multiprocessing", "pycomm3", "pygments", "pymodbus", "rich", "ruamel", "serial",
+OTHERS = ("aiohttp", "asyncua", "cryptography", "pycomm3", "pygments", "pymodbus", "rich", "ruamel", "serial",
           "unittest", "zipfile")  # fmt: skip
 """Libraries of other protocols and of other commands."""
 
