@@ -25,9 +25,10 @@ async def trust_server(
     out = sys.stdout if out is None else out
     try:
         introduction = await introduced(url, timeout_s)
-        for what, value in introduction.lines():
-            out.write(f"{what:<22} {value}\n")
-        if (trouble := introduction.trouble) is not None:
+        trouble = introduction.trouble
+        if trouble is None or trouble.status != "BadCertificateInvalid":
+            out.writelines(f"{what:<22} {value}\n" for what, value in introduction.lines())
+        if trouble is not None:
             out.write(f"\nit would be refused though trusted: {trouble.why}; {trouble.remedy}\n")
             return TROUBLE
         out.write("\nCompare the fingerprint or the thumbprint with what the server itself shows.\n")

@@ -5,7 +5,7 @@
     pki/issuers/    authorities that are not trusted themselves, but lead from a server to one that is
     pki/rejected/   the last certificates that were refused: moving one to trusted/ trusts it
 
-Files are PEM or DER, whatever their names. All functions block.
+Files are PEM or DER, and end in .der, .cer, .crt, .pem or .crl; others are no concern of ours. All functions block.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ MOST_REJECTED = 20
 """A server that shows another certificate each time must not fill the disk."""
 _MOST_BYTES = 10_000_000
 _PEM_CRL = b"-----BEGIN X509 CRL"
+_SUFFIXES = (".der", ".cer", ".crt", ".pem", ".crl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def _hand_over(file: int | Path, owner: os.stat_result) -> None:
 
 def _files(folder: Path) -> Iterator[Path]:
     try:
-        yield from sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        yield from sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file())
     except FileNotFoundError:
         return
     except OSError as error:

@@ -16,7 +16,7 @@ from gateway.opcua_trust import trust_server
 from protocols.opcua.config import OpcuaDevice
 from protocols.opcua.facts import fingerprint, thumbprint
 from protocols.opcua.pki import Pki, state_pki
-from tests.protocols.opcua.authority import DAY, application
+from tests.protocols.opcua.authority import DAY, application, malformed
 from tests.protocols.opcua.secured import SecuredServer, opened, secured_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -99,6 +99,13 @@ async def test_a_certificate_that_would_be_refused_is_not_pinned(running: Secure
     assert code == 1
     assert "it would be refused though trusted: the server's certificate expired on" in said
     assert not pki.directory.exists()
+
+
+async def test_a_certificate_that_cannot_be_read_is_not_shown(running: SecuredServer, pki: Pki) -> None:
+    await running.present(malformed(application("twice")))
+    code, said = await trusted(running.url, pki, None)
+    assert code == 1
+    assert said.startswith("\nit would be refused though trusted: the server's certificate is malformed: ")
 
 
 async def test_a_server_without_security_has_nothing_to_pin(running: SecuredServer, pki: Pki) -> None:

@@ -111,6 +111,13 @@ def with_sha1(issued: Issued, by: Issued) -> Issued:
     return Issued(x509.load_der_x509_certificate(encoded[: -len(signature)] + signature), issued.key)
 
 
+def malformed(issued: Issued) -> Issued:
+    """A certificate with alternative names twice."""
+    encoded = issued.certificate.public_bytes(serialization.Encoding.DER)
+    extended_usage, alternative_names = bytes.fromhex("0603551d25"), bytes.fromhex("0603551d11")
+    return Issued(x509.load_der_x509_certificate(encoded.replace(extended_usage, alternative_names)), issued.key)
+
+
 def elliptic() -> x509.Certificate:
     """A certificate whose key is not RSA."""
     key = ec.generate_private_key(ec.SECP256R1())

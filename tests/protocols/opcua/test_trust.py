@@ -20,6 +20,7 @@ from tests.protocols.opcua.authority import (
     authority,
     elliptic,
     key_usage,
+    malformed,
     revoking,
     with_sha1,
 )
@@ -301,9 +302,7 @@ def test_a_forged_revocation_list_revokes_nothing() -> None:
 
 
 def test_a_malformed_certificate_is_refused_and_nothing_else() -> None:
-    server = application("twice")
-    broken = der(server.certificate).replace(b"\x06\x03\x55\x1d\x25", b"\x06\x03\x55\x1d\x11")  # two alternative names
-    certificate = x509.load_der_x509_certificate(broken)
+    certificate = malformed(application("twice")).certificate
     error = refused(TrustList((certificate,)), shown(certificate))
     assert error.status == "BadCertificateInvalid"
     assert "the server's certificate is malformed" in error.why
@@ -316,14 +315,19 @@ def test_a_trust_list_is_read_from_its_folders(tmp_path: Path) -> None:
     pki.trust(ROOT.certificate)
     pki.issuers.mkdir()
     (pki.issuers / "filling.pem").write_bytes(SUB.pem)
-    (pki.issuers / ".new-1234").write_bytes(b"half")
+    (pki.issuers / ".new-1234.der").mkdir()
     trust_list(pki, None).check(shown(server))
     (pki.trusted / "revoked.crl").write_bytes(revoking(SUB, server))
     assert refused(trust_list(pki, None), shown(server)).status == "BadCertificateRevoked"
     (pki.trusted / "note.txt").write_bytes(b"call Anna before you trust anything")
-    with pytest.raises(ConfigError) as caught:
-        trust_list(pki, None)
-    assert caught.value.why == f"{pki.trusted / 'note.txt'} is not a certificate"
+    assert refused(trust_list(pki, None), shown(server)).status == "BadCertificateRevoked"
+    for name, what in {"broken.CRT": "a certificate", "broken.crl": "a revocation list"}.items():
+        broken = pki.trusted / name
+        broken.write_bytes(b"call Anna before you trust anything")
+        with pytest.raises(ConfigError) as caught:
+            trust_list(pki, None)
+        assert caught.value.why == f"{broken} is not {what}"
+        broken.unlink()
 
 
 def test_refused_certificates_are_kept_but_not_all_of_them(tmp_path: Path) -> None:
