@@ -12,9 +12,9 @@ from ext.cip cimport (
     describe_number, describe_text, is_framed_alike, lay_out, run, run_changed,
 )
 from ext.cip_reply cimport (
-    ATTRIBUTE_SIZE, NO_FAULT, OTHER_HANDLE, OTHER_LENGTH, OTHER_TYPE, PARTIAL_TRANSFER, READ_TAG_FRAGMENTED,
-    REFUSED, STRUCTURE, SUCCESS, Finding, Service, examine_head, examine_packet, examine_service,
-    examine_type, extended_status, found, is_padded,
+    ATTRIBUTE_SIZE, FOR_ATTRIBUTE, FOR_EDITION, FOR_TAG, NO_FAULT, OTHER_EDITION, OTHER_HANDLE, OTHER_LENGTH,
+    OTHER_TYPE, PARTIAL_TRANSFER, READ_TAG_FRAGMENTED, REFUSED, STRUCTURE, SUCCESS, Asks, Finding, Service,
+    examine_head, examine_packet, examine_service, examine_type, extended_status, found, is_padded,
 )
 from ext.reader cimport Reader, read_bytes, read_u8
 from ext.table cimport Kind, SignalTable, Slot, set_bad
@@ -43,6 +43,7 @@ cdef tuple FAULTS = (           # the order of cip_reply.pxd's Fault
     "service {service} ends at {told}, where it cannot", "service {service} brings {told} bytes, not {wanted}",
     "service {service} brings type {told:#06x}, {wanted:#06x} was planned",
     "service {service} brings structure {told:#06x}, {wanted:#06x} was planned",
+    "service {service} brings another edition of the controller's project than was planned for",
 )
 
 # type: (operation, bytes, kind)
@@ -57,7 +58,7 @@ cdef dict TYPES = {
 
 
 class TypeChanged(DecodeError):
-    """A reply of another type than the plan's, as after a download to the controller; `service` is its number."""
+    """A reply of another type or edition than the plan's, as after a download; `service` is its number."""
 
     def __init__(self, message, offset, service):
         super().__init__(message, offset)
@@ -80,6 +81,7 @@ cdef class CipPlan:
     cdef Chunk* chunks          # the last reply
     cdef uint8_t* fragments
     cdef set planned            # signals
+    cdef bytes expected         # of the edition
     cdef tuple refused          # services that the last reply refused
     cdef uint64_t version       # the table's when the last reply was decoded; 0: never, or no longer
     cdef uint32_t number
@@ -126,7 +128,16 @@ cdef class CipPlan:
         if prefix not in (0, 1, 2) or (prefix and size) or self.packing == FRAGMENTS:
             raise ValueError("an attribute has a size or a prefix of 1 or 2 bytes, and comes whole")
         size = (1 << 8 * prefix) - 1 + prefix if prefix else size
-        return self.plan_service(self.check_size(size), 0, 0, <uint8_t>prefix, True)
+        return self.plan_service(self.check_size(size), 0, 0, <uint8_t>prefix, FOR_ATTRIBUTE)
+
+    def edition(self, bytes expected not None):
+        """Plan a Get_Attribute_List that must bring these bytes, or nothing of the packet is believed (TypeChanged)."""
+        if self.expected is not None or self.packing == FRAGMENTS:
+            raise ValueError("a packet of whole services tells the edition once")
+        number = self.plan_service(self.check_size(len(expected)), 0, 0, 0, FOR_EDITION)
+        self.expected = expected
+        self.services[number].edition = <const uint8_t*><char*>expected
+        return number
 
     cdef int32_t check_size(self, Py_ssize_t size) except -1:
         if not 0 < size < MOST_BYTES:
@@ -134,7 +145,7 @@ cdef class CipPlan:
         return <int32_t>size
 
     cdef int plan_service(
-        self, int32_t size, uint16_t type, uint16_t handle, uint8_t prefix, bint is_attribute=False
+        self, int32_t size, uint16_t type, uint16_t handle, uint8_t prefix, Asks asks=FOR_TAG
     ) except -1:
         if self.n_services == (MOST_SERVICES if self.packing == MULTIPLE else 1):
             raise ValueError("the packet has no place for another service")
@@ -146,8 +157,8 @@ cdef class CipPlan:
             self.fragments = <uint8_t*>calloc(size, 1)
             if self.fragments == NULL:
                 raise MemoryError
-        services[self.n_services] = Service(size=size, place=-1, length=0, status=SUCCESS, extended=0, type=type,
-                                            handle=handle, prefix=prefix, is_attribute=is_attribute)
+        services[self.n_services] = Service(edition=NULL, size=size, place=-1, length=0, status=SUCCESS, extended=0, type=type,
+                                            handle=handle, prefix=prefix, asks=asks)
         self.n_services += 1
         self.version = 0
         return <int>(self.n_services - 1)
@@ -384,6 +395,6 @@ cdef int check(const Finding* finding) except -1:
     if finding.fault == NO_FAULT:
         return 0
     message = FAULTS[finding.fault].format(service=finding.service, told=finding.told, wanted=finding.wanted)
-    if finding.fault == OTHER_TYPE or finding.fault == OTHER_HANDLE:
+    if finding.fault in (OTHER_TYPE, OTHER_HANDLE, OTHER_EDITION):
         raise TypeChanged(message, finding.offset, finding.service)
     raise DecodeError(message, finding.offset)

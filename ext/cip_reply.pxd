@@ -6,11 +6,13 @@ Fragmented: 1756-PM020, "Services supported by Logix 5000 controllers".
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t
+from libc.string cimport memcmp
 
 from ext.reader cimport Reader, read_u8, read_u16_le
 
 cdef enum:
     REPLY = 0x80
+    GET_ATTRIBUTE_LIST = 0x03
     MULTIPLE_SERVICE_PACKET = 0x0A
     GET_ATTRIBUTE_SINGLE = 0x0E
     READ_TAG = 0x4C
@@ -27,7 +29,7 @@ cdef enum:
 
 cdef enum Fault:                # the order of cip.pyx's FAULTS
     NO_FAULT, IN_HEAD, IN_EXTENDED, IN_OFFSETS, IN_TYPE, IN_TEXT, OTHER_SERVICE, OTHER_COUNT, OTHER_OFFSET
-    NO_ROOM, OTHER_LENGTH, OTHER_TYPE, OTHER_HANDLE, REFUSED
+    NO_ROOM, OTHER_LENGTH, OTHER_TYPE, OTHER_HANDLE, OTHER_EDITION, REFUSED
 
 cdef struct Finding:            # what makes a reply as a whole unusable
     Fault fault
@@ -36,7 +38,11 @@ cdef struct Finding:            # what makes a reply as a whole unusable
     Py_ssize_t told
     Py_ssize_t wanted
 
+cdef enum Asks:
+    FOR_TAG, FOR_ATTRIBUTE, FOR_EDITION
+
 cdef struct Service:
+    const uint8_t* edition      # FOR_EDITION: what the reply must bring
     int32_t size                # bytes of its data
     int32_t place               # of an examined reply: where they begin; below 0 where it was refused
     int32_t length              # how many there are
@@ -45,7 +51,7 @@ cdef struct Service:
     uint16_t type
     uint16_t handle             # of a structure
     uint8_t prefix              # of a text that says how long it is: bytes of that
-    uint8_t is_attribute
+    uint8_t asks
 
 
 cdef inline Py_ssize_t found(Finding* finding, Fault fault, Py_ssize_t offset, Py_ssize_t told, Py_ssize_t wanted
@@ -115,9 +121,10 @@ cdef inline Py_ssize_t examine_service(
     Reader* reader, Service* service, Py_ssize_t begin, Py_ssize_t end, Finding* finding
 ) noexcept nogil:
     """Note where one service's data lie, or its status where it was refused. Returns -1 for a fault."""
-    cdef Py_ssize_t data = examine_head(
-        reader, begin, end, GET_ATTRIBUTE_SINGLE if service.is_attribute else READ_TAG, finding
-    )
+    cdef int code = READ_TAG
+    if service.asks != FOR_TAG:
+        code = GET_ATTRIBUTE_SINGLE if service.asks == FOR_ATTRIBUTE else GET_ATTRIBUTE_LIST
+    cdef Py_ssize_t data = examine_head(reader, begin, end, code, finding)
     if data < 0:
         return -1
     service.place, service.length, service.extended = -1, 0, 0
@@ -125,8 +132,12 @@ cdef inline Py_ssize_t examine_service(
     if service.status != SUCCESS:
         service.extended = extended_status(reader, begin, data)
         return 0
-    if service.is_attribute:
+    if service.asks == FOR_ATTRIBUTE:
         return examine_attribute(reader, service, data, end, finding)
+    if service.asks == FOR_EDITION:
+        if end - data != service.size or memcmp(reader.data + data, service.edition, service.size) != 0:
+            return found(finding, OTHER_EDITION, data, 0, 0)
+        return 0
     data = examine_type(reader, service, data, end, finding)
     if data < 0:
         return -1

@@ -9,11 +9,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ext.cip import CipPlan, Packing
 from ext.table import SignalTable
 from protocols.ethernet_ip.allowed import MESSAGE_ROUTER, Service, read_request
-from protocols.ethernet_ip.attributes import AttributeRead, attribute_read
+from protocols.ethernet_ip.attributes import AttributeRead, EditionRead, attribute_read
 from protocols.ethernet_ip.config import EthernetIpDevice
 from protocols.ethernet_ip.places import Attribute, AttributePlace, Place, Placed, TagPlace
 from protocols.ethernet_ip.reads import Read, Reads, Wanted
@@ -30,6 +31,8 @@ _PACKET_HEAD = 8
 _PACKET_REPLY_HEAD = 6
 """Of its reply: service, status and count."""
 _OFFSET = 2
+
+AnyRead: TypeAlias = Read | AttributeRead | EditionRead
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,16 @@ class Planner:
     """Resolves a device's signals against an upload, and plans the packets that read them; made anew for each upload.
 
     Defines each signal's kind in the table as it plans. Signals in `unresolved`, by number, are in no packet: the
-    text says why.
+    text says why. With `edition`, the data that EDITION_REQUEST brought before and after the upload, every packet that
+    has room asks for it again, so that its values are of the project that was uploaded or none are believed; packets
+    without are those of fragments and of one value that fills a packet, and all where there are none of several.
     """
 
-    def __init__(self, device: EthernetIpDevice, table: SignalTable, symbols: Iterable[Symbol]) -> None:
+    def __init__(
+        self, device: EthernetIpDevice, table: SignalTable, symbols: Iterable[Symbol], edition: bytes | None = None
+    ) -> None:
         self._device = device
+        self._edition = None if edition is None else EditionRead(edition)
         self._table = table
         self._signals = list(device.signals.values())
         self.places: dict[int, Place] = {}
@@ -111,7 +119,7 @@ class Planner:
         """The packets of all scan classes, each signal in one service of one of them.
 
         Signals in `apart`, by number, have a service each, with nothing else in it: so that what a controller refuses
-        takes nothing from its neighbours. Raises ValueError for a signal that no request can reach.
+        takes nothing from its neighbours.
         """
         found: list[Packet] = []
         for scan, (_, numbers) in enumerate(self._device.scan_classes):
@@ -120,22 +128,25 @@ class Planner:
         return found
 
     def _scan(self, scan: int, numbers: Sequence[int], limits: Limits, apart: Collection[int]) -> list[Packet]:
-        reads = Reads(limits.most, by_instance=limits.by_instance)
+        room = limits.most
+        if self._edition is not None and limits.multiple:
+            room -= _PACKET_REPLY_HEAD + 2 * _OFFSET + self._edition.reply_size
+        reads = Reads(limits.most, room, by_instance=limits.by_instance)
         tags = [Wanted(number, place) for number in numbers if isinstance(place := self.places[number], TagPlace)]
         attributes: dict[Attribute, list[tuple[int, AttributePlace]]] = {}
         for number in numbers:
             if isinstance(place := self.places[number], AttributePlace):
                 attributes.setdefault(place.attribute, []).append((number, place))
-        services: list[Read | AttributeRead] = [*reads.together(one for one in tags if one.number not in apart)]
+        services: list[AnyRead] = [*reads.together(one for one in tags if one.number not in apart)]
         services += [reads.alone(one) for one in tags if one.number in apart]
         services += [self._attribute(attribute, several) for attribute, several in attributes.items()]
-        return [self._packet(scan, several, limits) for several in packed(services, limits)]
+        return [self._packet(scan, several, limits) for several in packed(services, limits, self._edition)]
 
     def _attribute(self, attribute: Attribute, several: Sequence[tuple[int, AttributePlace]]) -> AttributeRead:
         most = max(self._signals[number].length for number, _ in several)
         return attribute_read(attribute, several, most)
 
-    def _packet(self, scan: int, services: Sequence[Read | AttributeRead], limits: Limits) -> Packet:
+    def _packet(self, scan: int, services: Sequence[AnyRead], limits: Limits) -> Packet:
         asked = tuple(
             Asked(one.request, one.reply_size, one.name, tuple(sorted(placed.number for placed in one.placed)))
             for one in services
@@ -145,10 +156,8 @@ class Planner:
             size = _PACKET_REPLY_HEAD + sum(_OFFSET + one.reply_size for one in asked)
         else:
             packing, request, size = Packing.SINGLE, asked[0].request, asked[0].reply_size
-        if isinstance(services[0], Read) and size > limits.most:
+        if size > limits.most and isinstance(services[0], Read):
             packing, request, size = Packing.FRAGMENTS, services[0].fragmented_request, limits.most
-        if len(request) > limits.most:
-            raise ValueError(f"{asked[0].name}: a request of {len(request)} bytes does not fit {limits.most}")
         decode = CipPlan(self._table, packing)
         for one in services:
             number = one.declare(decode)
@@ -187,18 +196,20 @@ def multiple_service_packet(requests: Sequence[bytes]) -> bytes:
     return read_request(Service.MULTIPLE_SERVICE_PACKET, MESSAGE_ROUTER, table + b"".join(requests))
 
 
-def packed(services: Sequence[Read | AttributeRead], limits: Limits) -> list[list[Read | AttributeRead]]:
+def packed(services: Sequence[AnyRead], limits: Limits, every: AnyRead | None = None) -> list[list[AnyRead]]:
     """Services by packet: the largest first, each into the first packet whose request and reply have room for it.
 
-    A service that does not fit beside any other is alone, and so is each where there are no packets of several.
-    Within a packet, and among packets, they keep their order as far as that goes.
+    `every` ends each packet that has room for it. A service that does not fit beside any other is alone, and so is
+    each where there are no packets of several. They keep their order within a packet as far as that goes.
     """
     room_asked, room_replied = limits.most - _PACKET_HEAD, limits.most - _PACKET_REPLY_HEAD
+    if every is not None:
+        room_asked -= every.request_size + _OFFSET
+        room_replied -= every.reply_size + _OFFSET
     order = {id(one): place for place, one in enumerate(services)}
-    packets: list[list[Read | AttributeRead]] = []
+    packets: list[list[AnyRead]] = []
     left: list[tuple[int, int]] = []
-    by_size = sorted(services, key=lambda one: -max(one.request_size / room_asked, one.reply_size / room_replied))
-    for one in by_size:
+    for one in sorted(services, key=lambda one: -max(one.request_size / room_asked, one.reply_size / room_replied)):
         asked, replied = one.request_size + _OFFSET, one.reply_size + _OFFSET
         found = next((n for n, (ask, reply) in enumerate(left) if asked <= ask and replied <= reply), None)
         if found is None:
@@ -207,6 +218,8 @@ def packed(services: Sequence[Read | AttributeRead], limits: Limits) -> list[lis
         else:
             packets[found].append(one)
             left[found] = (left[found][0] - asked, left[found][1] - replied)
-    for several in packets:
+    for several, (ask, reply) in zip(packets, left, strict=True):
         several.sort(key=lambda one: order[id(one)])
+        if every is not None and ask >= 0 and reply >= 0:
+            several.append(every)
     return sorted(packets, key=lambda several: order[id(several[0])])

@@ -95,11 +95,13 @@ class _Plan:
 class Reads:
     """Finds the services for connections whose requests and replies have at most `most` bytes of CIP data.
 
+    Elements are read together as long as their reply has at most `room` bytes.
     `by_instance`: tags of the controller's scope go by their instance of the Symbol class (firmware 21 and later).
     """
 
-    def __init__(self, most: int, *, by_instance: bool) -> None:
+    def __init__(self, most: int, room: int, *, by_instance: bool) -> None:
         self._most = most
+        self._room = room
         self._by_instance = by_instance
 
     def together(self, wanted: Iterable[Wanted]) -> list[Read]:
@@ -157,7 +159,7 @@ class Reads:
         `best` has the cost for the first elements, and where their last run begins, None where that is by members.
         """
         kind = several[0].wanted[0].place.stages[depth].type
-        longest = min(MAX_COUNT, (self._most - _HEAD - _type_size(kind)) // kind.size)
+        longest = min(MAX_COUNT, (self._room - _HEAD - _type_size(kind)) // kind.size)
         singly = [self._cost(one.path, kind, 1) for one in several]
         best: list[tuple[int, int | None]] = [(0, None)]
         for end, last in enumerate(several):
@@ -173,17 +175,17 @@ class Reads:
                 if cost < chosen[0]:
                     chosen = (cost, begin)
             best.append(chosen)
-        reads: list[Read] = []
+        parts: list[tuple[Read, ...]] = []
         end = len(several)
         while end:
             start, inner = best[end][1], several[end - 1].inner
             if start is not None:
-                reads.append(_whole(several[start:end], kind, depth))
+                parts.append((_whole(several[start:end], kind, depth),))
                 end = start
             elif inner is not None:
-                reads += inner.reads
+                parts.append(inner.reads)
                 end -= 1
-        return _Plan(best[-1][0], tuple(reversed(reads)))
+        return _Plan(best[-1][0], tuple(read for part in reversed(parts) for read in part))
 
     def _onto(self, path: bytes, name: str, one: Wanted, depth: int, element: int) -> tuple[bytes, str]:
         """The path and the name of an element of a stage, given those of what has it."""

@@ -53,16 +53,22 @@ class Resolver:
         return _ended(address, symbol, tuple(stages), bit)
 
     def _unknown(self, address: TagAddress, scope: str, name: str) -> str:
-        own = [other.name for other in self._symbols.values() if other.name.lower().startswith(scope.lower())]
-        if not scope:
-            own = [other.name for other in self._symbols.values() if not other.in_program]
-        if scope and not own:
-            programs = {other.name.partition(".")[0] for other in self._symbols.values() if other.in_program}
-            return f"{address}: the controller has no {scope[:-1]} with tags; {_instead(scope[:-1], programs)}"
-        elsewhere = [other.name for other in self._symbols.values() if other.name.lower().endswith(f".{name.lower()}")]
-        if not scope and elsewhere:
-            return f"{address}: the controller has no tag {name} in its own scope, but {elsewhere[0]}"
-        near = _instead(f"{scope}{name}", own)
+        """What to say of a tag that is not there: tags of its scope with like names, programs, or other scopes."""
+        scopes: dict[str, dict[str, Symbol]] = {}
+        for symbol in self._symbols.values():
+            program, _, own_name = symbol.name.rpartition(".") if symbol.in_program else ("", "", symbol.name)
+            scopes.setdefault(program.lower(), {})[own_name] = symbol
+        program = scope.rstrip(".")
+        if program.lower() not in scopes and program:
+            programs = {next(iter(one.values())).name.partition(".")[0] for key, one in scopes.items() if key}
+            near = _instead(program[8:], [one[8:] for one in programs], "Program:")
+            return f"{address}: the controller has no {program} with tags; {near}"
+        elsewhere = [
+            one for key, own in scopes.items() if key for other, one in own.items() if other.lower() == name.lower()
+        ]
+        if not program and elsewhere:
+            return f"{address}: the controller has no tag {name} in its own scope, but {elsewhere[0].name}"
+        near = _instead(name, scopes.get(program.lower(), {}), scope)
         return f"{address}: the controller has no tag {scope}{name}; {near}"
 
 
@@ -132,8 +138,9 @@ def _brackets(step: Step) -> str:
     return str(step)[len(step.name) :]
 
 
-def _instead(name: str, names: Iterable[str]) -> str:
-    by_name = {other.lower(): other for other in names}
+def _instead(name: str, names: Iterable[str], scope: str = "") -> str:
+    """The names most like one, or some of all."""
+    by_name = {other.lower(): scope + other for other in names}
     near = get_close_matches(name.lower(), by_name, n=3, cutoff=0.7)
     if near:
         return f"did you mean {' or '.join(by_name[one] for one in near)}?"
