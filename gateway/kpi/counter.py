@@ -179,7 +179,7 @@ class Counter:
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` makes the counter what it is now."""
         return {
-            "modulus": self.modulus,
+            "highest": self.modulus - 1,  # 2^64 itself is more than a row can hold
             "base": self.base,
             "changed_at": self._changed_at,
             "outage_from": self._outage_from,

@@ -180,8 +180,8 @@ class Parts:
             role = self.signals.get(signal, "")
             mine = self.counters.get(role)
             if mine is not None and role in self._open:
-                mine.counts_to(counter["modulus"])
-            if mine is not None and mine.modulus == counter["modulus"]:
+                mine.counts_to(counter["highest"] + 1)
+            if mine is not None and mine.modulus == counter["highest"] + 1:
                 mine.restore(counter)
         if saved["minute"] is not None:
             began, tally, spread = saved["minute"]

@@ -49,7 +49,7 @@ class Ruleset:
             None if rule.when is None else compile_expression(rule.when, types) for rule in config.states
         ]
         self._texts: dict[int | str, str] = {**reasons, **config.reasons}
-        self._signal_texts = signal_texts or {}
+        self._signal_texts = {} if signal_texts is None else signal_texts
         self._by_signal: dict[str, list[int]] = {}
         for index, condition in enumerate(self._conditions):
             for signal in condition.signals if condition is not None else ():
