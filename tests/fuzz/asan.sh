@@ -20,7 +20,9 @@ CC=gcc CFLAGS="-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-
 export LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.so)"
 export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc
 "$python" -c '
-import ext.registers, pathlib, os
-assert pathlib.Path(ext.registers.__file__).is_relative_to(os.getcwd()), ext.registers.__file__
-assert b"__asan_report_load" in pathlib.Path(ext.registers.__file__).read_bytes(), "not instrumented"'
+import ext.opcua, ext.registers, ext.table, pathlib, os
+for module in (ext.opcua, ext.registers, ext.table):
+    file = pathlib.Path(module.__file__)
+    assert file.is_relative_to(os.getcwd()), file
+    assert b"__asan_report_load" in file.read_bytes(), f"{file} is not instrumented"'
 "$python" -m pytest -q -p no:cacheprovider tests/ext tests/fuzz "$@"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import uuid
 from array import array
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +31,7 @@ from tests.fuzz.opcua_messages import (
 )
 from tests.fuzz.opcua_reference import Signal, expected, name_of
 
+CORPUS = sorted((Path(__file__).parent.parent / "cases" / "fuzz" / "opcua").glob("*.json"))
 NOW, SKEW = 1_790_000_000_000, 60_000
 TYPES = ua.VariantType
 STATUSES = (0, 0x480, 0x00960000, 0x40900000, 0x40900480, 0x808C0000, 0x80000000, 0xC0FFEE00)
@@ -330,3 +333,28 @@ def test_nesting_has_an_end(nested: bytes) -> None:
         else:
             with pytest.raises(DecodeError, match="nested too deeply"):
                 plan.read(body, array("I", [0]), NOW)
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+def test_the_corpus_decodes_as_it_did(path: Path) -> None:
+    case = json.loads(path.read_text())
+    wanted = [Signal(**{**one, "kind": Kind[one["kind"]]}) for one in case["signals"]]
+    bench = Bench(wanted, len(wanted), case.get("timestamps", "source"))
+    body, places = bytes.fromhex(case["body"]), []
+    try:
+        if case["service"] == "read":
+            places = bench.plan.read(body, array("I", range(len(wanted))), NOW)[1]
+        else:
+            publication = bench.plan.publish(body, NOW)
+            places = publication.decode()
+            assert publication.done
+        error = None
+    except DecodeError as raised:
+        error = str(raised)
+    assert error == case.get("error")
+    assert [list(bench.table.read(number)[1:]) for number in range(len(wanted))] == case["states"]
+    assert [[handle, body[start:end].hex()] for handle, start, end, _, _ in places] == case.get("left_over", [])
+
+
+def test_there_is_a_corpus() -> None:
+    assert len(CORPUS) >= 15
