@@ -121,7 +121,7 @@ cdef class ValuePlan:
         return f"{self.name_of(status & 0xFFFF0000u)} (0x{status:08X})"
 
     cdef int drive(self, Cursor* cursor, list left_over) except -1:
-        """Decode until the values to come are done, or one must be taken first; the loop's need of words is met here."""
+        """Decode until the values to come are done, or one must be taken first; what the loop stops for is met here."""
         cdef Stop stop
         self.table.version += 1
         while True:

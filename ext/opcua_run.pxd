@@ -100,8 +100,10 @@ cdef inline Stop begin(SignalTable table, Plan* plan, Cursor* cursor) noexcept n
             cursor.quality = BAD
         cursor.is_left_over = cursor.quality != BAD and not is_native(found)
         cursor.time = NO_TIME
-        if plan.time_of != OF_GATEWAY:
-            cursor.time = time_of(plan, cursor.now, found.source_ticks if plan.time_of == OF_SOURCE else found.server_ticks)
+        if plan.time_of == OF_SOURCE:
+            cursor.time = time_of(plan, cursor.now, found.source_ticks)
+        elif plan.time_of == OF_SERVER:
+            cursor.time = time_of(plan, cursor.now, found.server_ticks)
         cursor.values += 1
         cursor.overflows += found.status & 0xC80 == 0x480   # InfoType DataValue (Part 4, 7.39.1), Overflow
     cursor.must = False

@@ -28,7 +28,17 @@ from ext.opcua_binary cimport (
     over_sized,
 )
 from ext.reader cimport read_bytes, read_u64_le, reader_has
-from ext.table cimport Kind, SignalTable, Slot, set_bad, set_bool, set_double, set_int, set_text, set_uint
+from ext.table cimport (
+    Kind,
+    SignalTable,
+    Slot,
+    set_bad,
+    set_bool_as,
+    set_double_as,
+    set_int_as,
+    set_text_as,
+    set_uint_as,
+)
 from ext.text cimport UTF_8
 
 cdef enum:
@@ -121,7 +131,7 @@ cdef inline Outcome set_float(
         return IS_SET
     if binding.scaled:
         value = value * binding.scale + binding.offset
-    set_double(table, binding.signal, value, quality, why)
+    set_double_as(table, binding.signal, value, quality, why)
     return IS_SET
 
 
@@ -145,22 +155,22 @@ cdef inline Outcome set_whole(
         return IS_SET
     if binding.mask:
         if kind == Kind.UINT:
-            set_uint(table, binding.signal, pattern, quality, why)
+            set_uint_as(table, binding.signal, pattern, quality, why)
         elif kind == Kind.BOOL:
-            set_bool(table, binding.signal, pattern != 0, quality, why)
+            set_bool_as(table, binding.signal, pattern != 0, quality, why)
         else:
             return IS_MISMATCH
     elif kind == Kind.INT and (signed or octets < 8):
-        set_int(table, binding.signal, value, quality, why)
+        set_int_as(table, binding.signal, value, quality, why)
     elif kind == Kind.UINT and not signed:
-        set_uint(table, binding.signal, pattern, quality, why)
+        set_uint_as(table, binding.signal, pattern, quality, why)
     elif kind != Kind.FLOAT:
         return IS_MISMATCH
     elif binding.scaled:
-        set_double(table, binding.signal,
-                   (<double>value if signed else <double>pattern) * binding.scale + binding.offset, quality, why)
+        set_double_as(table, binding.signal,
+                      (<double>value if signed else <double>pattern) * binding.scale + binding.offset, quality, why)
     elif octets < 8:
-        set_double(table, binding.signal, <double>value, quality, why)
+        set_double_as(table, binding.signal, <double>value, quality, why)
     else:
         return IS_MISMATCH
     return IS_SET
@@ -182,7 +192,7 @@ cdef inline Outcome set_number(
     if type == UA_BOOLEAN:
         if table.slots[binding.signal].kind != Kind.BOOL or binding.mask:
             return IS_MISMATCH
-        set_bool(table, binding.signal, <uint8_t>raw != 0, quality, why)
+        set_bool_as(table, binding.signal, <uint8_t>raw != 0, quality, why)
         return IS_SET
     if type == UA_INT32:
         return set_whole(table, binding, invalid, <int32_t>raw, 4, True, quality, why)
@@ -285,7 +295,7 @@ cdef inline Outcome set_words(
                 text = scan.reader.data + at
     if length[0] > slot.text_capacity:
         return IS_TOO_LONG
-    set_text(table, binding.signal, text, length[0], quality, why)
+    set_text_as(table, binding.signal, text, length[0], quality, why)
     return IS_SET
 
 

@@ -141,10 +141,10 @@ cdef inline bint is_within(Slot* slot, double distance) noexcept nogil:
     return slot.passing == DEADBAND and slot.deadband > 0.0 and distance < slot.deadband
 
 
-# The setters make a signal good, or uncertain with a why.
+# Setters of a value that is GOOD with WHY_NOTHING, or UNCERTAIN with a why.
 
-cdef inline void set_bool(
-    SignalTable table, Py_ssize_t signal, bint value, uint8_t quality=GOOD, int32_t why=WHY_NOTHING
+cdef inline void set_bool_as(
+    SignalTable table, Py_ssize_t signal, bint value, uint8_t quality, int32_t why
 ) noexcept nogil:
     cdef Slot* slot = &table.slots[signal]
     if not is_of(slot, quality, why):
@@ -155,8 +155,8 @@ cdef inline void set_bool(
         mark(table, signal, slot)
 
 
-cdef inline void set_int(
-    SignalTable table, Py_ssize_t signal, int64_t value, uint8_t quality=GOOD, int32_t why=WHY_NOTHING
+cdef inline void set_int_as(
+    SignalTable table, Py_ssize_t signal, int64_t value, uint8_t quality, int32_t why
 ) noexcept nogil:
     cdef Slot* slot = &table.slots[signal]
     cdef uint64_t distance      # of the integers themselves: exact where doubles are not
@@ -170,8 +170,8 @@ cdef inline void set_int(
             mark(table, signal, slot)
 
 
-cdef inline void set_uint(
-    SignalTable table, Py_ssize_t signal, uint64_t value, uint8_t quality=GOOD, int32_t why=WHY_NOTHING
+cdef inline void set_uint_as(
+    SignalTable table, Py_ssize_t signal, uint64_t value, uint8_t quality, int32_t why
 ) noexcept nogil:
     cdef Slot* slot = &table.slots[signal]
     cdef uint64_t distance
@@ -185,8 +185,8 @@ cdef inline void set_uint(
             mark(table, signal, slot)
 
 
-cdef inline void set_double(
-    SignalTable table, Py_ssize_t signal, double value, uint8_t quality=GOOD, int32_t why=WHY_NOTHING
+cdef inline void set_double_as(
+    SignalTable table, Py_ssize_t signal, double value, uint8_t quality, int32_t why
 ) noexcept nogil:
     cdef Slot* slot = &table.slots[signal]
     if is_of(slot, quality, why) and slot.value.d == value:
@@ -201,9 +201,8 @@ cdef inline void set_double(
         mark(table, signal, slot)
 
 
-cdef inline void set_text(
-    SignalTable table, Py_ssize_t signal, const uint8_t* data, Py_ssize_t length, uint8_t quality=GOOD,
-    int32_t why=WHY_NOTHING
+cdef inline void set_text_as(
+    SignalTable table, Py_ssize_t signal, const uint8_t* data, Py_ssize_t length, uint8_t quality, int32_t why
 ) noexcept nogil:
     """Set a text from bytes, at most as many as the signal takes; what its encoding does not have makes it bad."""
     cdef Slot* slot = &table.slots[signal]
@@ -221,3 +220,25 @@ cdef inline void set_text(
         set_quality(table, signal, slot, quality, why)
     else:
         mark(table, signal, slot)
+
+
+# And of a good one.
+
+cdef inline void set_bool(SignalTable table, Py_ssize_t signal, bint value) noexcept nogil:
+    set_bool_as(table, signal, value, GOOD, WHY_NOTHING)
+
+
+cdef inline void set_int(SignalTable table, Py_ssize_t signal, int64_t value) noexcept nogil:
+    set_int_as(table, signal, value, GOOD, WHY_NOTHING)
+
+
+cdef inline void set_uint(SignalTable table, Py_ssize_t signal, uint64_t value) noexcept nogil:
+    set_uint_as(table, signal, value, GOOD, WHY_NOTHING)
+
+
+cdef inline void set_double(SignalTable table, Py_ssize_t signal, double value) noexcept nogil:
+    set_double_as(table, signal, value, GOOD, WHY_NOTHING)
+
+
+cdef inline void set_text(SignalTable table, Py_ssize_t signal, const uint8_t* data, Py_ssize_t length) noexcept nogil:
+    set_text_as(table, signal, data, length, GOOD, WHY_NOTHING)

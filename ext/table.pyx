@@ -143,13 +143,13 @@ cdef class SignalTable:
         cdef int32_t why = WHY_NOTHING if uncertain is None else self.why_number(uncertain)
         self.version += 1
         if slot.kind == BOOL:
-            set_bool(self, signal, bool(value), quality, why)
+            set_bool_as(self, signal, bool(value), quality, why)
         elif slot.kind == INT:
-            set_int(self, signal, value, quality, why)
+            set_int_as(self, signal, value, quality, why)
         elif slot.kind == UINT:
-            set_uint(self, signal, value, quality, why)
+            set_uint_as(self, signal, value, quality, why)
         elif slot.kind == FLOAT:
-            set_double(self, signal, value, quality, why)
+            set_double_as(self, signal, value, quality, why)
         elif slot.kind == TEXT:
             self.put_text(signal, value, quality, why, whole)
         else:
@@ -173,7 +173,7 @@ cdef class SignalTable:
                 return 0
             text = text[:slot.text_capacity].decode(encoding, "ignore").encode(encoding)
         data, length = <const uint8_t*><char*>text, len(text)
-        set_text(self, signal, data, length if whole else unpadded(data, length, slot.encoding), quality, why)
+        set_text_as(self, signal, data, length if whole else unpadded(data, length, slot.encoding), quality, why)
         return 0
 
     def fail(self, Py_ssize_t signal, str why not None):
