@@ -17,7 +17,7 @@ from protocols.opcua.config import OpcuaDevice
 from protocols.opcua.facts import fingerprint, thumbprint
 from protocols.opcua.pki import Pki, state_pki
 from tests.protocols.opcua.authority import DAY, application, malformed
-from tests.protocols.opcua.secured import SecuredServer, opened, secured_server
+from tests.protocols.opcua.secured import SecuredServer, nobody, opened, secured_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -116,9 +116,10 @@ async def test_a_server_without_security_has_nothing_to_pin(running: SecuredServ
 
 
 async def test_nobody_there(pki: Pki) -> None:
-    code, said = await trusted("opc.tcp://127.0.0.1:9", pki, None)
+    with nobody() as port:
+        code, said = await trusted(f"opc.tcp://127.0.0.1:{port}", pki, None)
     assert code == 1
-    assert said.startswith("opc.tcp://127.0.0.1:9: 127.0.0.1:9 refuses the connection; check that")
+    assert said.startswith(f"opc.tcp://127.0.0.1:{port}: 127.0.0.1:{port} refuses the connection; check that")
 
 
 async def test_a_place_that_cannot_be_written(running: SecuredServer, pki: Pki) -> None:

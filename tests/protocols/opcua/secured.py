@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,14 @@ class SecuredServer:
         clients = self.server.bserver.clients
         policies = [client.processor._connection.security_policy for client in clients]
         return [(policy.URI.rpartition("#")[2], policy.Mode.name) for policy in policies]
+
+
+@contextmanager
+def nobody() -> Iterator[int]:
+    """A port at which nobody listens, and nobody will."""
+    with socket.socket() as claimed:
+        claimed.bind(("127.0.0.1", 0))
+        yield claimed.getsockname()[1]
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from tests.protocols.opcua.secured import (
     SECURED,
     SecuredServer,
     device,
+    nobody,
     opened,
     secured_server,
     server_state,
@@ -59,7 +60,7 @@ async def trust(pki: Pki, one: Issued) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("security", "session"):
-        monkeypatch.setattr(f"protocols.opcua.{module}.ANSWER_S", 0.5)
+        monkeypatch.setattr(f"protocols.opcua.{module}.ANSWER_S", 1.5)
 
 
 def wanting(policy: str = "Basic256Sha256", **more: Any) -> SecurityConfig:
@@ -396,9 +397,10 @@ async def test_endpoints_that_say_nothing_are_no_defect_of_ours(running: Secured
     assert error.why == "the server does not offer Basic256Sha256 with sign_and_encrypt; it offers nothing"
 
 
-async def test_nobody_there(state: Path, running: SecuredServer) -> None:
-    error = await refused(device("opc.tcp://127.0.0.1:9/plant", wanting()), state, ConnectFailed)
-    assert error.why == "127.0.0.1:9 refuses the connection"
+async def test_nobody_there(state: Path) -> None:
+    with nobody() as port:
+        error = await refused(device(f"opc.tcp://127.0.0.1:{port}/plant", wanting()), state, ConnectFailed)
+    assert error.why == f"127.0.0.1:{port} refuses the connection"
     assert "check that the server runs and listens on that port" in error.remedy
 
 
