@@ -21,6 +21,7 @@ from protocols.settings import DeviceSettings
 
 if TYPE_CHECKING:
     from ext.table import SignalTable
+    from protocols.modbus.order import Order
 
 
 class LinkError(Exception):
@@ -61,6 +62,8 @@ class LinkStats:
 
     requests: int = 0
     request_errors: int = 0
+    garbled: int = 0
+    """Replies that were cut, damaged, or not the answer; among the request errors."""
     timeouts: int = 0
     overruns: int = 0
     """Scans skipped because the one before took too long."""
@@ -69,6 +72,8 @@ class LinkStats:
     """Duration of the last scan's requests."""
     quarantined: set[tuple[str, int]] = field(default_factory=set)
     """Device and number of each signal whose address is refused, so that it is reported once."""
+    orders: dict[int, Order] = field(default_factory=dict)
+    """By unit id, on a line without transaction ids: requests whose answer may come yet, on a later connection too."""
 
 
 class Driver(Protocol):

@@ -50,6 +50,7 @@ class _LineCollector(Collector):
         helps = {
             "requests": "Requests sent",
             "request_errors": "Requests that were refused or answered wrongly",
+            "garbled": "Replies that were cut, damaged, or not the answer",
             "timeouts": "Requests without an answer",
             "overruns": "Scans skipped because the one before took too long",
             "bytes_read": "Bytes of values read",

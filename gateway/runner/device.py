@@ -68,6 +68,7 @@ class DeviceRunner:
         return {
             "requests": stats.requests,
             "request_errors": stats.request_errors,
+            "garbled": stats.garbled,
             "timeouts": stats.timeouts,
             "overruns": stats.overruns,
             "bytes_read": stats.bytes_read,

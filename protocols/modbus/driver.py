@@ -57,8 +57,7 @@ class ModbusDriver:
     def __init__(self, endpoint: EndpointConfig, tables: Mapping[str, SignalTable], stats: LinkStats) -> None:
         devices = cast("Mapping[str, ModbusDevice]", endpoint.devices)
         self._device = next(iter(devices.values()))
-        has_ids = isinstance(self._device, ModbusTcpDevice | ModbusTlsDevice)
-        self._units = {name: Unit(name, device, tables[name], stats, has_ids) for name, device in devices.items()}
+        self._units = {name: Unit(name, device, tables[name], stats) for name, device in devices.items()}
         self._in_flight = min(device.in_flight for device in devices.values())
         self._schedule = Schedule(
             Scan(name, number, period)
@@ -71,6 +70,7 @@ class ModbusDriver:
         self._overruns_before = stats.overruns
         self._stats = stats
         self._link: Link | None = None
+        self._lost: NotConnected | None = None
 
     async def connect(self) -> None:
         """Open the connection; raises ConnectFailed, or ConfigError for certificates that cannot be read."""
@@ -90,7 +90,16 @@ class ModbusDriver:
         await link.open(device.host, device.port, tls, None if tls is None else tls.server_name)
 
     async def read(self) -> Batch:
-        """Go on with the scans that are due until one is whole."""
+        """Go on with the scans that are due until one is whole; once the connection is gone, it stays so."""
+        if self._lost is not None:
+            raise NotConnected(self._lost.why, self._lost.remedy)
+        try:
+            return await self._next()
+        except NotConnected as error:
+            self._lost = error
+            raise
+
+    async def _next(self) -> Batch:
         while True:
             for scan in self._schedule.take_due():
                 unit = self._units[scan.device]
@@ -135,7 +144,8 @@ class ModbusDriver:
             return
         if all(unit.silent_scans >= SILENT_SCANS for unit in self._units.values()):
             raise NotConnected(
-                "it is connected but answers nothing", "check the unit_id, the line, and that the PLC runs"
+                "it is connected but answers nothing in time",
+                "check the unit_id, the line, that the PLC runs, and whether it needs a longer timeout",
             )
         run.unit.demote()
 

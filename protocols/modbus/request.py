@@ -65,6 +65,7 @@ class Request:
         "failure",
         "pdu",
         "scan",
+        "shape",
         "silences",
         "table",
         "tail",
@@ -86,6 +87,8 @@ class Request:
         """MBAP after the transaction id (Messaging on TCP/IP V1.0b, 3.1.3), and the PDU."""
         self._function = int(table)
         self._size = decode.size
+        self.shape = (self._function, self._size)
+        """Function code and bytes of data of the reply."""
 
     @property
     def signals(self) -> Sequence[int]:
@@ -106,12 +109,7 @@ class Request:
         """What is wrong with a reply that is not the one expected."""
         code = data[at] if size else 0
         if code == self._function | 0x80 and size == 2:
-            number = data[at + 1]
-            self.fail(
-                Outcome.REFUSED,
-                f"exception {number} ({EXCEPTIONS.get(number, 'not in the standard')}) for {self}",
-                number,
-            )
+            self.refuse(data[at + 1])
         elif code != self._function:
             self.fail(Outcome.GARBLED, f"the reply has function code {code}, {self._function} was asked")
         elif size < 2 or data[at + 1] != size - 2:
@@ -119,6 +117,11 @@ class Request:
             self.fail(Outcome.GARBLED, f"the reply announces {told} bytes and holds {max(0, size - 2)}")
         else:
             self.fail(Outcome.GARBLED, f"the reply has {size - 2} bytes of data, {self._size} were asked for")
+
+    def refuse(self, code: int) -> None:
+        """Note that an exception came in place of values."""
+        name = EXCEPTIONS.get(code, "not in the standard")
+        self.fail(Outcome.REFUSED, f"exception {code} ({name}) for {self}", code)
 
     def fail(self, outcome: Outcome, why: str, code: int = 0) -> None:
         """Note why there are no values this time."""

@@ -1,7 +1,6 @@
-"""Modbus RTU on a serial line or carried by TCP: pymodbus frames and connects, one request at a time.
+"""Modbus RTU on a serial line or carried by TCP: pymodbus connects and sends, one request at a time.
 
-RTU has no transaction id, so a late answer looks like the next one's. After a silence the line is
-listened to until it is quiet, and the driver leaves the silent unit alone for a while.
+RTU has no transaction id; `order` says which reply may be believed, and when a fence must be asked first.
 """
 
 from __future__ import annotations
@@ -20,11 +19,15 @@ from pymodbus.framer import FramerType
 from protocols.driver import ConnectFailed, LinkStats, NotConnected
 from protocols.modbus.allowed import read_request
 from protocols.modbus.config import ModbusRtuDevice, ModbusRtuOverTcpDevice
-from protocols.modbus.raw import RawReply, unread_bytes, use_raw_replies
-from protocols.modbus.request import Outcome, Request
+from protocols.modbus.order import Heard, Order, Shape
+from protocols.modbus.raw import RawReply, use_frames
+from protocols.modbus.request import UNREACHABLE, Outcome, Request
 
 QUIET_S = 0.05
 """Time without a byte after which a line counts as quiet."""
+MOST_FENCES = 3
+"""Fences in a row that a unit may answer without settling what it is to be asked."""
+LINE_REMEDY = "check the line and its termination, the baud rate and the parity"
 
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL + 1)  # a dump of hex at every timeout
 
@@ -36,6 +39,13 @@ class RtuLink:
         self._stats = stats
         self._heard_at = 0.0
         self._waiting = False
+        self._unit_id = 0
+        self._fenced: Shape | None = None
+        """What a fence under way is to settle."""
+        self._late = False
+        self._strange = b""
+        """The last reply of the unit that is asked which was none to what it is asked."""
+        self._patience = asyncio.timeout(None)
         options: dict[str, Any] = {
             "framer": FramerType.RTU,
             "timeout": timeout_s,
@@ -54,7 +64,7 @@ class RtuLink:
         else:
             self.name = device.endpoint
             self._client = AsyncModbusTcpClient(device.host, port=device.port, **options)
-        use_raw_replies(self._client)
+        self._framer = use_frames(self._client, self._frame, self._awaits)
 
     async def open(self) -> None:
         """Connect; raises ConnectFailed."""
@@ -70,46 +80,107 @@ class RtuLink:
     async def ask(self, requests: Sequence[Request], timeout_s: float, pause_s: float) -> None:
         """Send one after another; each then has its values or its `failure`. Raises NotConnected."""
         for position, request in enumerate(requests):
-            if pause_s:
-                await asyncio.sleep(pause_s)
-            await self._ask(request, timeout_s)
+            request.failure = None
+            if await self._in_order(request, timeout_s, pause_s):
+                reply = await self._exchange(request, request.pdu, request.shape, timeout_s, pause_s)
+                if reply is not None:
+                    self._stats.bytes_read += len(reply)
+                    request.receive(reply, 0, len(reply))
             failure = request.failure
             if failure is None or failure.outcome is Outcome.REFUSED:
                 continue
             await self._until_quiet(timeout_s)
-            if failure.outcome is Outcome.SILENT:  # the late answer must not become the next one's
+            if failure.outcome is Outcome.SILENT:  # it would be for the others too, and takes its neighbours' time
                 for unasked in requests[position + 1 :]:
                     unasked.fail(Outcome.UNASKED, f"not asked, since {request} was not answered")
                 return
 
-    async def _ask(self, request: Request, timeout_s: float) -> None:
+    async def _in_order(self, request: Request, timeout_s: float, pause_s: float) -> bool:
+        """Whether its answer could be told from a late one, now or after a fence; else it has its `failure`."""
+        order = self._stats.orders.get(request.unit_id)
+        if order is None:
+            order = self._stats.orders[request.unit_id] = Order()
+            order.asked(request.shape)
+        for _ in range(MOST_FENCES):
+            if order.tells(request.shape):
+                return True
+            pdu, shape = order.fence(request.shape, request.address)
+            self._fenced = request.shape
+            try:
+                reply = await self._exchange(request, pdu, shape, timeout_s, pause_s)
+            finally:
+                self._fenced = None
+            if reply is None:
+                order.fence_was_ignored()
+                return False
+            if reply[0] & 0x80 and reply[1] in UNREACHABLE:
+                request.refuse(reply[1])
+                return False
+        request.fail(Outcome.GARBLED, "its answer cannot be told from a late one yet")
+        return False
+
+    async def _exchange(
+        self, request: Request, pdu: bytes, shape: Shape, timeout_s: float, pause_s: float
+    ) -> bytes | None:
+        """Send `pdu`, the request's own or its fence, and wait for the reply; None: the request has its `failure`."""
+        if pause_s:
+            await asyncio.sleep(pause_s)
         if not self._client.connected:
             raise NotConnected(f"{self.name} is closed", "check the line")
-        request.failure = None
         self._stats.requests += 1
+        self._stats.orders[request.unit_id].asked(shape)
+        self._unit_id, self._late, self._strange, self._framer.unread = request.unit_id, False, b"", b""
         self._waiting = True
         try:
-            async with asyncio.timeout(timeout_s):
-                reply = await self._client.execute(False, read_request(request.pdu, request.unit_id))
+            async with asyncio.timeout(timeout_s) as self._patience:
+                reply = await self._client.execute(False, read_request(pdu, request.unit_id))
         except ConnectionException as error:
             raise NotConnected(f"{self.name}: {error.string}", "check the line") from None
         except (TimeoutError, ModbusIOException):
             if not self._client.connected:
                 raise NotConnected(f"{self.name} was closed", "check the line") from None
-            if unread_bytes(self._client):
-                request.fail(Outcome.GARBLED, "the reply was cut or garbled")
-            else:
-                self._stats.timeouts += 1
-                request.fail(Outcome.SILENT, f"no answer within {timeout_s:g} s")
-            return
+            self._explain(request, shape, timeout_s)
+            return None
         finally:
             self._waiting = False
-        if not isinstance(reply, RawReply) or reply.dev_id != request.unit_id:
+        assert isinstance(reply, RawReply)
+        return reply.pdu
+
+    def _explain(self, request: Request, shape: Shape, timeout_s: float) -> None:
+        """Why nothing came that could be believed."""
+        unread, whole = self._framer.unread, shape[1] + 5
+        if self._strange and self._fenced is None:
+            request.receive(self._strange, 0, len(self._strange))
+        elif self._strange:
             request.fail(Outcome.GARBLED, "the reply belongs to another request")
-            return
-        body = bytes((reply.function_code,)) + reply.body
-        self._stats.bytes_read += len(body)
-        request.receive(body, 0, len(body))
+        elif unread.startswith(bytes((request.unit_id, shape[0]))) and len(unread) < whole:
+            request.fail(Outcome.GARBLED, f"the reply was cut or garbled: {len(unread)} of {whole} bytes came")
+        elif unread:
+            request.fail(Outcome.GARBLED, f"garbled: wrong checksum over {len(unread)} bytes; {LINE_REMEDY}")
+        else:
+            self._stats.timeouts += 1
+            late = ", only to earlier requests" if self._late else ""
+            request.fail(Outcome.SILENT, f"no answer within {timeout_s:g} s{late}")
+
+    def _frame(self, unit_id: int, pdu: bytes) -> bool:
+        """Called with every frame, whether it is waited for or not; True ends the wait."""
+        order = self._stats.orders.get(unit_id)
+        if order is None:
+            return False
+        heard = order.heard(pdu)
+        if not self._waiting or unit_id != self._unit_id:
+            return False
+        if heard is Heard.STRANGE:
+            self._strange = pdu
+        if heard is Heard.STRANGE and not self._patience.expired():
+            soon = asyncio.get_running_loop().time() + QUIET_S  # the right one may be just behind
+            self._patience.reschedule(min(self._patience.when() or soon, soon))
+        self._late |= heard is Heard.LATE
+        return heard is Heard.ANSWER or (self._fenced is not None and order.tells(self._fenced))
+
+    def _awaits(self, unit_id: int, function: int, size: int) -> bool:
+        order = self._stats.orders.get(unit_id)
+        return order is not None and not order.tells((function, size))
 
     async def _until_quiet(self, longest_s: float) -> None:
         """Wait until no byte has come for a while: what is still on its way answers nothing that is asked later."""

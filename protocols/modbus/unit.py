@@ -25,8 +25,6 @@ ACKNOWLEDGE_RETRY_S = 5.0
 DEMOTED_RETRY_S = 10.0
 DEMOTED_TIMEOUTS = 30
 """A silent unit is tried at most once in so many timeouts, so that trying it takes little of the others' time."""
-LATE_TIMEOUTS = 2
-"""How late an answer may come where nothing on the wire tells whose it is."""
 MOST_SILENCES = 3
 """Scans in a row without an answer after which one request is left alone, while others of its unit are answered."""
 MOST_EXTRA = 32
@@ -46,8 +44,7 @@ class _Put:
 class Unit:
     """The requests of one device, by scan class."""
 
-    def __init__(self, name: str, device: ModbusDevice, table: SignalTable, stats: LinkStats, has_ids: bool) -> None:
-        """`has_ids`: whether the transport tells a late reply from the next one's."""
+    def __init__(self, name: str, device: ModbusDevice, table: SignalTable, stats: LinkStats) -> None:
         self.name = name
         self.device = device
         self.table = table
@@ -56,7 +53,6 @@ class Unit:
         self._requests = self._planner.requests()
         self._aside: list[_Put] = []
         self._rests_until = 0.0
-        self._has_ids = has_ids
         self.silent_scans = 0
         """Scans in a row in which nothing was answered."""
         self.notices: list[Notice] = []
@@ -105,9 +101,7 @@ class Unit:
         self._rests_until = time.monotonic() + max(DEMOTED_RETRY_S, DEMOTED_TIMEOUTS * self.device.timeout / 1000)
 
     def _silent(self, request: Request, *, alone: bool) -> None:
-        """No answer: without ids on the wire the unit rests until a late one would have come and gone."""
-        if not self._has_ids:
-            self._rests_until = time.monotonic() + LATE_TIMEOUTS * self.device.timeout / 1000
+        """No answer; a request that alone is silent is soon left alone for a while."""
         request.silences += 1
         if alone and request.silences >= MOST_SILENCES:
             request.silences = 0
@@ -116,6 +110,7 @@ class Unit:
     def _refused(self, request: Request, failure: Failure, extra: int) -> list[Request]:
         """What to ask in place of a request that was answered, but not with values."""
         if failure.outcome is Outcome.GARBLED:
+            self._stats.garbled += 1
             return []
         if failure.code in (_ILLEGAL_ADDRESS, _ILLEGAL_VALUE) and len(request.signals) > 1:
             halves = self._planner.halves(request)

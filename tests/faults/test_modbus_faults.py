@@ -7,8 +7,6 @@ import random
 import struct
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,37 +19,11 @@ from protocols.driver import NotConnected
 from protocols.modbus import unit as unit_module
 from protocols.modbus.driver import ModbusDriver
 from tests.mangler import Mangler
-from tests.peers.master import TIMEOUT_MS, Master, own, reading, rtu, rtu_over_tcp, tcp
-from tests.peers.peer import Asked, Peer, Pieces, Unit, crc16, pty_peer, tcp_peer
+from tests.peers.kinds import KINDS, ON_A_LINE, peering
+from tests.peers.master import Master, own, reading, tcp
+from tests.peers.peer import Asked, Peer, Pieces, Unit, crc16
 from tests.peers.processes import tcp_slave
 from tests.processes import until
-
-KINDS = ["tcp", "tcp8", "rtu", "rtu_over_tcp"]
-ON_A_LINE = ["rtu", "rtu_over_tcp"]
-TIMEOUT_S = TIMEOUT_MS / 1000
-
-
-@asynccontextmanager
-async def peering(kind: str, units: dict[int, Unit], **options: Any) -> AsyncIterator[tuple[Peer, dict[str, Any]]]:
-    """A peer and how to reach it; `tcp8` has up to 8 requests in flight."""
-    if kind == "rtu":
-        async with pty_peer(units) as peer:
-            yield peer, rtu(peer.path)
-    elif kind == "rtu_over_tcp":
-        async with tcp_peer("rtu", units, **options) as peer:
-            yield peer, rtu_over_tcp(peer.port)
-    else:
-        async with tcp_peer("mbap", units, **options) as peer:
-            yield peer, tcp(peer.port) | {"in_flight": 8 if kind == "tcp8" else 1}
-
-
-@pytest.fixture
-def short_timers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes a minute in a plant takes a moment here."""
-    for name, seconds in (
-        ("QUARANTINE_RETRY_S", 0.3), ("ACKNOWLEDGE_RETRY_S", 0.3), ("DEMOTED_RETRY_S", 0.3), ("DEMOTED_TIMEOUTS", 2),
-    ):  # fmt: skip
-        monkeypatch.setattr(unit_module, name, seconds)
 
 
 def said(master: Master, quarantined: bool) -> list[str]:
@@ -243,7 +215,7 @@ async def test_silent_unit_among_thirty_delays_nobody(kind: str, how: str, monke
 
         peer.script = script
         signals = own("holding:10", "holding:100")
-        settings = {"scan_interval": f"{PERIOD_S}s", "timeout": "100ms"}
+        settings: dict[str, Any] = {"scan_interval": f"{PERIOD_S}s", "timeout": "100ms"}
         async with reading(transport, signals, units=range(1, 31), **settings) as master:
             await master.until(lambda: all(master.good(name) for name in master.tables), "all answer")
             if how == "silent":
@@ -442,83 +414,6 @@ async def test_random_damage(kind: str, seed: int) -> None:
             await master.until(master.good, "it heals")
 
 
-# Late replies
-
-SAME_SHAPE = own(*(f"holding:{n}" for n in range(0, 600, 50)))
-"""Twelve requests whose replies differ in their data alone."""
-
-
-async def read_through(master: Master, scans: int) -> bool:
-    """Each scan checks that every value is its signal's own; giving the connection up is allowed: False."""
-    for _ in range(scans):
-        try:
-            await master.read()
-        except NotConnected:
-            return False
-    return True
-
-
-class InOrder:
-    """A device as real ones are: one request at a time, each taking its time while later ones wait for it."""
-
-    def __init__(self, takes_s: Callable[[], float]) -> None:
-        self._takes_s = takes_s
-        self._free_at = 0.0
-
-    def __call__(self, asked: Asked, frame: bytes) -> Pieces:
-        """A script."""
-        self._free_at = max(self._free_at, asked.at) + self._takes_s()
-        return [(self._free_at - asked.at, frame)]
-
-
-LATE_TIMEOUT_S = 0.15
-
-
-@pytest.mark.parametrize("late", [1.02, 1.3, 1.9, 3.1])
-@pytest.mark.parametrize("kind", ["tcp8", *ON_A_LINE])
-@pytest.mark.usefixtures("short_timers")
-async def test_late_reply_is_nobody_elses_answer(kind: str, late: float) -> None:
-    takes = iter([late if number in (3, 20, 21, 40) else 0 for number in range(100)])
-    async with peering(kind, {1: Unit()}) as (peer, transport):
-        peer.script = InOrder(lambda: next(takes, 0) * LATE_TIMEOUT_S)
-        async with reading(transport, SAME_SHAPE, timeout=f"{LATE_TIMEOUT_S * 1000:g}ms") as master:
-            if await read_through(master, 8):
-                await master.until(lambda: next(takes, None) is None and master.good(), "it heals")
-            assert master.stats.timeouts > 0
-
-
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.usefixtures("short_timers")
-async def test_device_that_is_often_late(kind: str, seed: int) -> None:
-    chance = random.Random(seed)
-    async with peering(kind, {1: Unit()}) as (peer, transport):
-        peer.script = InOrder(lambda: LATE_TIMEOUT_S * chance.choice((0.02, 0.02, 0.02, 0.05, 1.2, 1.8)))
-        async with reading(transport, SAME_SHAPE, timeout=f"{LATE_TIMEOUT_S * 1000:g}ms") as master:
-            await read_through(master, 4)
-            assert master.stats.timeouts > 0
-
-
-@pytest.mark.parametrize("seed", range(2))
-async def test_replies_out_of_order_and_late_where_ids_tell(seed: int) -> None:
-    chance = random.Random(seed)
-    async with peering("tcp8", {1: Unit()}) as (peer, transport):
-        peer.script = lambda _, frame: [(LATE_TIMEOUT_S * chance.choice((0, 0.3, 0.6, 1.2, 2.5, 4.0)), frame)]
-        async with reading(transport, SAME_SHAPE, timeout=f"{LATE_TIMEOUT_S * 1000:g}ms") as master:
-            await read_through(master, 12)
-            assert master.stats.timeouts > 0
-
-
-@pytest.mark.parametrize("kind", ON_A_LINE)
-async def test_late_reply_of_another_unit(kind: str) -> None:
-    """Two units of the same make, with the same registers: only the unit id tells them apart."""
-    units = {1: Unit(), 2: Unit()}
-    async with peering(kind, units) as (peer, transport):
-        peer.script = lambda asked, frame: [(0.09 if asked.unit == 1 and asked.covers(50) else 0, frame)]
-        async with reading(transport, SAME_SHAPE, units=(1, 2), timeout="60ms") as master:
-            await read_through(master, 10)
-
-
 # Noise
 
 
@@ -546,6 +441,30 @@ async def test_noise_on_the_line(kind: str, noise: str, where: str) -> None:
                 await master.read()
             peer.script = lambda _, frame: [(0, frame)]
             await master.until(master.good, "it heals", scans=20)
+
+
+@pytest.mark.parametrize("kind", ON_A_LINE)
+async def test_noisy_line_is_told_from_a_dead_one(kind: str) -> None:
+    """Every reply has a bit flipped, then every one is cut, and then none comes."""
+    async with peering(kind, {1: Unit()}) as (peer, transport):
+        async with reading(transport, APART, timeout="60ms") as master:
+            await master.read()
+            peer.script = lambda _, frame: [(0, frame[:4] + bytes((frame[4] ^ 1,)) + frame[5:])]
+            for _ in range(4):
+                await master.read()
+                assert master.bad() == set(APART)
+            for why in master.whys().values():
+                assert why.startswith("garbled: wrong checksum")
+                assert "termination, the baud rate and the parity" in why
+            assert (master.stats.garbled, master.stats.request_errors, master.stats.timeouts) == (12, 12, 0)
+            peer.script = lambda _, frame: [(0, frame[:4])]
+            await master.read()
+            assert all("cut" in why for why in master.whys().values())
+            assert (master.stats.garbled, master.stats.timeouts) == (15, 0)
+            peer.script = lambda _, frame: []
+            await master.read()
+            assert all("no answer" in why or "not asked" in why for why in master.whys().values())
+            assert (master.stats.garbled, master.stats.timeouts) == (15, 1)
 
 
 def test_check_is_the_standards() -> None:

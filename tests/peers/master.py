@@ -109,9 +109,13 @@ class Master:
 
 @asynccontextmanager
 async def reading(
-    transport: Mapping[str, Any], signals: Mapping[str, Any], units: Iterable[int] = (1,), **settings: Any
+    transport: Mapping[str, Any],
+    signals: Mapping[str, Any],
+    units: Iterable[int] = (1,),
+    stats: LinkStats | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Master]:
-    """A connected driver for devices `unit1`, ... with the same signals each."""
+    """A connected driver for devices `unit1`, ... with the same signals each; `stats` of an earlier connection."""
     section = {"scan_interval": f"{SCAN_MS}ms", "timeout": f"{TIMEOUT_MS}ms", **transport, **settings}
     devices: dict[str, ModbusDevice] = {
         f"unit{unit}": _DEVICE.validate_python({**section, "unit_id": unit, "signals": signals}) for unit in units
@@ -120,7 +124,7 @@ async def reading(
     for table in tables.values():
         for number in range(len(table)):
             table.forward(number)
-    stats = LinkStats()
+    stats = LinkStats() if stats is None else stats
     endpoint = EndpointConfig(next(iter(devices.values())).endpoint, devices)
     driver = ModbusDriver(endpoint, tables, stats)
     try:

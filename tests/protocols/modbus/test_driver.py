@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.pdu import DecodePDU
+from pymodbus.framer import FramerRTU, FramerType
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
@@ -19,7 +19,7 @@ from protocols.driver import ConnectFailed, EndpointConfig, LinkStats, NotConnec
 from protocols.modbus.allowed import read_pdu, read_request
 from protocols.modbus.config import ModbusTcpDevice, Table
 from protocols.modbus.driver import ModbusDriver
-from protocols.modbus.raw import RawDecoder, RawReply, use_raw_replies
+from protocols.modbus.raw import LineFramer, RawReply, use_frames
 from protocols.model import Batch, Quality
 from protocols.simulated.modbus import ModbusPlc
 from protocols.simulated.registers import Table as PlcTable
@@ -255,6 +255,18 @@ async def test_silent_endpoint_is_given_up() -> None:
             await driver.read()
 
 
+async def test_endpoint_that_was_given_up_stays_so() -> None:
+    async with serving({1: Memory()}) as plc, reading(plc.port) as (driver, _, _):
+        plc.muted = True
+        await driver.read()
+        with pytest.raises(NotConnected) as first:
+            await driver.read()
+        async with asyncio.timeout(1):
+            with pytest.raises(NotConnected) as again:
+                await driver.read()
+        assert (again.value.why, again.value.remedy) == (first.value.why, first.value.remedy)
+
+
 async def test_silent_unit_leaves_its_neighbour_alone() -> None:
     class Mute(Memory):
         def read(self, table: PlcTable, address: int, count: int, ms: int) -> bytes | None:
@@ -318,13 +330,40 @@ def test_allow_list_refuses_everything_else(code: int) -> None:
 
 
 async def test_the_place_where_we_plug_into_pymodbus_is_still_there() -> None:
-    """`raw.py` replaces the framer's decoder, and reads its buffer: a new pymodbus must still have both."""
-    client = AsyncModbusTcpClient("127.0.0.1")
-    assert isinstance(client.ctx.framer.decoder, DecodePDU)
-    assert client.ctx.recv_buffer == b""
-    use_raw_replies(client)
-    assert isinstance(client.ctx.framer.decoder, RawDecoder)
-    used, reply = client.ctx.framer.handleFrame(bytes.fromhex("0001 0000 0005 11 03 02 000a"), 0x11, 1)
-    assert used == 11
+    """`raw.py` replaces the framer: a new pymodbus must still have it, and give it the bytes as they come."""
+    client = AsyncModbusTcpClient("127.0.0.1", framer=FramerType.RTU)
+    assert isinstance(client.ctx.framer, FramerRTU)
+    frames: list[tuple[int, bytes]] = []
+
+    def accept(unit_id: int, pdu: bytes) -> bool:
+        frames.append((unit_id, pdu))
+        return pdu[0] == 0x83
+
+    framer = use_frames(client, accept, lambda *_: False)
+    assert client.ctx.framer is framer
+    assert framer.buildFrame(read_request(read_pdu(Table.HOLDING, 0x6B, 3), 0x11)).hex(" ") == "11 03 00 6b 00 03 76 87"
+    for byte in bytes.fromhex("55 1103 02 000a f980 0103 02 000a 3843 11 83 02 c134"):
+        client.ctx.data_received(bytes((byte,)))
+    assert frames == [(0x11, b"\x03\x02\x00\x0a"), (0x01, b"\x03\x02\x00\x0a"), (0x11, b"\x83\x02")]
+    reply = client.ctx.response_future.result()
     assert isinstance(reply, RawReply)
-    assert (reply.function_code, reply.body, reply.dev_id, reply.transaction_id) == (3, b"\x02\x00\x0a", 0x11, 1)
+    assert (reply.dev_id, reply.pdu, reply.transaction_id) == (0x11, b"\x83\x02", 0)
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_frame_within_the_data_of_an_awaited_one_is_its_data(awaited: bool) -> None:
+    """Registers that log a line's traffic may hold whole frames."""
+    inner = bytes.fromhex("0103 02 000a 3843")
+    outer = bytes((1, 3, 8)) + inner + b"\0"
+    outer += FramerRTU.compute_CRC(outer).to_bytes(2, "big")
+    frames: list[bytes] = []
+
+    def accept(_: int, pdu: bytes) -> bool:
+        frames.append(pdu)
+        return False
+
+    framer = LineFramer(accept, lambda _unit, _function, size: awaited and size == 8)
+    used, _ = framer.handleFrame(outer[:-1], 1, 0)
+    assert frames == ([] if awaited else [inner[1:-2]])
+    framer.handleFrame(outer[used:], 1, 0)
+    assert frames == ([outer[1:-2]] if awaited else [inner[1:-2]])
