@@ -84,8 +84,10 @@ class OpcuaDriver:
             due = self._schedule.take_due() if self._has_scans else []
             self._stats.overruns = self._overruns_before + self._schedule.overruns
             for scan in due:
-                self._ready.append(await self._poller.scan(self._units[scan.device], scan.number))
+                batch = await self._poller.scan(self._units[scan.device], scan.number)
                 self._schedule.done(scan)
+                if batch is not None:
+                    self._ready.append(batch)
             if not due:
                 await self._wait()
         return self._ready.popleft()

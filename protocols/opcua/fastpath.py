@@ -23,7 +23,7 @@ from asyncua.ua.ua_binary import struct_to_binary, to_binary, variant_from_binar
 from ext.table import SignalTable
 from protocols.opcua.config import OpcuaDevice
 from protocols.opcua.point import Point
-from protocols.opcua.session import decoded, status_name
+from protocols.opcua.session import decoded, look_at, status_name
 from protocols.opcua.values import EVENTS, STATUS_CHANGE, PlainValues, Points, Publication, now_ms
 
 _KINDS = {STATUS_CHANGE: ua.StatusChangeNotification, EVENTS: ua.EventNotificationList}
@@ -62,6 +62,7 @@ class PreparedRead:
         )
         protocol._request_id = request_id
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(look_at)
         protocol._callbackmap[request_id] = future
         protocol.transport.write(message)
         return future

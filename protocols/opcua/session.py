@@ -21,7 +21,7 @@ from protocols.opcua.refusals import LIBRARY_ERRORS, explain
 from protocols.opcua.security import secure
 from protocols.opcua.transport import ANSWER_S, GARBLED, SERVICE_FAULT, connect_socket
 
-CLOSE_S = 2.0
+CLOSE_S = 1.0
 SESSION_S = 60
 """An abandoned session dies after so long, so that sessions never pile up; longer where scans are rarer."""
 RENEW_AT = 0.75
@@ -107,6 +107,7 @@ class Session:
         `timeout_s` is told to the server; 0 is without limit.
         """
         future: asyncio.Future[Any] = self.protocol._send_request(request, timeout_s)
+        future.add_done_callback(look_at)
         self._stats.requests += 1
         return future
 
@@ -151,6 +152,12 @@ class Session:
         low.disconnect_socket()
         if transport is not None:
             transport.abort()
+
+
+def look_at(future: asyncio.Future[Any]) -> None:
+    """Nobody may be waiting any more for what the end of the connection does to a request."""
+    if not future.cancelled():
+        future.exception()
 
 
 def decoded(kind: Any, body: Buffer) -> Any:

@@ -27,7 +27,7 @@ MOST_RENEWALS = 5
 RENEWALS_S = 30.0
 """Subscriptions made anew so often in so long: the session is not worth keeping."""
 MOST_ACKNOWLEDGED = 1000
-PROBE_S = 3.0
+PROBE_S = 1.5
 
 
 class Subscriber:
