@@ -9,10 +9,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import daemon, decode, modbus, opcua_decode
+from tests.benchmarks import cip_decode, daemon, decode, modbus, opcua_decode
 from tests.benchmarks.result import Result
 
-SUITES = {"decode": decode.measure, "opcua": opcua_decode.measure, "modbus": modbus.measure, "daemon": daemon.measure}
+SUITES = {
+    "decode": decode.measure,
+    "opcua": opcua_decode.measure,
+    "cip": cip_decode.measure,
+    "modbus": modbus.measure,
+    "daemon": daemon.measure,
+}
 
 
 def main(names: list[str]) -> None:
