@@ -104,12 +104,12 @@ class Theirs:
             assert info is not None
             requests.append(ReadTagRequestPacket(driver._sequence, service.name, count, info, 0))
         self.is_single = len(requests) == 1
-        self.request = requests[0] if self.is_single else MultiServiceRequestPacket(driver._sequence, requests)
+        self.request: Any = requests[0] if self.is_single else MultiServiceRequestPacket(driver._sequence, requests)
 
     def values(self, reply: bytes) -> list[Any]:
         """One a service."""
         frame = bytes(CONNECTED_DATA) + reply
-        found: Any = self.request.response_class(self.request, frame)
+        found = self.request.response_class(self.request, frame)
         return [found.value] if self.is_single else [one.value for one in found.responses]
 
     def decoding(self, replies: list[bytes]) -> Callable[[], object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 FORMATS = {
@@ -125,11 +125,10 @@ class Case:
     def from_json(cls, text: str) -> Case:
         """What `to_json` wrote."""
         plain = json.loads(text)
-        names = {one.name for one in fields(Signal)}
-        signals = [
-            Signal(**{k: tuple(v) if k == "invalid" else v for k, v in one.items() if k in names})
-            for one in plain["signals"]
-        ]
+        signals = []
+        for one in plain["signals"]:
+            one["invalid"] = tuple(one["invalid"])
+            signals.append(Signal(**one))
         services = tuple(Service(**one) for one in plain["services"])
         return cls(plain["packing"], services, tuple(signals), tuple(bytes.fromhex(one) for one in plain["replies"]))
 
