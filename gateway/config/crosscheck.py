@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from gateway.config.compose import Path
 from gateway.config.model import CounterConfig, FileUplink, PackmlStateConfig, SignalReason
 from gateway.config.nearest import unknown_signal
-from gateway.config.places import Path
 from gateway.config.salvage import Parsed, ParsedMachine
 from gateway.states.expression import ExpressionProblem, compile_expression
 from protocols.settings import shown

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from gateway.config.compose import Path, Place
 from gateway.config.nearest import did_you_mean, nearest
-from gateway.config.places import Document, Path, Place
+from gateway.config.places import Document
 from gateway.config.schema import json_schema
 from protocols.settings import shown
 
@@ -17,8 +18,8 @@ _CONFIDENTIAL = re.compile(r"password|secret|token|pin|key|user|url|credential|e
 """Keys whose value is never shown: someone may have written a secret where its place belongs."""
 
 _LATER = re.compile(
-    "include|flow|products|jobs|templates|calendar|recording|constraint|out|heartbeat|"
-    "bits|mode|for|category|categories|use|with|resume|no_output|"
+    "flow|products|jobs|calendar|recording|constraint|out|heartbeat|"
+    "bits|mode|for|category|categories|resume|no_output|"
     "minor_stops|max_plausible|rework|each|events|was|batch|group|compression|token|operators|slot|route"
 )
 """Keys of the documented configuration that a later version brings to life: no spelling mistakes."""

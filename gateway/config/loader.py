@@ -9,10 +9,12 @@ from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
+from gateway.config.assemble import assemble
+from gateway.config.compose import Misread, Path, Place
 from gateway.config.crosscheck import crosscheck
 from gateway.config.explain import explain
 from gateway.config.model import Config
-from gateway.config.places import Document, Path, Place
+from gateway.config.places import Document
 from gateway.config.problems import ConfigProblems, Problem, path_text
 from gateway.config.salvage import salvage
 from protocols.settings import Settings
@@ -32,62 +34,67 @@ class Loaded:
 def load_config(path: FilePath | str) -> Loaded:
     """Load a configuration. Raises ConfigProblems with everything that is wrong, sorted by place."""
     file = str(path)
-    document = Document(_read(file))
-    problems = [_problem(file, misread.place, misread.path, misread.message) for misread in document.misread]
+    text = _read(file)
+    if isinstance(text, Misread):
+        raise ConfigProblems([_problem(text.place, (), text.message)])
+    assembled = assemble(file, text, _read)
+    document = Document(assembled.root, assembled.texts)
+    problems = [_problem(*misread) for misread in (*assembled.misread, *document.misread)]
     if not isinstance(document.data, dict):
         if not problems:
             what = "is empty" if document.data is None else "is not a mapping of sections"
             words = f"the file {what}; it needs at least `line:`, `devices:` and `buffer:`"
-            problems.append(_problem(file, Place(1, 1), (), words))
+            problems.append(_problem(Place(1, 1, file), (), words))
         raise ConfigProblems(problems)
     config = None
     try:
         config = Config.model_validate(document.data)
     except ValidationError as error:
-        problems += [_problem(file, *explained) for explained in explain(error, document)]
+        problems += [_problem(*explained) for explained in explain(error, document)]
     notes: list[Problem] = []
     for finding in crosscheck(salvage(document.data)):
         if finding.offset is not None:
             place = document.within(finding.path, finding.offset)
         else:
             place = document.of_key(finding.path) if finding.key else document.of_value(finding.path)
-        problem = _problem(file, place, finding.path, finding.message)
+        problem = _problem(place, finding.path, finding.message)
         (notes if finding.note else problems).append(problem)
     if config is None or problems:
-        raise ConfigProblems(_sorted(problems))
+        raise ConfigProblems(_sorted(problems, file))
     for unused in _without_effect(config, ()):
         words = "has no effect in this version"
-        notes.append(_problem(file, document.of_key(unused), unused, words))
-    return Loaded(config, [str(note) for note in _sorted(notes)])
+        notes.append(_problem(document.of_key(unused), unused, words))
+    return Loaded(config, [str(note) for note in _sorted(notes, file)])
 
 
-def _problem(file: str, place: Place, path: Path, message: str) -> Problem:
-    return Problem(file, place.line, place.column, path_text(path), message)
+def _problem(place: Place, path: Path, message: str) -> Problem:
+    return Problem(place.file, place.line, place.column, path_text(path), message)
 
 
-def _sorted(problems: list[Problem]) -> list[Problem]:
-    return sorted(problems, key=lambda problem: (problem.line, problem.column))
+def _sorted(problems: list[Problem], first: str) -> list[Problem]:
+    """By file, the including one first, and by place."""
+    return sorted(problems, key=lambda problem: (problem.file != first, problem.file, problem.line, problem.column))
 
 
-def _read(file: str) -> str:
-    """The file's text. Raises ConfigProblems."""
+def _read(file: str) -> str | Misread:
+    """A file's text, or why there is none."""
     try:
         with open(file, "rb") as opened:
             content = opened.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         words = f"the file cannot be read: {reason}; check its name and its mode"
-        raise ConfigProblems([_problem(file, Place(1, 1), (), words)]) from None
+        return Misread(Place(1, 1, file), (), words)
     if len(content) > MAX_BYTES:
         words = f"the file is larger than {MAX_BYTES // 1_000_000} MB; is it a configuration?"
-        raise ConfigProblems([_problem(file, Place(1, 1), (), words)])
+        return Misread(Place(1, 1, file), (), words)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = content[: error.start].removeprefix(b"\xef\xbb\xbf")
         line, column = before.count(b"\n") + 1, len(before.rpartition(b"\n")[2].decode()) + 1
         words = f"the byte {content[error.start]:#04x} is not UTF-8; save the file as UTF-8"
-        raise ConfigProblems([_problem(file, Place(line, column), (), words)]) from None
+        return Misread(Place(line, column, file), (), words)
 
 
 def _without_effect(section: Settings, at: Path) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""A configuration file as plain values, and where each of them was written.
+"""A configuration as plain values, and where each of them was written.
 
 YAML 1.2, composed to nodes by ruamel.yaml; the nodes are kept, for their marks are the places. Anchors, aliases
 and merge keys (`<<`) are resolved here, so that a merged value's place is where it was written.
@@ -6,22 +6,19 @@ and merge keys (`<<`) are resolved here, so that a merged value's place is where
 
 from __future__ import annotations
 
-import re
-import warnings
-from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from ruamel.yaml.reader import ReaderError
+
+from gateway.config.assemble import Filled
+from gateway.config.compose import Misread, Path, Place, place_of
 
 MAX_NODES = 1_000_000
 """Most values of a file, aliases and merges expanded: a small file of aliases to aliases can mean billions."""
 MAX_DEPTH = 60
 MAX_DIGITS = 1000
 
-Path: TypeAlias = tuple[str | int, ...]
 _Entries: TypeAlias = dict[str | int, tuple[Node, Node]]
 """A mapping's keys and values with its merges resolved, and without the user's own `x-` keys."""
 
@@ -31,40 +28,27 @@ _FLOATS = {"inf": float("inf"), "nan": float("nan")}
 _ESCAPE_LENGTH = {"x": 4, "u": 6, "U": 10}
 
 
-class Place(NamedTuple):
-    """A position in the file, both counted from 1."""
-
-    line: int
-    column: int
-
-
-class Misread(NamedTuple):
-    """What the file's text does wrong as YAML, and where."""
-
-    place: Place
-    path: Path
-    message: str
-
-
 class _TooMuch(Exception):
     """The file expands beyond all bounds."""
 
 
 class Document:
-    """The values of one file (`data`), what is wrong with it as YAML (`misread`), and the place of each value."""
+    """The values of a configuration (`data`), what is wrong with its YAML (`misread`), and the place of each value."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, root: Node | None, texts: Mapping[str, str]) -> None:
+        """`texts` are the files that the nodes were read from; the first is the one that the others belong to."""
+        self._texts = texts
+        self._begin = Place(1, 1, next(iter(texts)))
         self._tables: dict[int, _Entries] = {}
         self._left = MAX_NODES
         self._open: set[int] = set()
         self._reported: set[Place] = set()
         self.misread: list[Misread] = []
         self.data: Any = None
-        self._root = self._compose(text)
-        if self._root is not None and not self.misread:
+        self._root = root
+        if root is not None:
             try:
-                self.data = self._value(self._root, (), MAX_DEPTH)
+                self.data = self._value(root, (), MAX_DEPTH)
             except _TooMuch:
                 self.data = None
 
@@ -76,33 +60,39 @@ class Document:
         """Where the value at `path` begins; where there is none, the key of the section that lacks it."""
         node, rest = self._follow(path)
         if node is None:
-            return Place(1, 1)
+            return self._begin
         if rest:
             found = path[: len(path) - len(rest)]
-            return self.of_key(found) if found else _place(node)
+            return self.of_key(found) if found else place_of(node)
         nothing = isinstance(node, ScalarNode) and not node.value and not node.style
         # where nothing is written, the parser's mark is at whatever follows
-        return (self._key_place(path) if nothing else None) or _place(node)
+        return (self._key_place(path) if nothing else None) or place_of(node)
 
     def _key_place(self, path: Path) -> Place | None:
         parent, rest = self._follow(path[:-1])
         if rest or not path or not isinstance(parent, MappingNode):
             return None
         entry = self._tables.get(id(parent), {}).get(path[-1])
-        return None if entry is None else _place(entry[0])
+        return None if entry is None else place_of(entry[0])
 
     def within(self, path: Path, offset: int) -> Place:
         """Where a character of a text stands: exact on one line, else where the text begins."""
         node, rest = self._follow(path)
-        if rest or not isinstance(node, ScalarNode) or node.start_mark.line != node.end_mark.line:
+        if (
+            rest
+            or not isinstance(node, ScalarNode)
+            or isinstance(node, Filled)
+            or node.start_mark.line != node.end_mark.line
+        ):
             return self.of_value(path)
-        line, column = _place(node)
+        line, column, file = place_of(node)
         if node.style not in ("'", '"'):
-            return Place(line, column + (0 if node.style else offset))
-        at = begin = node.start_mark.index + 1
+            return Place(line, column + (0 if node.style else offset), file)
+        text, begin = self._texts[file], node.start_mark.index + 1
+        at = begin
         for _ in range(offset):
-            at += _raw_length(self._text, at, node.style)
-        return Place(line, column + 1 + at - begin)
+            at += _raw_length(text, at, node.style)
+        return Place(line, column + 1 + at - begin, file)
 
     def _follow(self, path: Path) -> tuple[Node | None, Path]:
         """The deepest node on `path` that the file has, and what remains of the path."""
@@ -116,30 +106,6 @@ class Document:
                 return node, path[index:]
         return node, ()
 
-    def _compose(self, text: str) -> Node | None:
-        if directive := re.search(r"^%YAML[ \t]+(?!1\.2\b)", text, re.MULTILINE):
-            line = text.count("\n", 0, directive.start()) + 1
-            self._misread(Place(line, 1), (), "this file is read as YAML 1.2; leave this line out")
-            return None
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # an anchor used twice is legal: the later one holds
-                root: Node | None = YAML(typ="safe", pure=True).compose(text)
-        except MarkedYAMLError as error:
-            self._misread(*_syntax(error))
-        except ReaderError as error:
-            line = text.count("\n", 0, error.position) + 1
-            column = error.position - (text.rfind("\n", 0, error.position) + 1) + 1
-            code = error.character if isinstance(error.character, int) else ord(error.character)
-            self._misread(Place(line, column), (), f"the character {code:#04x} is not allowed in YAML; remove it")
-        except RecursionError:
-            self._misread(Place(1, 1), (), "brackets or lists are nested too deeply; is one of them never closed?")
-        except (YAMLError, ValueError) as error:
-            self._misread(Place(1, 1), (), f"this is not YAML: {str(error).splitlines()[0] if str(error) else error!r}")
-        else:
-            return root
-        return None
-
     def _misread(self, place: Place, path: Path, message: str) -> None:
         if place not in self._reported:  # an alias shows the same text at every place that uses it
             self._reported.add(place)
@@ -150,13 +116,13 @@ class Document:
         if isinstance(node, ScalarNode):
             return self._scalar(node, path)
         if depth == 0:
-            self._misread(_place(node), path, f"nested deeper than {MAX_DEPTH} levels")
+            self._misread(place_of(node), path, f"nested deeper than {MAX_DEPTH} levels")
             return None
         if id(node) in self._open:
-            self._misread(_place(node), path, "this value contains itself through its own alias")
+            self._misread(place_of(node), path, "this value contains itself through its own alias")
             raise _TooMuch
         if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
-            self._misread(_place(node), path, _TAG_UNKNOWN)
+            self._misread(place_of(node), path, _TAG_UNKNOWN)
         self._open.add(id(node))
         value: Any
         if isinstance(node, SequenceNode):
@@ -172,7 +138,7 @@ class Document:
         self._left -= 1
         if self._left < 0:
             words = f"aliases expand the file to more than {MAX_NODES:,} values; write them out or use fewer"
-            self._misread(_place(node), path, words)
+            self._misread(place_of(node), path, words)
             raise _TooMuch
 
     def _table(self, node: MappingNode, path: Path, depth: int) -> _Entries:
@@ -189,8 +155,10 @@ class Document:
             if key_ is None or (isinstance(key_, str) and key_.startswith("x-")):
                 continue
             if key_ in own:
-                words = f"is given twice, here and in line {_place(own[key_]).line}; keep one of them"
-                self._misread(_place(key_node), (*path, key_), words)
+                here, other = place_of(key_node), place_of(own[key_])
+                where = f"line {other.line}" + ("" if other.file == here.file else f" of {other.file}")
+                words = f"is given twice, here and in {where}; keep one of them"
+                self._misread(here, (*path, key_), words)
                 continue
             own[key_] = key_node
             entries[key_] = (key_node, value_node)
@@ -202,7 +170,7 @@ class Document:
         for source in node.value if isinstance(node, SequenceNode) else [node]:
             if not isinstance(source, MappingNode) or id(source) in self._open or depth == 0:
                 words = "a merge (<<) takes a mapping or a list of mappings, for example <<: *defaults"
-                self._misread(_place(node), (*path, "<<"), words)
+                self._misread(place_of(node), (*path, "<<"), words)
                 continue
             self._open.add(id(source))
             entries = self._table(source, path, depth - 1)
@@ -215,7 +183,7 @@ class Document:
         self._spend(node, path)
         if not isinstance(node, ScalarNode):
             words = "a key must be a name or a number; did you mean to quote a text with { or [ in it?"
-            self._misread(_place(node), path, words)
+            self._misread(place_of(node), path, words)
             return None
         value = self._scalar(node, path) if node.tag == f"{_TAG}int" else self._text_of(node, path)
         return value if isinstance(value, (int, str)) else None
@@ -227,7 +195,7 @@ class Document:
             return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
         except UnicodeDecodeError:
             words = r"half a character: a \uD800 to \uDFFF stands alone; write both halves, or the character itself"
-            self._misread(_place(node), path, words)
+            self._misread(place_of(node), path, words)
             return None
 
     def _scalar(self, node: ScalarNode, path: Path) -> Any:
@@ -246,14 +214,10 @@ class Document:
                 case "float":
                     return _float(text.replace("_", "").lower())
         except ValueError:
-            self._misread(_place(node), path, "this cannot be read as a number; put it in quotes if it is a text")
+            self._misread(place_of(node), path, "this cannot be read as a number; put it in quotes if it is a text")
             return None
-        self._misread(_place(node), path, _TAG_UNKNOWN)
+        self._misread(place_of(node), path, _TAG_UNKNOWN)
         return None
-
-
-def _place(node: Node) -> Place:
-    return Place(node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 def _integer(text: str) -> int:
@@ -275,35 +239,3 @@ def _raw_length(raw: str, at: int, style: str) -> int:
     if raw[at : at + 1] != "\\":
         return 1
     return _ESCAPE_LENGTH.get(raw[at + 1 : at + 2], 2)
-
-
-_REMEDIES = (
-    (r"character '\\t'", "a tab is not allowed here; indent with spaces"),
-    (r"that cannot start any token", "a value cannot begin with this character; put it in quotes"),
-    (
-        r"mapping values are not allowed|but got ':'",
-        "a second `: ` on one line; put the value in quotes, or begin a new line",
-    ),
-    (r"could not find expected ':'", "this line needs `key: value`; a `: ` is missing, or a quote was never closed"),
-    (r"undefined alias", "this alias (*name) has no anchor (&name) before it"),
-    (r"another document", "a second document begins here (---); one file is one configuration"),
-    (r"unexpected end of stream", "a quote that was opened here is never closed"),
-    (r"expected ',' or '[\]}]'", "a bracket is not closed, or a comma is missing"),
-    (r"expected <block end>", "the indentation does not fit the lines above, or a `-` or a `key:` is missing"),
-    (r"unknown escape", "an unknown escape in double quotes; write \\\\ for a backslash, or use single quotes"),
-)
-
-
-def _syntax(error: MarkedYAMLError) -> tuple[Place, Path, str]:
-    """What the parser says, in the words of someone who writes YAML once a year."""
-    problem = str(error.problem or error.context or "it cannot be read")
-    mark = error.problem_mark or error.context_mark
-    fitting = (words for pattern, words in _REMEDIES if re.search(pattern, problem))
-    message = next(fitting, f"this is not YAML: {problem}")
-    if error.context_mark is not None and re.search("end of stream|expected ',' or", problem):
-        begun = error.context_mark.line + 1
-        if "end of stream" in problem:
-            mark = error.context_mark
-        else:
-            message += f" (the bracket was opened in line {begun})"
-    return (Place(mark.line + 1, mark.column + 1) if mark is not None else Place(1, 1)), (), message

@@ -41,8 +41,41 @@ def _schema() -> dict[str, Any]:
         "description": counter.pop("description"),
         "anyOf": [dict(counter["properties"]["signal"], title="signal"), counter],
     }
+    _add_assembly(schema)
     title = {"$schema": _FileSchema.schema_dialect, "title": "linegate configuration"}
     return {**title, **{key: value for key, value in schema.items() if key not in title}}
+
+
+def _add_assembly(schema: dict[str, Any]) -> None:
+    """The keys by which a file is put together, and which are gone when that is done."""
+    machine = schema["$defs"]["MachineConfig"]
+    machine["properties"] |= {
+        "use": {
+            "type": "string",
+            "description": "A template, whose keys it takes where it has none of its own.",
+            "examples": ["labeler"],
+        },
+        "with": {
+            "type": "object",
+            "description": "What fills the template's holes: `{x}` in its texts, by name.",
+            "additionalProperties": {"type": ["string", "number", "boolean"]},
+            "examples": ["{x: a}"],
+        },
+    }
+    schema["properties"] |= {
+        "include": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1},
+            "description": "Files whose sections are merged into this one's, relative to it; they include nothing.",
+            "examples": ["[reasons.yaml]"],
+        },
+        "templates": {
+            "type": "object",
+            "description": "Machines with holes like `{x}`, by name, for machines that are alike: `use` and `with`.",
+            "additionalProperties": {"type": "object"},
+            "examples": ['{labeler: {packml_state: "{plc}.state"}}'],
+        },
+    }
 
 
 def json_schema() -> dict[str, Any]:
