@@ -39,10 +39,8 @@ class OpcuaDriver:
             for name, device in devices.items()
         }
         polled = [unit for unit in self._units.values() if unit.device.mode == "poll"]
-        subscribed = [unit for unit in self._units.values() if unit.device.mode == "subscribe"]
         self._poller = Poller(polled, stats, fast)
-        self._subscriber = Subscriber(subscribed, stats)
-        self._has_subscriptions = bool(subscribed)
+        self._subscriber = Subscriber(self._units.values(), stats)
         self._schedule = Schedule(
             Scan(unit.name, number, period)
             for unit in polled
@@ -65,10 +63,18 @@ class OpcuaDriver:
         self._namespaces = await read_namespaces(self._session)
         self._look_at = asyncio.get_running_loop().time() + NAMESPACES_S
         items = [(unit, item) for unit in self._units.values() for item in await self._prepare(unit, unit.items)]
-        await self._poller.open(self._session, self._limits, [one for one in items if one[0].device.mode == "poll"])
-        if self._has_subscriptions:
-            mine = [one for one in items if one[0].device.mode == "subscribe"]
+        await self._poller.open(self._session, self._limits, [one for one in items if self._is_polled(*one)])
+        if self._subscriber:
+            mine = [one for one in items if not self._is_polled(*one)]
             await self._subscriber.open(self._session, self._limits, mine)
+
+    @staticmethod
+    def _is_polled(unit: Unit, item: Item) -> bool:
+        """Alarms are events, which cannot be read."""
+        return unit.device.mode == "poll" and not item.is_alarms
+
+    def _part(self, unit: Unit, item: Item) -> Poller | Subscriber:
+        return self._poller if self._is_polled(unit, item) else self._subscriber
 
     async def _prepare(self, unit: Unit, items: Sequence[Item]) -> list[Item]:
         return await prepare(self._session, self._limits, self._namespaces, unit, items)
@@ -95,11 +101,11 @@ class OpcuaDriver:
     async def _wait(self) -> None:
         """Until a notification, a scan, or something to be mended."""
         until = [self._look_at, *(unit.next_retry() for unit in self._units.values())]
-        if self._has_subscriptions:
+        if self._subscriber:
             until.append(self._subscriber.next_watch())
         try:
             async with asyncio.timeout_at(min(until)):
-                if self._has_scans and not self._has_subscriptions:
+                if self._has_scans and not self._subscriber:
                     await self._schedule.wait()
                 elif not self._has_scans:
                     await self._subscriber.arrived.wait()
@@ -112,12 +118,11 @@ class OpcuaDriver:
     async def _mend(self) -> None:
         """Nodes that are gone, came back or changed; subscriptions that are silent; namespaces that moved."""
         now = asyncio.get_running_loop().time()
-        if self._has_subscriptions:
+        if self._subscriber:
             await self._subscriber.watch()
         for unit in self._units.values():
-            part = self._poller if unit.device.mode == "poll" else self._subscriber
             for item, why in unit.missed():
-                await part.forget(unit, [item])
+                await self._part(unit, item).forget(unit, [item])
                 unit.set_aside(item, why)
             if due := unit.due(now):
                 await self._try_again(unit, due)
@@ -127,12 +132,13 @@ class OpcuaDriver:
 
     async def _try_again(self, unit: Unit, items: Sequence[Item]) -> None:
         await self._check_namespaces()
-        part = self._poller if unit.device.mode == "poll" else self._subscriber
         before = {id(item): item.handle for item in items if item.monitored_id is not None}
         ready = await self._prepare(unit, items)
         anew = [item for item in ready if before.get(id(item)) != item.handle]
-        await part.forget(unit, [item for item in anew if item.monitored_id is not None])
-        await part.monitor(unit, anew)
+        for part in (self._poller, self._subscriber):
+            mine = [item for item in anew if self._part(unit, item) is part]
+            await part.forget(unit, [item for item in mine if item.monitored_id is not None])
+            await part.monitor(unit, mine)
 
     async def _check_namespaces(self) -> None:
         if await read_namespaces(self._session) != self._namespaces:

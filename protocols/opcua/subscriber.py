@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from asyncua import ua
@@ -41,6 +41,7 @@ class Subscriber:
             (unit.name, scan): Subscription(unit, scan)
             for unit in self._units
             for scan in range(len(unit.device.scan_classes))
+            if unit.device.mode == "subscribe" or any(item.is_alarms and item.scan == scan for item in unit.items)
         }
         self._by_id: dict[int, Subscription] = {}
         self._waiting = 0
@@ -48,8 +49,10 @@ class Subscriber:
         self._responses: deque[Any] = deque()
         self._acknowledgements: deque[Any] = deque(maxlen=MOST_ACKNOWLEDGED)
         self._renewed: deque[float] = deque(maxlen=MOST_RENEWALS)
-        self.on_events: Callable[[Subscription, Any], None] = lambda subscription, events: None
-        """Told of an EventNotificationList."""
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to subscribe to."""
+        return bool(self._subscriptions)
 
     async def open(self, session: Session, limits: Limits, items: Sequence[tuple[Unit, Item]]) -> None:
         """Create all subscriptions. Raises ConnectFailed where the server has none for us, or NotConnected."""
@@ -131,13 +134,16 @@ class Subscriber:
         done = False
         while not done:
             done = publication.decode()
-            batches.append(subscription.unit.batch(subscription.scan))
+            if subscription.unit.device.mode == "subscribe":
+                batches.append(subscription.unit.batch(subscription.scan))
         for kind, notification in publication.others():
             if kind == EVENTS:
-                self.on_events(subscription, notification)
+                subscription.take_events(notification.Events or [])
             elif kind == STATUS_CHANGE and notification.Status.value >> 31:
                 await self._renew(subscription)
-        return batches
+        await subscription.look(self._session)
+        batch = subscription.unit.batch(subscription.scan)
+        return [*batches, batch] if batch.changes else batches
 
     def _acknowledge(self, subscription: Subscription, sequence_number: int) -> None:
         self._acknowledgements.append(

@@ -8,6 +8,7 @@ from typing import Any
 
 from asyncua import ua
 
+from protocols.opcua.alarms import Alarms, event_filter, refresh
 from protocols.opcua.limits import Limits, in_parts
 from protocols.opcua.session import Session, status_text
 from protocols.opcua.unit import Item, Unit
@@ -19,6 +20,7 @@ SILENT_KEEP_ALIVES = 3
 LIFETIME_MS = 60_000
 """A subscription whose client is gone dies after so long."""
 LAST_SEQUENCE = 2**32 - 1
+EVENTS_QUEUED = 1000
 
 _DEADBANDS = {"absolute": ua.DeadbandType.Absolute, "percent": ua.DeadbandType.Percent}
 _FILTER_CODES = {
@@ -40,6 +42,7 @@ class Subscription:
         """The sequence number of the next message."""
         self.heard_at = 0.0
         self.silence_s = float("inf")
+        self._alarms: dict[int, Alarms] = {}
         self._interval_ms = unit.device.scan_classes[scan][0]
 
     async def create(self, session: Session) -> None:
@@ -82,17 +85,45 @@ class Subscription:
             else:
                 item.monitored_id = result.MonitoredItemId
                 self.unit.accepted(item)
+                if item.is_alarms:
+                    self._alarms[item.handle] = Alarms(self.unit, item)
+        await self.refresh(session, [item.handle for item in items if item.is_alarms])
+
+    async def refresh(self, session: Session, handles: Sequence[int]) -> None:
+        """Have the conditions told that are active already. Raises NotConnected."""
+        alarms = [self._alarms[handle] for handle in handles if handle in self._alarms]
+        if alarms:
+            why = await refresh(session, self.id)
+            for one in alarms:
+                one.begin(why)
+
+    def take_events(self, events: Sequence[Any]) -> None:
+        """Events of notifiers."""
+        for event in events:
+            if event.ClientHandle in self._alarms:
+                self._alarms[event.ClientHandle].take(event.EventFields)
+
+    async def look(self, session: Session) -> None:
+        """Refresh again where the server wants that, and end refreshes that it does not end. Raises NotConnected."""
+        now = asyncio.get_running_loop().time()
+        for one in self._alarms.values():
+            one.look(now)
+        await self.refresh(session, [handle for handle, one in self._alarms.items() if one.wants_refresh])
 
     def _wanted(self, item: Item) -> Any:
         wanted = ua.MonitoredItemCreateRequest()
-        wanted.ItemToMonitor = ua.ReadValueId(NodeId=item.node, AttributeId=ua.AttributeIds.Value)
+        attribute = ua.AttributeIds.EventNotifier if item.is_alarms else ua.AttributeIds.Value
+        wanted.ItemToMonitor = ua.ReadValueId(NodeId=item.node, AttributeId=attribute)
         wanted.MonitoringMode = ua.MonitoringMode.Reporting
         parameters = wanted.RequestedParameters
         parameters.ClientHandle = item.handle
         parameters.SamplingInterval = float(self._interval_ms)
         parameters.QueueSize = item.queue_size
         parameters.DiscardOldest = True
-        if item.deadband is not None:
+        if item.is_alarms:
+            parameters.SamplingInterval, parameters.QueueSize = 0.0, EVENTS_QUEUED
+            parameters.Filter = event_filter()
+        elif item.deadband is not None:
             kind, size = item.deadband
             parameters.Filter = ua.DataChangeFilter(
                 Trigger=ua.DataChangeTrigger.StatusValue, DeadbandType=_DEADBANDS[kind], DeadbandValue=size

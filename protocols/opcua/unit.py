@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ext.table import SignalTable
+from ext.table import Kind, SignalTable
 from protocols.driver import LinkStats
 from protocols.model import Batch, Learned, Notice
 from protocols.opcua.address import Address
@@ -37,6 +37,8 @@ class Item:
     signals: list[int]
     queue_size: int
     deadband: tuple[str, float] | None
+    is_alarms: bool = False
+    """Whether the node is a notifier, of whose events the signal is made."""
     handle: int = -1
     node: Any = None
     """NodeId of the server as it is now; None where it has none."""
@@ -95,6 +97,16 @@ class Unit:
             self.values.bind(item.handle, point)
             self._learned[signal] = point.learned
 
+    def fit_alarms(self, item: Item) -> None:
+        """Make the signal of a notifier: a text."""
+        if item.handle >= 0:
+            return
+        item.handle, self._handles = self._handles, self._handles + 1
+        (signal,) = item.signals
+        settings = list(self.device.signals.values())[signal]
+        self.table.define(signal, Kind.TEXT, length=settings.length, encoding="utf-8")
+        self._learned[signal] = Learned("string")
+
     def set_aside(self, item: Item, why: str) -> None:
         """A node cannot be had: its signals are bad, it is reported once, and tried again later."""
         item.node = None
@@ -116,9 +128,10 @@ class Unit:
     def accepted(self, item: Item) -> None:
         """A node is asked again, or for the first time."""
         item.accepted_at = asyncio.get_running_loop().time()
-        if len(item.points) == len(item.signals):
+        taken = item.signals if item.is_alarms else list(item.points)
+        if len(taken) == len(item.signals):
             item.retry_at = None
-        for signal in item.points:
+        for signal in taken:
             if (self.name, signal) in self._stats.quarantined:
                 self._stats.quarantined.discard((self.name, signal))
                 self._notices.append(Notice(signal, False, item.written, "it can be read again", 0.0))
@@ -165,12 +178,13 @@ def _items(device: OpcuaDevice) -> list[Item]:
         settings = list(device.signals.values())
         for number in signals:
             one = settings[number]
-            if one.node is not None:
-                queue_size = one.queue_size or device.queue_size
-                key = (scan, one.node, queue_size, one.server_deadband)
-                if key not in items:
-                    items[key] = Item(scan, one.address, one.node, [], queue_size, one.server_deadband)
-                items[key].signals.append(number)
+            queue_size = one.queue_size or device.queue_size
+            written = one.node or one.alarms or ""
+            key = (scan, written, queue_size, one.server_deadband, number if one.alarms is not None else None)
+            if key not in items:
+                is_alarms = one.alarms is not None
+                items[key] = Item(scan, one.address, written, [], queue_size, one.server_deadband, is_alarms)
+            items[key].signals.append(number)
     return list(items.values())
 
 

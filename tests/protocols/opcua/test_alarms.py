@@ -1,0 +1,60 @@
+"""Active alarms as a text: the most severe one's message, also of those that were active before."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocols.model import Quality
+from tests.peers.opcua import values
+from tests.peers.opcua.processes import OpcUaServer
+from tests.protocols.opcua.line import at, device, running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NOTIFIERS = {"server": "i=2253", "machine": f"/Objects/nsu={values.NAMESPACE};Test"}
+
+
+@pytest.mark.parametrize("mode", ["subscribe", "poll"])
+@pytest.mark.parametrize("notifier", list(NOTIFIERS))
+async def test_the_most_severe_active_alarm(peer: OpcUaServer, decoder: str, notifier: str, mode: str) -> None:
+    await peer.tell("alarm", name="Early", active=True, severity=300, message="low stock")
+    signals = {"alarm": {"alarms": NOTIFIERS[notifier]}, "x": at("Scalars.Int32")}
+    async with running(device(peer.url, signals, mode=mode)) as line:
+        await line.shows("alarm", "low stock")
+        assert line.quality("alarm") is Quality.GOOD
+        await peer.tell("alarm", name="CapJam", active=True, severity=700, message="cap jam")
+        await line.shows("alarm", "cap jam")
+        await peer.tell("alarm", name="Door", active=True, severity=500, message="door open")
+        await peer.tell("alarm", name="CapJam", active=False, severity=700)
+        await line.shows("alarm", "door open")
+        await peer.tell("alarm", name="Door", active=False)
+        await line.shows("alarm", "low stock")
+        await peer.tell("alarm", name="Early", active=False)
+        await line.shows("alarm", "")
+        await line.until(lambda: line.value("x") == values.SCALARS["Int32"])
+        assert line.history("alarm")[-5:] == ["low stock", "cap jam", "door open", "low stock", ""]
+        assert line.learned("alarm").type == "string"
+
+
+async def test_a_connection_made_anew_knows_what_is_active(asyncua_peer: OpcUaServer) -> None:
+    async with running(device(asyncua_peer.url, {"alarm": {"alarms": "i=2253"}})) as line:
+        await line.shows("alarm", "")
+        await asyncua_peer.tell("alarm", name="CapJam", active=True, severity=700, message="cap jam")
+        await line.shows("alarm", "cap jam")
+        await asyncua_peer.tell("delete_subscriptions", how="fault")
+        await asyncua_peer.tell("alarm", name="CapJam", active=False)
+        await line.shows("alarm", "")
+        await asyncua_peer.tell("alarm", name="CapJam", active=True, severity=700, message="cap jam")
+        await asyncua_peer.tell("drop")
+        await line.until(lambda: line.states == [True, False, True])
+        await line.shows("alarm", "cap jam")
+        await asyncua_peer.tell("alarm", name="CapJam", active=False)
+        await line.shows("alarm", "")
+
+
+async def test_a_node_without_events_is_set_aside_by_name(peer: OpcUaServer) -> None:
+    signals = {"alarm": {"alarms": at("Scalars.Int32")["node"]}, "x": at("Scalars.Int32")}
+    async with running(device(peer.url, signals)) as line:
+        await line.until(lambda: line.value("x") is not None)
+        await line.until(lambda: any(notice.signal == 0 for notice in line.notices))
+        assert line.why("alarm") == "the node notifies of no events; one that does is the Server (i=2253)"
