@@ -245,6 +245,8 @@ cdef inline Py_ssize_t find_variant(Scan* scan, Py_ssize_t at, Found* found, int
                 left -= 1
     elif size:
         at = over(scan, at, size)
+    elif type == UA_STRING:
+        at = over_string(scan, at)
     else:
         at = over_sized(scan, at, type, depth)
     if mask & 0x40:

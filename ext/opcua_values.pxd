@@ -27,7 +27,7 @@ from ext.opcua_binary cimport (
     over_localized_text,
     over_sized,
 )
-from ext.reader cimport read_bytes, read_u64_le, reader_has
+from ext.reader cimport read_first_le, read_u64_le, reader_has
 from ext.table cimport (
     Kind,
     SignalTable,
@@ -306,7 +306,6 @@ cdef inline Outcome set_found(
     """Set a signal from a value that is native, and was found whole; `length` becomes that of a text."""
     cdef Py_ssize_t at = found.data
     cdef Py_ssize_t i
-    cdef uint64_t raw = 0
     if found.count < 0:
         if binding.element != WHOLE:
             return IS_NO_ARRAY
@@ -320,6 +319,6 @@ cdef inline Outcome set_found(
         for i in range(binding.element):
             at = over_sized(scan, at, found.type, 0)
     if found.type <= UA_DOUBLE or found.type == UA_STATUS_CODE:
-        read_bytes(&scan.reader, at, <uint8_t*>&raw, SIZES[found.type])
-        return set_number(table, binding, invalid, found.type, raw, quality, why)
+        return set_number(table, binding, invalid, found.type,
+                          read_first_le(&scan.reader, at, SIZES[found.type]), quality, why)
     return set_words(table, binding, scan, found.type, at, quality, why, length)

@@ -106,6 +106,18 @@ cdef inline bint read_bytes(Reader* reader, Py_ssize_t offset, uint8_t* target, 
     return True
 
 
+cdef inline uint64_t read_first_le(Reader* reader, Py_ssize_t offset, Py_ssize_t size) noexcept nogil:
+    """A number of `size` bytes, at most 8, in the first of eight; what follows them is anything.
+
+    Eight are read at once where there are so many: bytes that were copied one by one are slow to load as one number.
+    """
+    cdef uint64_t raw = 0
+    if could_read(reader, offset, 8):
+        return peek_u64_le(reader, offset)
+    read_bytes(reader, offset, <uint8_t*>&raw, size)
+    return raw
+
+
 cdef inline uint64_t read_u64_host(Reader* reader, Py_ssize_t offset) noexcept nogil:
     """Eight bytes as the processor has them: only to compare."""
     cdef uint64_t raw = 0
