@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -215,6 +216,9 @@ def test_the_ends_of_the_calendar_are_written_out() -> None:
         ticks(0) - 1: "1969-12-31T23:59:59.999Z",
         ticks(951_782_400_000): "2000-02-29T00:00:00.000Z",
         ticks(951_782_400_000) + day: "2000-03-01T00:00:00.000Z",
+        ticks(978_307_200_000) - 1: "2000-12-31T23:59:59.999Z",
+        ticks(978_307_200_000) - 366 * day: "2000-01-01T00:00:00.000Z",
+        ticks(1_709_164_800_000): "2024-02-29T00:00:00.000Z",
         299 * 365 * day + 72 * day - 1: "1899-12-31T23:59:59.999Z",
         2_650_467_743_999_999_999: "9999-12-31T23:59:59.999Z",
         2**63 - 1: "9999-12-31T23:59:59.999Z",
@@ -243,6 +247,48 @@ def test_the_time_is_that_which_was_chosen(which: str, time: int | None) -> None
     bench.read(DataValue(variant(6, 9), None, 0, None, 0))
     assert bench.table.read(0)[4] is None
     assert bench.plan.skewed == (which != "gateway")
+
+
+@pytest.mark.parametrize(
+    ("which", "lone"), [("source", DataValue(server=ticks(NOW))), ("server", DataValue(source=ticks(NOW)))]
+)
+@pytest.mark.parametrize("raw", [variant(6, 7), variant(12, "a")])
+def test_without_the_time_that_was_chosen_there_is_none(which: str, lone: DataValue, raw: bytes) -> None:
+    bench = Bench(Kind.TEXT if raw[0] == 12 else Kind.INT, timestamps=which)
+    bench.plan.bind(0, 0)
+    bench.read(replace(lone, value=raw))
+    assert bench.table.read(0)[2:] == (Quality.GOOD, None, None)
+
+
+@pytest.mark.parametrize("raw", [variant(6, 7), variant(12, "a")])
+def test_the_window_of_times_has_its_ends_in_it(raw: bytes) -> None:
+    bench = Bench(Kind.TEXT if raw[0] == 12 else Kind.INT, max_skew_ms=1000)
+    bench.plan.bind(0, 0)
+    for ms, held in ((-1001, False), (-1000, True), (1000, True), (1001, False)):
+        bench.read(DataValue(raw, None, ticks(NOW + ms)))
+        assert bench.table.read(0)[4] == (NOW + ms if held else None)
+    assert bench.plan.skewed == 2
+
+
+def test_an_invalid_number_outside_the_type_means_nothing() -> None:
+    bench = Bench(Kind.INT, Kind.UINT)
+    bench.plan.bind(0, 0, invalid=[-65537, 65536 + 7, 2**64 - 1, 0.5])
+    bench.plan.bind(1, 1, invalid=[-32769])
+    for raw in (-1, 7):
+        bench.read(good(4, raw), good(5, 32767))
+        assert bench.state(0) == (raw, Quality.GOOD, None)
+        assert bench.state(1) == (32767, Quality.GOOD, None)
+
+
+def test_a_number_waits_for_a_value_before_it_that_was_left_over() -> None:
+    bench = Bench(Kind.INT, exact=True)
+    bench.plan.bind(0, 0)
+    one = bench.publish((0, DataValue(b"\x16" + extension_object(5001, b"abc"))), (0, good(6, 2)))
+    assert len(one.decode()) == 1
+    assert not one.done
+    assert bench.state()[2] == "not read yet"
+    assert one.decode() == []
+    assert bench.state()[0] == 2
 
 
 def test_a_value_that_is_not_there_is_bad() -> None:
