@@ -450,3 +450,13 @@ def test_long_responses_are_decoded_without_the_interpreters_lock_alike(size: in
     publication = bench.publish(*((n, one) for n, one in enumerate(reversed(values))))
     assert publication.decode() == []
     assert [bench.table.read(n)[1] for n in range(size)] == [n if n % 7 else None for n in range(size)]
+
+
+@pytest.mark.parametrize("place", range(16))
+def test_a_wrong_byte_is_seen_wherever_it_is_in_a_text(place: int) -> None:
+    bench = Bench(Kind.TEXT)
+    bench.plan.bind(0, 0)
+    text = bytearray(b"sixteen letters!")
+    text[place] = 0x80
+    bench.read(good(12, bytes(text)))
+    assert bench.state() == (None, Quality.BAD, "not UTF-8 text")
