@@ -117,4 +117,4 @@ def attribute_read(attribute: Attribute, several: Iterable[tuple[int, AttributeP
         Placed(number, 0, place.wire if not place.any_of else attribute.type, place.any_of, prefix, prefix, capacity)
         for number, place in several
     )
-    return AttributeRead(attribute, most, placed)
+    return AttributeRead(attribute, min(most, capacity), placed)

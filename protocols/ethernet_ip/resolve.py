@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from ext.invalid import patterns
 from protocols.ethernet_ip.address import Step, TagAddress, parse_tag
 from protocols.ethernet_ip.attributes import attribute_place
 from protocols.ethernet_ip.places import Place, Stage, TagPlace
 from protocols.ethernet_ip.signal import CipSignal
 from protocols.ethernet_ip.types import BITS_A_DWORD, DWORD, DataType, Member, Symbol, Template
-from protocols.types import WIDTH
+from protocols.types import WIDTH, WireType
 
 _LISTED = 8
+_FLOAT_BITS: dict[str, int] = {"float32": 32, "float64": 64}
 
 
 class Unresolved(ValueError):
@@ -28,10 +30,12 @@ class Resolver:
     def resolve(self, signal: CipSignal) -> Place:
         """Where a signal lies. Raises Unresolved in words."""
         if (attribute := attribute_place(signal)) is not None:
+            _check_invalid(signal, attribute.wire)
             return attribute
         assert signal.tag is not None  # the section has one of both
         place = self.find(parse_tag(signal.tag))
         _check_type(signal, place)
+        _check_invalid(signal, place.wire)
         return place
 
     def find(self, address: TagAddress) -> TagPlace:
@@ -132,6 +136,19 @@ def _check_type(signal: CipSignal, place: TagPlace) -> None:
         raise Unresolved(f"{signal.tag}: is a {name}, which {words}, not {list(signal.bits)}")
     if (signal.is_scaled or signal.invalid) and place.wire in ("bool", "string"):
         raise Unresolved(f"{signal.tag}: is a {name}; only numbers have scale, offset and invalid, so leave them out")
+
+
+def _check_invalid(signal: CipSignal, wire: WireType) -> None:
+    """Raw values that mean bad are ones that the type, or the bits of it, can have."""
+    if not signal.invalid:
+        return
+    bits = WIDTH[wire] if wire in WIDTH else _FLOAT_BITS[wire]
+    if signal.bits is not None:
+        bits = signal.bits[1] - signal.bits[0] + 1
+    try:
+        patterns("uint64" if signal.bits is not None else wire, bits, signal.invalid)
+    except ValueError as error:
+        raise Unresolved(f"{signal.address}: {error}; correct `invalid`") from None
 
 
 def _brackets(step: Step) -> str:

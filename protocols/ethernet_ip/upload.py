@@ -43,10 +43,16 @@ def _type(described: Mapping[str, Any], templates: dict[int, Template]) -> DataT
     handle = kind["template"]["structure_handle"]
     known = templates.get(id(kind))
     if known is None:
-        members = tuple(_members(kind["internal_tags"], templates))
-        known = Template(kind["name"], handle, kind["template"]["structure_size"], members)
+        size = kind["template"]["structure_size"]
+        members = tuple(one for one in _members(kind["internal_tags"], templates) if _end(one) <= size)
+        known = Template(kind["name"], handle, size, members)
         templates[id(kind)] = known
     return known
+
+
+def _end(member: Member) -> int:
+    """Where it ends; one that ends beyond its structure was not understood, and nothing of it is offered."""
+    return member.offset + member.type.size * (member.count or 1)
 
 
 def _members(internal: Mapping[str, Mapping[str, Any]], templates: dict[int, Template]) -> Iterable[Member]:

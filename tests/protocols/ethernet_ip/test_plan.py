@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from ext.cip import Packing
 from ext.table import SignalTable
 from protocols.ethernet_ip.allowed import MESSAGE_ROUTER, Service, read_request
 from protocols.ethernet_ip.attributes import EDITION_REQUEST
-from protocols.ethernet_ip.config import EthernetIpDevice
+from protocols.ethernet_ip.config import CipSignal, EthernetIpDevice
 from protocols.ethernet_ip.epath import CLASS, ELEMENT, INSTANCE, attribute_path, logical, symbolic
 from protocols.ethernet_ip.plan import LARGE, SMALL, Limits, Packet, Planner
 from protocols.ethernet_ip.types import ELEMENTARY, Member, Symbol, Template
@@ -170,6 +174,37 @@ def test_what_is_learned_and_what_is_not_there() -> None:
     assert made.learned() == {0: Learned("int16"), 2: Learned("string"), 3: Learned("uint16")}
     assert list(made.unresolved) == [1]
     assert [service.signals for service in made.packets(Limits())[0].services] == [(0,), (2,), (3,)]
+
+
+@st.composite
+def any_signal(draw: st.DrawFn) -> dict[str, Any]:
+    """What a person may write of a tag, or of an attribute, before the types are known."""
+    written: dict[str, Any] = {"tag": draw(st.sampled_from([f"T{n}" for n in range(len(ELEMENTARY))]))}
+    if draw(st.booleans()):
+        kind = draw(st.sampled_from(["bool", "int8", "uint16", "float32", "uint64", "string", "short_string"]))
+        written = {"object": {"class": 1, "attribute": draw(st.integers(0, 3)), "type": kind}}
+    if draw(st.booleans()):
+        written["bits"] = sorted(draw(st.lists(st.integers(0, 63), min_size=2, max_size=2)))
+    if draw(st.booleans()):
+        written["invalid"] = draw(st.sampled_from([0, 1, -1, 255, -129, 65536, 2**64 - 1, 0.5, 1e39, -9999.0]))
+    if draw(st.booleans()):
+        written["scale"] = 0.5
+    return written | draw(st.sampled_from([{}, {"length": 1}, {"length": 65535}]))
+
+
+@given(signals=st.lists(any_signal(), min_size=1, max_size=8), size=st.sampled_from([SMALL, LARGE]))
+def test_whatever_is_written_is_refused_by_itself_or_planned(signals: list[dict[str, Any]], size: int) -> None:
+    good = {}
+    for number, written in enumerate(signals):
+        with contextlib.suppress(ValidationError):
+            CipSignal.model_validate(written)
+            good[f"s{number}"] = written
+    assume(good)
+    device = EthernetIpDevice.model_validate({"protocol": "ethernet_ip", "host": "h", "signals": good})
+    symbols = [Symbol(f"T{n}", n, kind) for n, kind in enumerate(ELEMENTARY.values())]
+    made = Planner(device, SignalTable(good), symbols)
+    planned = sorted(number for packet in made.packets(Limits(size)) for number in packet.decode.signals())
+    assert planned == sorted(set(range(len(good))) - set(made.unresolved))
 
 
 @pytest.mark.parametrize("service", [0x4D, 0x53, 0x4E, 0x10, 0x02, 0x05, 0x07, 0x54])

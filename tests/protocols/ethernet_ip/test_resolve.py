@@ -147,6 +147,9 @@ def test_what_is_not_there_is_said_with_what_there_is(tag: str, words: str) -> N
         ({"tag": "Ready", "bits": [0, 1]}, "is a BOOL, which has no bits"),
         ({"tag": "Ready", "scale": 2.0}, "is a BOOL; only numbers have scale"),
         ({"tag": "Title", "invalid": 5}, "is a STRING; only numbers have scale"),
+        ({"tag": "Words[0]", "invalid": 70000}, "int16 of 16 bits has no value 70000; correct `invalid`"),
+        ({"tag": "Words[0]", "bits": [0, 3], "invalid": 16}, "of 4 bits has no value 16; correct `invalid`"),
+        ({"tag": "Count", "invalid": 0.5}, "int32 has no value 0.5; correct `invalid`"),
     ],
 )
 def test_a_mismatch_names_both_types(written: dict[str, Any], words: str) -> None:
@@ -181,6 +184,7 @@ def test_an_upload_with_types_that_nobody_knows() -> None:
             "What": {"offset": 4, "tag_type": "atomic", "data_type": "STRINGI", "array": 0},
             "Top": {"offset": 0, "tag_type": "atomic", "data_type": "BOOL", "bit": 17},
             "Many": {"offset": 8, "tag_type": "atomic", "data_type": "INT", "array": 2},
+            "Beyond": {"offset": 8, "tag_type": "atomic", "data_type": "INT", "array": 3},
         },
     }
     tags = {
