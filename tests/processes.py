@@ -44,9 +44,11 @@ async def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:
 class Simulator:
     """`python -m protocols.simulated`: a filler whose truth is known."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, ready: dict[str, Any]) -> None:
         self._process = process
-        self.port = port
+        self.port: int = ready["port"]
+        self.ready = ready
+        """Ports by machine, where others than the filler were asked for."""
 
     async def tell(self, **command: Any) -> dict[str, Any]:
         """Send a command; the machine's truth when it was done."""
@@ -68,7 +70,7 @@ async def simulator(*arguments: str, port: int = 0) -> AsyncIterator[Simulator]:
     try:
         assert process.stdout is not None
         ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
-        yield Simulator(process, ready["port"])
+        yield Simulator(process, ready)
     finally:
         process.terminate()
         code = await asyncio.wait_for(process.wait(), 20)
