@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable
 
 CLASS, INSTANCE, ELEMENT, ATTRIBUTE = 0x20, 0x24, 0x28, 0x30
-SYMBOL_CLASS = 0x6B
+SYMBOL_CLASS, TEMPLATE_CLASS = 0x6B, 0x6C
 _SYMBOLIC = 0x91
 
 

@@ -1,0 +1,153 @@
+"""The EtherNet/IP driver: one session with one controller, and all devices of the configuration that it is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+from ext.table import DecodeError
+from protocols.driver import ConnectFailed, EndpointConfig, LinkStats, NotConnected
+from protocols.ethernet_ip.config import EthernetIpDevice
+from protocols.ethernet_ip.controller import STATUS_REQUEST, Identity, identify
+from protocols.ethernet_ip.link import GARBLED_REMEDY, EipLink
+from protocols.ethernet_ip.plan import Limits
+from protocols.ethernet_ip.project import Project, upload
+from protocols.ethernet_ip.unit import UNLOADED, Unit, Verdict
+from protocols.model import Batch
+from protocols.schedule import Scan, Schedule
+
+if TYPE_CHECKING:
+    from ext.table import SignalTable
+
+LOOK_AGAIN_S = 1.0
+"""How often a controller that is being downloaded to is asked whether that is over."""
+ROUNDS = 5
+"""How often one scan is asked again with other packets, before it is left as it is."""
+
+
+class EthernetIpDriver:
+    """One connection, used once."""
+
+    def __init__(self, endpoint: EndpointConfig, tables: Mapping[str, SignalTable], stats: LinkStats) -> None:
+        devices = cast("Mapping[str, EthernetIpDevice]", endpoint.devices)
+        self._device = next(iter(devices.values()))
+        self._units = {name: Unit(name, device, tables[name], stats) for name, device in devices.items()}
+        self._timeout_s = max(device.timeout for device in devices.values()) / 1000
+        self._schedule = Schedule(
+            Scan(name, number, period)
+            for name, device in devices.items()
+            for number, (period, _) in enumerate(device.scan_classes)
+        )
+        self._stats = stats
+        self._overruns_before = stats.overruns
+        self._link: EipLink | None = None
+        self._identity = Identity()
+        self._project: Project | None = None
+        self._look_at = float("inf")
+        """When the project is looked for again, by the monotonic clock."""
+        self._ready: deque[Batch] = deque()
+
+    async def connect(self) -> None:
+        """Open session and connection, and upload what the signals need. Raises ConnectFailed."""
+        link = self._link = EipLink(self._device.path, self._timeout_s, self._stats)
+        try:
+            await link.open(self._device.host, self._device.port)
+            await link.open_connection()
+            self._identity = await identify(link)
+            await self._learn(link)
+        except NotConnected as error:
+            raise ConnectFailed(error.why, error.remedy) from error
+
+    async def _learn(self, link: EipLink) -> None:
+        """Upload the project, and plan all packets by it."""
+        wanted = [address for unit in self._units.values() for address in unit.wanted]
+        self._project = await upload(link, self._identity, wanted)
+        self._look_at = float("inf") if self._project is not None else time.monotonic() + LOOK_AGAIN_S
+        by_instance = self._project is not None and self._project.by_instance
+        for unit in self._units.values():
+            unit.plan(self._project, Limits(link.size, unit.limits.multiple, by_instance), link.framed)
+
+    async def read(self) -> Batch:
+        """The next scan. After a change of the project all scans of its devices, by a fresh upload."""
+        if self._link is None:
+            raise NotConnected("the driver is closed")
+        while not self._ready:
+            await self._mend(self._link)
+            if self._ready:
+                break
+            due = self._schedule.take_due()
+            self._stats.overruns = self._overruns_before + self._schedule.overruns
+            for scan in due:
+                await self._scan(self._link, self._units[scan.device], (scan.number,))
+                self._schedule.done(scan)
+            if not due:
+                await self._wait(self._link)
+        return self._ready.popleft()
+
+    async def _mend(self, link: EipLink) -> None:
+        """Look for the project, take up what was refused, and keep the connection alive, where that is due."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            await self._relearn(link)
+        for unit in self._units.values():
+            if now >= unit.retry_at:
+                if unit.retry() is Verdict.CHANGED:
+                    await self._relearn(link)
+                else:
+                    await self._scan(link, unit, unit.all_scans)
+        if asyncio.get_running_loop().time() >= link.keep_alive_at:
+            await link.call(STATUS_REQUEST)
+
+    async def _relearn(self, link: EipLink) -> None:
+        """Upload again; with a new plan all signals are unread, so all are read at once."""
+        await self._learn(link)
+        for unit in self._units.values():
+            await self._scan(link, unit, unit.all_scans, has_learned=True)
+
+    async def _scan(self, link: EipLink, unit: Unit, scans: Sequence[int], *, has_learned: bool = False) -> None:
+        began = time.monotonic()
+        for _ in range(ROUNDS):
+            asked = unit.begin(scans)
+            await link.ask(asked)
+            try:
+                verdict = unit.settle(asked)
+            except DecodeError as error:
+                raise NotConnected(f"a reply cannot be what was asked for: {error}", GARBLED_REMEDY) from error
+            if verdict is Verdict.DONE:
+                break
+            scans = unit.all_scans
+            if verdict is Verdict.CHANGED:
+                if has_learned:
+                    break
+                await self._relearn(link)
+                return
+        else:
+            verdict = Verdict.CHANGED
+        if verdict is Verdict.CHANGED:
+            unit.fail_tags(UNLOADED)
+            self._look_at = min(self._look_at, time.monotonic() + LOOK_AGAIN_S)
+        self._stats.round_trip_ms = (time.monotonic() - began) * 1000
+        self._ready += self._batches(unit, scans)
+
+    def _batches(self, unit: Unit, scans: Iterable[int]) -> Iterable[Batch]:
+        """One for each scan class; the first has all that changed."""
+        for number in scans:
+            changes = unit.table.take(int(time.monotonic() * 1000))
+            yield Batch(unit.name, number, changes, notices=unit.take_notices(), learned=unit.take_learned())
+
+    async def _wait(self, link: EipLink) -> None:
+        """Until a scan or something else is due."""
+        loop = asyncio.get_running_loop()
+        now = time.monotonic()
+        other = min(self._look_at, *(unit.retry_at for unit in self._units.values())) - now
+        at = min(self._schedule.next_due(), link.keep_alive_at)
+        await asyncio.sleep(max(0.0, min(at - loop.time(), other)))
+
+    async def close(self) -> None:
+        """End connection and session."""
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
