@@ -62,6 +62,9 @@ def good(type_id: int, value: object, dimensions: Sequence[int] = ()) -> DataVal
     return DataValue(variant(type_id, value, dimensions))
 
 
+BEHIND = good(12, "x" * 40)
+"""For a handle that is not bound: what is not near the end of its message is decoded in another way."""
+
 EXACT = [
     (Kind.BOOL, 1, True), (Kind.BOOL, 1, False),
     (Kind.INT, 2, -128), (Kind.INT, 3, 255), (Kind.INT, 4, -32768), (Kind.INT, 5, 65535), (Kind.INT, 6, -(2**31)),
@@ -73,12 +76,13 @@ EXACT = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("behind", [(), (BEHIND,)])
 @pytest.mark.parametrize(("kind", "type_id", "value"), EXACT)
-def test_a_value_arrives_as_it_is(kind: Kind, type_id: int, value: object) -> None:
+def test_a_value_arrives_as_it_is(kind: Kind, type_id: int, value: object, behind: tuple[DataValue, ...]) -> None:
     bench = Bench(kind)
     bench.plan.bind(0, 0)
     raw = int(value) if isinstance(value, float) and type_id < 10 else value
-    assert bench.read(good(type_id, raw)) == []
+    assert bench.read(good(type_id, raw), *behind) == []
     assert bench.state() == (value, Quality.GOOD, None)
     assert type(bench.state()[0]) is type(value)
 
@@ -170,8 +174,9 @@ def test_what_is_not_native_is_left_over_and_decoding_goes_on() -> None:
 def test_nothing_is_converted_with_a_loss(kind: Kind, type_id: int, raw: object, why: str) -> None:
     bench = Bench(kind)
     bench.plan.bind(0, 0)
-    bench.read(good(type_id, raw))
-    assert bench.state() == (None, Quality.BAD, why)
+    for behind in ((), (BEHIND,)):
+        bench.read(good(type_id, raw), *behind)
+        assert bench.state() == (None, Quality.BAD, why)
 
 
 def test_elements_of_one_array_go_into_several_signals() -> None:
@@ -256,7 +261,7 @@ def test_the_time_is_that_which_was_chosen(which: str, time: int | None) -> None
 def test_without_the_time_that_was_chosen_there_is_none(which: str, lone: DataValue, raw: bytes) -> None:
     bench = Bench(Kind.TEXT if raw[0] == 12 else Kind.INT, timestamps=which)
     bench.plan.bind(0, 0)
-    bench.read(replace(lone, value=raw))
+    bench.read(replace(lone, value=raw), BEHIND)
     assert bench.table.read(0)[2:] == (Quality.GOOD, None, None)
 
 
@@ -265,7 +270,7 @@ def test_the_window_of_times_has_its_ends_in_it(raw: bytes) -> None:
     bench = Bench(Kind.TEXT if raw[0] == 12 else Kind.INT, max_skew_ms=1000)
     bench.plan.bind(0, 0)
     for ms, held in ((-1001, False), (-1000, True), (1000, True), (1001, False)):
-        bench.read(DataValue(raw, None, ticks(NOW + ms)))
+        bench.read(DataValue(raw, None, ticks(NOW + ms)), BEHIND)
         assert bench.table.read(0)[4] == (NOW + ms if held else None)
     assert bench.plan.skewed == 2
 
@@ -283,7 +288,7 @@ def test_an_invalid_number_outside_the_type_means_nothing() -> None:
 def test_a_number_waits_for_a_value_before_it_that_was_left_over() -> None:
     bench = Bench(Kind.INT, exact=True)
     bench.plan.bind(0, 0)
-    one = bench.publish((0, DataValue(b"\x16" + extension_object(5001, b"abc"))), (0, good(6, 2)))
+    one = bench.publish((0, DataValue(b"\x16" + extension_object(5001, b"abc"))), (0, good(6, 2)), (9, BEHIND))
     assert len(one.decode()) == 1
     assert not one.done
     assert bench.state()[2] == "not read yet"
