@@ -9,12 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import cip_decode, daemon, decode, modbus, opcua_decode
+from tests.benchmarks import cip_decode, daemon, decode, modbus, opcua, opcua_decode
 from tests.benchmarks.result import Result
 
 SUITES = {
     "decode": decode.measure,
-    "opcua": opcua_decode.measure,
+    "opcua_decode": opcua_decode.measure,
+    "opcua": opcua.measure,
     "cip": cip_decode.measure,
     "modbus": modbus.measure,
     "daemon": daemon.measure,
