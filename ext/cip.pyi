@@ -43,7 +43,6 @@ class CipPlan:
         prefix: int = 4,
         skip: int = 4,
         most: int = 250,
-        encoding: str = "latin-1",
         invalid: Iterable[int | float] = (),
     ) -> None: ...
     def decode(self, reply: Buffer, start: int = 0, size: int = -1) -> tuple[tuple[int, int, int], ...]: ...

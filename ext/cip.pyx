@@ -18,6 +18,7 @@ from ext.cip_reply cimport (
 )
 from ext.reader cimport Reader, read_bytes, read_u8
 from ext.table cimport Kind, SignalTable, Slot, set_bad
+from ext.text cimport LATIN_1
 
 from ext.invalid import patterns, words
 from ext.table import DecodeError
@@ -165,14 +166,14 @@ cdef class CipPlan:
 
     def add(self, Py_ssize_t signal, Py_ssize_t service, Py_ssize_t at, str type not None, *, int bit=0, int width=0,
             uint64_t any_of=0, double scale=1.0, double offset=0.0, Py_ssize_t capacity=0, int prefix=4,
-            int skip=4, Py_ssize_t most=250, str encoding not None="latin-1", invalid=()):
-        """Plan one signal at byte `at` of a service's data and define its kind in the table.
+            int skip=4, Py_ssize_t most=250, invalid=()):
+        """Plan one signal at byte `at` of a service's data, and define its kind in the table where it has another.
 
         `type` is a name of protocols.types.WireType, little-endian. A bool is true where its byte is not 0,
         or, of the whole number `type`, where any bit of `any_of` is set. `width` makes a bit field of a whole
         number: so many bits from `bit` up, as an unsigned number; 0 is no field. A string is a length of
-        `prefix` bytes and, `skip` bytes after where that begins, at most `capacity` bytes of text in
-        `encoding`; one of more than `most` bytes is bad. `invalid` are raw values, before scaling, that mean
+        `prefix` bytes and, `skip` bytes after where that begins, at most `capacity` bytes of Latin-1;
+        one of more than `most` bytes is bad. `invalid` are raw values, before scaling, that mean
         bad (see ext.invalid.patterns). Raises ValueError for what cannot be, and then plans nothing.
         """
         self.table.check(signal)
@@ -203,8 +204,10 @@ cdef class CipPlan:
         bits = width or 8 * entry.size
         self.add_invalid(&entry, patterns("uint64" if width else type, bits, bad) if bad else [], bits)
         self.grow()
-        self.table.define(signal, Kind.FLOAT if entry.scaled else kind, length=most if type == "string" else 0,
-                          encoding=encoding)
+        kind = Kind.FLOAT if entry.scaled else kind
+        cdef Slot* slot = &self.table.slots[signal]     # planned again, as after a refusal, it keeps its value
+        if slot.kind != kind or (kind == Kind.TEXT and (slot.text_capacity < most or slot.encoding != LATIN_1)):
+            self.table.define(signal, kind, length=most if kind == Kind.TEXT else 0)
         self.entries[self.n] = entry
         self.planned.add(signal)
         self.n += 1
@@ -268,7 +271,7 @@ cdef class CipPlan:
         if self.is_known() and reader.length == self.length and is_framed_alike(self.chunks, &reader):
             run_changed(self.table, self.entries, self.invalid, self.chunks, &reader)
             return self.settle(&reader)
-        cdef Finding finding = no_finding()
+        cdef Finding finding = Finding(fault=NO_FAULT, service=0, offset=0, told=0, wanted=0)
         self.version = 0
         if self.packing == MULTIPLE:
             examine_packet(&reader, self.services, self.n_services, &finding)
@@ -293,7 +296,7 @@ cdef class CipPlan:
     cdef object take_fragment(self, Reader* reader):
         """One reply to Read Tag Fragmented: general status 6 says that more follows (1756-PM020)."""
         cdef Service* service = self.services
-        cdef Finding finding = no_finding()
+        cdef Finding finding = Finding(fault=NO_FAULT, service=0, offset=0, told=0, wanted=0)
         cdef Reader whole
         cdef Py_ssize_t left = service.size - self.received
         cdef Py_ssize_t size
@@ -382,12 +385,6 @@ cdef class CipPlan:
         cdef Py_ssize_t i
         return sorted(self.entries[i].signal for i in range(self.n)
                       if service < 0 or self.entries[i].service == service)
-
-
-cdef Finding no_finding() noexcept:
-    cdef Finding finding
-    memset(&finding, 0, sizeof(Finding))
-    return finding
 
 
 cdef int check(const Finding* finding) except -1:

@@ -268,6 +268,56 @@ def test_what_is_refused_stands_alone() -> None:
     assert mixed.table.good == 0
 
 
+def test_a_long_text_that_changes_at_its_end_is_seen() -> None:
+    table = SignalTable(["text", "after"])
+    plan = CipPlan(table)
+    plan.structure(1, 88)
+    plan.add(0, 0, 0, "string", capacity=82, most=82)
+    plan.add(1, 0, 86, "int16")
+    for end in ("a", "b", "c"):
+        plan.decode(structure(1, struct.pack("<I82sh", 82, ("x" * 81 + end).encode(), -1)))
+        assert table.read(0)[1] == "x" * 81 + end
+
+
+def test_a_text_attribute_that_says_another_length_in_as_many_bytes_is_not_believed() -> None:
+    table = SignalTable(["text"])
+    plan = CipPlan(table)
+    plan.attribute(prefix=1)
+    plan.add(0, 0, 0, "string", prefix=1, skip=1, capacity=255)
+    assert plan.decode(attribute(b"\4abcd")) == ()
+    with pytest.raises(DecodeError, match="the text of service 0"):
+        plan.decode(attribute(b"\5abcd"))
+    assert plan.decode(attribute(b"\4abcd")) == ()
+    assert plan.decode(attribute(b"\2abcd")) == ((0, WRONG_SIZE, 5),)
+    assert table.read(0)[1] == "abcd"
+
+
+def test_a_packet_of_another_edition_is_not_believed() -> None:
+    table, edition = SignalTable(["a"]), bytes(range(8))
+    plan = CipPlan(table, Packing.MULTIPLE)
+    plan.tag(DINT, 4)
+    plan.add(0, 0, 0, "int32")
+    assert plan.edition(edition) == 1
+    with pytest.raises(ValueError, match="tells the edition once"):
+        plan.edition(edition)
+
+    def answer(number: int, *told: bytes, status: int = 0) -> bytes:
+        return packet([tag(DINT, struct.pack("<i", number)), *(reply(0x03, one, status) for one in told)])
+
+    assert plan.decode(answer(1, edition)) == ()
+    for place in range(8):
+        other = edition[:place] + b"\xff" + edition[place + 1 :]
+        with pytest.raises(TypeChanged, match="service 1 brings another edition"):
+            plan.decode(answer(2, other))
+    for other in (b"", edition[:-1], edition + b"\0"):
+        with pytest.raises(TypeChanged):
+            plan.decode(answer(2, other))
+    assert table.read(0)[1] == 1
+    assert plan.decode(answer(3, b"", status=8)) == ((1, 8, 0),)
+    assert plan.decode(answer(4, edition)) == ()
+    assert table.read(0)[1] == 4
+
+
 def test_a_partial_reply_is_refused() -> None:
     mixed = Mixed()
     parts = mixed.services()
@@ -396,6 +446,40 @@ def test_two_plans_of_one_signal() -> None:
     for number in (1, 2, 1, 1, 3, 3, 2):
         plans[number % 2].decode(tag(DINT, struct.pack("<i", number)))
         assert table.read(0)[1] == number
+
+
+@pytest.mark.parametrize(
+    ("type_name", "options", "kept"),
+    [
+        ("int32", {}, True),
+        ("int8", {}, True),
+        ("uint32", {}, False),
+        ("int32", {"scale": 2.0}, False),
+        ("float32", {}, False),
+        ("string", {"capacity": 4, "prefix": 1, "skip": 1}, False),
+    ],
+)
+def test_planned_again_a_signal_keeps_its_value_unless_it_is_of_another_kind(
+    type_name: str, options: dict[str, Any], kept: bool
+) -> None:
+    table = SignalTable(["a", "b"])
+    plan = CipPlan(table)
+    plan.structure(1, 12)
+    plan.add(0, 0, 0, "int32")
+    plan.add(1, 0, 4, "string", prefix=1, skip=1, capacity=7, most=7)
+    plan.decode(structure(1, struct.pack("<iB7s", 7, 4, b"text")))
+    again = CipPlan(table)
+    again.structure(1, 12)
+    again.add(0, 0, 4, type_name, **options)
+    assert table.read(0)[1:4] == ((7, 2, None) if kept else (None, 0, "not read yet"))
+    again.add(1, 0, 4, "string", prefix=1, skip=1, capacity=7, most=5)
+    assert table.read(1)[1] == "text"
+    longer = CipPlan(table)
+    longer.structure(1, 12)
+    longer.add(1, 0, 4, "string", prefix=1, skip=1, capacity=7, most=8)
+    assert table.read(1)[1] is None
+    longer.decode(structure(1, struct.pack("<iB7s", 7, 7, b"longer!")))
+    assert table.read(1)[1] == "longer!"
 
 
 def test_what_cannot_be_planned() -> None:
