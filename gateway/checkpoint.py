@@ -7,7 +7,7 @@ from typing import Any
 
 import msgpack
 
-SCHEMA = 1
+SCHEMA = 2
 ENGINE_ROW = "engine"
 MACHINE_ROW = "machine/"
 DEVICE_ROW = "device/"
@@ -41,5 +41,8 @@ def unpack(rows: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
         if version > SCHEMA:
             remedy = "run the version that wrote it, or a newer one"
             raise CheckpointError(f"the checkpoint is of version {version}, this is version {SCHEMA}", remedy)
+        if version < SCHEMA:
+            remedy = "run the version that wrote it, or move the buffer aside to begin a new one"
+            raise CheckpointError(f"the checkpoint is of version {version}, before 0.1.0 was released", remedy)
         saved[name] = row
     return saved

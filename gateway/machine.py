@@ -187,7 +187,7 @@ class Machine:
             "counter": parts.readings(),
             "cycle": None,
         }
-        return self._event("machine.production", self.name, ended, data)
+        return self._event("machine.production", self.name, ended, data, window.began)
 
     def _fault(self, signal: str, fault: CounterFault, at: int) -> Event:
         data = {"signal": signal, "before": fault.before, "after": fault.after, "why": fault.why, "counted": 0}
@@ -224,10 +224,11 @@ class Machine:
             "parts": parts,
             "previous": interval.previous,
         }
-        return self._event("machine.state", self.name, interval.began if ended is None else ended, data)
+        return self._event("machine.state", self.name, interval.began if ended is None else ended, data, interval.began)
 
-    def _event(self, kind: str, subject: str, at: int, data: dict[str, Any]) -> Event:
-        common = {**self._common, "production_date": self._time.production_date(at)}
+    def _event(self, kind: str, subject: str, at: int, data: dict[str, Any], began: int | None = None) -> Event:
+        """What lasts belongs to the shift in which it began."""
+        common = {**self._common, **self._time.of_event(at if began is None else began)}
         return Event(kind, subject, self._time.utc(at), {**data, **common})
 
     def snapshot(self, now: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from gateway.checkpoint import DEVICE_ROW, ENGINE_ROW, MACHINE_ROW, pack, unpack
 from gateway.config.model import Config
 from gateway.deadlines import Deadlines
-from gateway.events import Event
+from gateway.events import Event, rfc3339
 from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
 from gateway.linetime import LineTime
 from gateway.machine import Machine
@@ -65,11 +65,10 @@ class Pipeline:
     """One line's machines and the signals that they decide from."""
 
     def __init__(self, config: Config) -> None:
-        self._time = LineTime(config.line.time_zone)
+        self._time = LineTime(config.line.time_zone, config.calendar)
         common = {
             "job": None,
             "product": None,
-            "shift": None,
             "unit": config.line.unit,
             "config_digest": config.digest,
         }
@@ -127,13 +126,13 @@ class Pipeline:
             self._device_state(given, events)
         elif isinstance(given, ClockStep):
             self._close_minutes(given.at, events)
-            self._time.utc_offset = given.utc_offset
+            self._time.set_offset(given.utc_offset, given.at)
             self._offset_is_new = True
             self._trends.follow_clock()
         elif isinstance(given, Reload) and given.cause == "stop":
             self._close_minutes(given.at, events)
         elif isinstance(given, Reload):
-            self._time.utc_offset = given.utc_offset
+            self._time.set_offset(given.utc_offset, given.at)
             self._trends.follow_clock()
             self._evaluate_all(given.at, events)
         elif isinstance(given, Note):
@@ -302,7 +301,7 @@ class Pipeline:
             "who": note.who,
             "when": when,
         }
-        common = {**self._common, "production_date": self._time.production_date(note.at)}
+        common = {**self._common, **self._time.of_event(note.at)}
         return Event("operator.entry", note.machine, self._time.utc(note.at), {**data, **common})
 
     def _evidence(self, signal: str) -> dict[str, Any]:
@@ -311,7 +310,7 @@ class Pipeline:
         proof: dict[str, Any] = {
             "value": self._values[signal],
             "quality": Quality(quality).label,
-            "time": None if time is None else self._time.text(time - self._time.utc_offset),
+            "time": None if time is None else rfc3339(time),
         }
         if why is not None:
             proof["why"] = why
@@ -349,7 +348,7 @@ class Pipeline:
         return {
             "at": self.at,
             "known_until": self._known_until,
-            "utc_offset": self._time.utc_offset,
+            "clock": self._time.checkpoint(),
             "machines": [machine.name for machine in self._machines],
             "sampled": {device.name: device.sampled for device in self._devices.values()},
             "scans": {device.name: device.scans for device in self._devices.values()},
@@ -371,7 +370,7 @@ class Pipeline:
         engine = saved.get(ENGINE_ROW)
         if engine is not None:
             self.at, self._known_until = engine["at"], engine["known_until"]
-            self._time.utc_offset = engine["utc_offset"]
+            self._time.restore(engine["clock"])
         for device in self._devices.values():
             device.sampled = {} if engine is None else engine["sampled"].get(device.name, {})
             device.scans = {} if engine is None else engine.get("scans", {}).get(device.name, {})

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from gateway.config.compose import Path
+from gateway.config.crosscheck_calendar import calendar_findings
+from gateway.config.findings import Finding
 from gateway.config.model import CounterConfig, FileUplink, PackmlStateConfig, SignalReason
 from gateway.config.nearest import unknown_signal
 from gateway.config.salvage import Parsed, ParsedMachine
@@ -22,17 +23,6 @@ TAKEN = ("line", "gateway")
 BUFFER = "the buffer"
 BUFFER_ENDINGS = ("", "-wal", "-shm", "-journal", ".lock")
 """What follows the buffer's path in the names of its files."""
-
-
-class Finding(NamedTuple):
-    """One problem or note: its path, and the character within its text where that matters."""
-
-    path: Path
-    message: str
-    offset: int | None = None
-    note: bool = False
-    key: bool = False
-    """Whether the key is meant and not its value."""
 
 
 def crosscheck(parsed: Parsed) -> Iterator[Finding]:
@@ -47,6 +37,7 @@ def crosscheck(parsed: Parsed) -> Iterator[Finding]:
     yield from _devices(parsed)
     yield from _endpoints(parsed)
     yield from _files(parsed)
+    yield from calendar_findings(parsed)
 
 
 def _names(parsed: Parsed) -> Iterator[Finding]:

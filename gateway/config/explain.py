@@ -18,7 +18,7 @@ _CONFIDENTIAL = re.compile(r"password|secret|token|pin|key|user|url|credential|e
 """Keys whose value is never shown: someone may have written a secret where its place belongs."""
 
 _LATER = re.compile(
-    "flow|products|jobs|calendar|recording|constraint|out|heartbeat|"
+    "flow|products|jobs|recording|constraint|out|heartbeat|"
     "bits|mode|for|category|categories|resume|no_output|"
     "minor_stops|max_plausible|rework|each|events|was|batch|group|compression|token|operators|slot|route"
 )
@@ -32,7 +32,15 @@ _NOUNS = {
     "array": "a list",
     "object": "a mapping",
 }
-_UNITS = {"duration": "a duration", "size": "a size", "cycle": "a cycle time or a rate", "switch": "on or off"}
+_UNITS = {
+    "duration": "a duration",
+    "size": "a size",
+    "cycle": "a cycle time or a rate",
+    "switch": "on or off",
+    "time": "a time of day",
+    "date": "a date",
+    "moment": "a date and a time",
+}
 
 
 class Explained(NamedTuple):

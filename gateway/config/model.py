@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.config.calendar import CalendarConfig as CalendarConfig
 from gateway.config.kinds import alternatives
 from gateway.config.trends import TrendConfig as TrendConfig
 from gateway.config.uplinks import FileUplink as FileUplink
@@ -273,6 +274,8 @@ class Config(Settings):
     """In the order in which product flows."""
     reasons: Keyed[int | str, str] = Field(default_factory=dict, validate_default=True)
     """Texts of reasons, by number or name, for all machines."""
+    calendar: CalendarConfig | None = None
+    """When the line is meant to produce; without a calendar always."""
     trends: Keyed[str, TrendConfig] = Field(
         default_factory=dict, validate_default=True, examples=["{filler_plc.speed: {every: 1min}}"]
     )

@@ -33,6 +33,11 @@ _SECTIONS = (
     ("machines.NAME.packml_state", "PackmlStateConfig"),
     ("machines.NAME.parts", "PartsConfig"),
     ("machines.NAME.parts.total, good, scrap", "CounterConfig"),
+    ("calendar", "CalendarConfig"),
+    ("calendar.shifts.NAME", "ShiftConfig"),
+    ("calendar.shifts.NAME.breaks", "BreakConfig"),
+    ("calendar.exceptions", "ExceptionConfig"),
+    ("calendar.maintenance", "MaintenanceConfig"),
     ("trends.DEVICE.SIGNAL", "TrendConfig"),
     ("buffer", "BufferConfig"),
     ("uplinks.NAME (file)", "FileUplink"),
@@ -64,7 +69,15 @@ unknown` is false. If the first rule that is not false is unknown, so is the mac
 (division by zero, a shift out of range, a number beyond 128 bits) makes the state unknown, with the reason
 `rule_error`.
 """
-_KINDS = {"duration": "duration", "size": "size", "cycle": "cycle time or rate", "switch": "`on`, `off`"}
+_KINDS = {
+    "duration": "duration",
+    "size": "size",
+    "cycle": "cycle time or rate",
+    "switch": "`on`, `off`",
+    "time": "time of day",
+    "date": "date",
+    "moment": "date and time",
+}
 
 
 def page() -> str:

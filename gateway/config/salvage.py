@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from gateway.config.calendar import ExceptionConfig, MaintenanceConfig, ShiftConfig
 from gateway.config.model import (
     BufferConfig,
     CounterConfig,
@@ -28,6 +29,9 @@ _COUNTER = TypeAdapter(CounterConfig)
 _PACKML = TypeAdapter(PackmlStateConfig)
 _TREND = TypeAdapter(TrendConfig)
 _BUFFER = TypeAdapter(BufferConfig)
+_SHIFT = TypeAdapter(ShiftConfig)
+_EXCEPTION = TypeAdapter(ExceptionConfig)
+_MAINTENANCE = TypeAdapter(MaintenanceConfig)
 
 
 class SignalTypes(dict[str, "ValueType | None"]):
@@ -56,6 +60,16 @@ class ParsedMachine:
 
 
 @dataclass(slots=True)
+class ParsedCalendar:
+    """What could be read of the calendar; entries of lists by position."""
+
+    shifts: dict[str, ShiftConfig | None]
+    """By name; None for one that could not be read."""
+    exceptions: dict[int, ExceptionConfig]
+    maintenance: dict[int, MaintenanceConfig]
+
+
+@dataclass(slots=True)
 class Parsed:
     """What could be read of a file."""
 
@@ -70,6 +84,7 @@ class Parsed:
     """By signal; None for one that could not be read."""
     uplinks: dict[str, UplinkSettings]
     buffer: BufferConfig | None
+    calendar: ParsedCalendar
 
 
 def salvage(data: dict[Any, Any]) -> Parsed:
@@ -101,7 +116,22 @@ def salvage(data: dict[Any, Any]) -> Parsed:
         trends={name: _read(_TREND, raw) for name, raw in _entries(data.get("trends")).items()},
         uplinks={name: uplink for name, uplink in uplinks.items() if uplink is not None},
         buffer=_read(_BUFFER, data.get("buffer")),
+        calendar=_calendar(_entries(data.get("calendar"))),
     )
+
+
+def _calendar(raw: dict[str, Any]) -> ParsedCalendar:
+    return ParsedCalendar(
+        {name: _read(_SHIFT, shift) for name, shift in _entries(raw.get("shifts")).items()},
+        _listed(_EXCEPTION, raw.get("exceptions")),
+        _listed(_MAINTENANCE, raw.get("maintenance")),
+    )
+
+
+def _listed(kind: TypeAdapter[T], raw: object) -> dict[int, T]:
+    """A list's entries by position, as far as they can be read."""
+    read = enumerate(_read(kind, one) for one in raw) if isinstance(raw, list) else ()
+    return {index: one for index, one in read if one is not None}
 
 
 def _machine(raw: dict[Any, Any]) -> ParsedMachine:

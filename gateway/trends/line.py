@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.config.model import Config
 from gateway.deadlines import Deadlines
-from gateway.events import Event
+from gateway.events import Event, rfc3339
 from gateway.linetime import LineTime
 from gateway.trends.ways import OnChange, Point, Seen, Span, SwingingDoor, Trend, Windows
 from protocols.model import Quality
@@ -86,7 +86,7 @@ class Trends:
         if isinstance(said, Span):
             data |= {"began": self._time.text(said.began), "ended": self._time.text(said.ended), **said.figures}
             return Event("signal.trend", signal, self._time.utc(said.ended), data)
-        source_time = None if said.source_time is None else self._time.text(said.source_time - self._time.utc_offset)
+        source_time = None if said.source_time is None else rfc3339(said.source_time)
         data |= {"value": said.value, "quality": Quality(said.quality).label, "source_time": source_time}
         return Event("signal.trend", signal, self._time.utc(said.at), data)
 

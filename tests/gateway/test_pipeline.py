@@ -680,3 +680,18 @@ def test_the_widest_counters_are_kept_too(type_: str) -> None:
     restarted = Pipeline(opcua_line(total="plc.caps"))
     restarted.restore(pipeline.checkpoint())
     assert restarted.snapshot() == pipeline.snapshot()
+
+
+SHIFTS = {
+    "early": {"days": ["sun"], "from": "06:00", "to": "07:01"},
+    "late": {"days": ["sun"], "from": "07:01", "to": "15:00"},
+}
+
+
+def test_events_say_their_shift_and_production_date() -> None:
+    """T0 is 07:00 on a Sunday in Berlin; what was made in a shift's last minute is that shift's."""
+    document = line_document(calendar={"shifts": SHIFTS, "production_day": "07:01"})
+    steps: list[tuple[int, list[Change] | Input]] = [(30_000, good(bottles=1010)), (90_000, good(bottles=1020))]
+    events = story((0, RUNNING), *steps, (180_000, Tick(0)), config=Config.model_validate(document))
+    told = [(window["shift"], window["production_date"], window["total"]) for window in production(events)]
+    assert told == [("early", "2026-11-21", 10), ("late", "2026-11-22", 10)]

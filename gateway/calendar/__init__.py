@@ -1,0 +1,1 @@
+"""When a line is meant to produce: shifts, breaks, holidays and maintenance as spans of UTC."""
