@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from protocols.ethernet_ip.route import BACKPLANE, Hop, parse_route
 from protocols.ethernet_ip.signal import CipSignal as CipSignal
 from protocols.ethernet_ip.signal import ObjectAddress as ObjectAddress
 from protocols.host import Host
-from protocols.settings import DeviceSettings, Keyed, Name, SignalSettings, counted
+from protocols.settings import DeviceSettings, Keyed, Name, SignalSettings, counted, shown
 
 PORT = 44818
+
+
+def _a_slot(written: object) -> object:
+    """What is written, where it is a slot: one complaint in place of one for each kind that it could be."""
+    if written == "none" or (isinstance(written, int) and not isinstance(written, bool) and 0 <= written <= 255):
+        return written
+    raise ValueError(
+        f"{shown(written)} is no slot; it is a number from 0 to 255, or none for a device without a chassis"
+    )
 
 
 class EthernetIpDevice(DeviceSettings):
@@ -28,7 +37,7 @@ class EthernetIpDevice(DeviceSettings):
     route: str | None = Field(default=None, max_length=200, examples=["backplane/2/ip/10.1.1.5"])
     """Ports and addresses in turn, from the host to the chassis of the controller: `backplane/2/ip/10.1.1.5` goes
     out through the module in slot 2 to the one at 10.1.1.5. Other ports are written by number."""
-    slot: Annotated[int, Field(ge=0, le=255)] | Literal["none"] = 0
+    slot: Annotated[Annotated[int, Field(ge=0, le=255)] | Literal["none"], BeforeValidator(_a_slot)] = 0
     """Slot of the controller in its chassis, the one at the end of the route; 0 for CompactLogix. `none` for a device
     without a chassis, such as a drive."""
     signals: Annotated[Keyed[Name, CipSignal], Field(min_length=1)] = Field(
