@@ -126,7 +126,7 @@ def cert(file: Path, state_dir: Path, device: str | None, show: bool, renew: boo
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same day.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep configuration and events here.")
 def demo(seconds: float | None, speed: float, seed: int, keep: Path | None) -> None:
-    """A simulated filler behind a real Modbus TCP server, the daemon beside it, and where to look."""
+    """A simulated line behind real Modbus TCP, OPC UA and EtherNet/IP servers, the daemon, and where to look."""
     from gateway.demo import run_demo
 
     sys.exit(run_demo(seconds, speed, seed, keep))

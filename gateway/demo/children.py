@@ -1,4 +1,4 @@
-"""The demo's two processes: the simulated PLC and the daemon, each in a session of its own and ended by its id."""
+"""The demo's two processes: the simulated line and the daemon, each in a session of its own and ended by its id."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import gateway
@@ -18,6 +18,10 @@ from gateway.demo.configuration import Places
 
 PATIENCE_S = 20.0
 _HTTP_TIMEOUT_S = 2.0
+
+
+Truths: TypeAlias = dict[str, dict[str, Any]]
+"""What each machine really did, by its name."""
 
 
 class ChildError(Exception):
@@ -48,12 +52,12 @@ def end(process: subprocess.Popen[Any], patience_s: float = PATIENCE_S) -> int:
 
 
 class Simulator:
-    """The simulated filler, frozen at its beginning."""
+    """The simulated line, frozen at its beginning."""
 
     def __init__(self, seed: int, speed: float, truth: Path) -> None:
         numbers = ("--seed", str(seed), "--speed", str(speed), "--truth", str(truth))
         self.process = subprocess.Popen(
-            _command("protocols.simulated", *numbers, "--frozen", "--quit-on-eof"),
+            _command("protocols.simulated", *numbers, "--capper", "0", "--labeler", "0", "--frozen", "--quit-on-eof"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=_environment(),
@@ -61,21 +65,21 @@ class Simulator:
         )
         self._received = b""
 
-    def ready(self) -> int:
-        """Waits for its ready line; its port."""
-        port: int = self._line()["port"]
-        return port
+    def ready(self) -> dict[str, int]:
+        """Waits for its ready line; the ports by machine."""
+        line = self._line()
+        return {"filler": line["port"], "capper": line["capper"], "labeler": line["labeler"]}
 
-    def tell(self, action: str) -> dict[str, Any]:
-        """Gives a command; the machine's truth after it."""
+    def tell(self, action: str) -> Truths:
+        """Gives a command; the machines' truth after it."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps({"action": action}).encode() + b"\n")
             self.process.stdin.flush()
         except OSError:
-            raise ChildError(f"the simulated PLC has ended with exit code {self.process.wait()}") from None
-        truth: dict[str, Any] = self._line()["truth"]
-        return truth
+            raise ChildError(f"the simulated line has ended with exit code {self.process.wait()}") from None
+        truths: Truths = self._line()["machines"]
+        return truths
 
     def end(self) -> int:
         """Ends it; its exit code, 3 where it was asked for anything but reading."""
@@ -92,9 +96,9 @@ class Simulator:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             while b"\n" not in self._received:
                 if not selector.select(max(0.0, deadline - time.monotonic())):
-                    raise ChildError(f"the simulated PLC said nothing for {PATIENCE_S:g} s")
+                    raise ChildError(f"the simulated line said nothing for {PATIENCE_S:g} s")
                 if not (data := os.read(self.process.stdout.fileno(), 65536)):
-                    raise ChildError(f"the simulated PLC has ended with exit code {self.process.wait()}")
+                    raise ChildError(f"the simulated line has ended with exit code {self.process.wait()}")
                 self._received += data
         line, _, self._received = self._received.partition(b"\n")
         found: dict[str, Any] = json.loads(line)

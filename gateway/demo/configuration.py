@@ -1,17 +1,23 @@
-"""The demo's configuration, fitted to this run: the simulator's port, a free port of our own, times by its speed."""
+"""The demo's configuration, fitted to this run: the simulator's ports, a free port of our own, times by its speed."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from ruamel.yaml import YAML
 
+from gateway.config.loader import load_config
 from protocols.settings import parse_cycle, parse_duration
 
-DEVICE, MACHINE, UPLINK = "filler_plc", "filler", "journal"
+MACHINES = {"filler": "filler_plc", "capper": "capper_plc", "labeler": "labeler_plc"}
+"""The device of each machine."""
+UPLINK = "journal"
 TRUTH = "truth.ndjson"
 _SHORTEST_MS = 50
 """Scanning faster than this, however fast the simulation, would only show how busy a daemon can be."""
@@ -27,8 +33,8 @@ class Places:
     log: Path
     truth: Path
     url: str
-    plc: str
-    """Endpoint of the simulated PLC: by it the daemon behind `url` is known to be ours."""
+    plcs: dict[str, str]
+    """Endpoint of each device: by them the daemon behind `url` is known to be ours."""
 
     def lines(self) -> list[tuple[str, str]]:
         """What is where, for people."""
@@ -52,29 +58,39 @@ def free_port(wanted: int) -> int:
     raise OSError("no free port on 127.0.0.1")
 
 
-def write_configuration(state: Path, plc_port: int, speed: float, own_port: int | None = None) -> Places:
+def write_configuration(state: Path, ports: Mapping[str, int], speed: float, own_port: int | None = None) -> Places:
     """Puts a copy of the shipped configuration, comments and all, into the state directory.
 
-    `own_port` is the wanted port of the daemon's endpoint, by default the shipped one.
+    `ports` are the simulated PLCs', by machine; `own_port` is the wanted one of the daemon's endpoint, by default the
+    shipped one.
     """
     yaml = YAML()
     yaml.width = 200
     document = yaml.load((files("gateway") / "data" / "config" / "demo.yaml").read_text(encoding="utf-8"))
-    device, machine = document["devices"][DEVICE], document["machines"][MACHINE]
     host, _, port = str(document["health"]["listen"]).rpartition(":")
     listen = f"{host}:{free_port(int(port) if own_port is None else own_port)}"
     document["health"]["listen"] = listen
-    device["host"], device["port"] = "127.0.0.1", plc_port
+    for machine, device in MACHINES.items():
+        _fit(document["machines"][machine], document["devices"][device], ports[machine], speed)
+    path = state / "demo.yaml"
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+    devices = load_config(path).config.devices
+    plcs = {device: devices[device].endpoint for device in MACHINES.values()}
+    events = state / str(document["uplinks"][UPLINK]["path"])
+    return Places(path, events, state, state / "daemon.log", state / TRUTH, f"http://{listen}", plcs)
+
+
+def _fit(machine: Any, device: Any, port: int, speed: float) -> None:
+    """Give a device its simulated PLC, and both the times of a machine that is so much faster."""
+    if "endpoint" in device:
+        device["endpoint"] = f"opc.tcp://127.0.0.1:{port}{urlsplit(device['endpoint']).path}"
+    else:
+        device["host"], device["port"] = "127.0.0.1", port
     device["scan_interval"] = f"{_scaled(device['scan_interval'], speed)}ms"
     machine["settle"] = f"{_scaled(machine['settle'], speed)}ms"
     # A machine ten times as fast has a tenth of the cycle; the daemon would rightly doubt its counters otherwise.
     machine["ideal"] = f"{60_000 / parse_cycle(machine['ideal']) * speed:.6f}/min"
-    path = state / "demo.yaml"
-    with path.open("w", encoding="utf-8") as file:
-        yaml.dump(document, file)
-    events = state / str(document["uplinks"][UPLINK]["path"])
-    plc = f"127.0.0.1:{plc_port}"
-    return Places(path, events, state, state / "daemon.log", state / TRUTH, f"http://{listen}", plc)
 
 
 def _scaled(duration: str, speed: float) -> int:

@@ -18,9 +18,8 @@ class Journal:
         self._file: BinaryIO | None = None
         self._partial = b""
         self._last: dict[str, int] = {}
-        self.total = 0
-        """Parts of all `machine.production` so far."""
-        self.scrap = 0
+        self.counted: dict[str, tuple[int, int]] = {}
+        """Parts and scrap of all `machine.production` so far, by machine."""
 
     def news(self) -> Iterator[dict[str, Any]]:
         """The events that came since, in order."""
@@ -31,8 +30,9 @@ class Journal:
                 continue
             self._last[stream] = seq
             if event["type"] == "linegate.machine.production.v1":
-                self.total += event["data"]["total"] or 0
-                self.scrap += event["data"]["scrap"] or 0
+                total, scrap = self.counted.get(event["subject"], (0, 0))
+                data = event["data"]
+                self.counted[event["subject"]] = (total + (data["total"] or 0), scrap + (data["scrap"] or 0))
             yield event
 
     def close(self) -> None:

@@ -11,12 +11,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Any
 
 import click
 
-from gateway.demo.children import ChildError, Daemon, Simulator
-from gateway.demo.configuration import DEVICE, MACHINE, TRUTH, Places, write_configuration
+from gateway.demo.children import ChildError, Daemon, Simulator, Truths
+from gateway.demo.configuration import MACHINES, TRUTH, Places, write_configuration
 from gateway.demo.journal import Journal
 from gateway.demo.show import Show, show_for
 
@@ -67,15 +66,15 @@ class Demo:
         self.journal = Journal(places.events)
 
     def start(self) -> None:
-        """Waits until the daemon has seen the machine, which stands still meanwhile: so every part is counted.
+        """Waits until the daemon has seen the machines, which stand still meanwhile: so every part is counted.
 
         Raises ChildError where that does not come about, and PortTaken.
         """
         self._wait("answers on /readyz", self._daemon.is_ready, START_S)
-        self._wait("has read the PLC", self._knows_the_machine, START_S)
+        self._wait("has read the PLCs", self._knows_the_machines, START_S)
 
     def run(self, seconds: float | None) -> None:
-        """Lets the machine live and shows it, for so long or until somebody ends it."""
+        """Lets the machines live and shows them, for so long or until somebody ends it."""
         self._show.begin(self.places)
         self._simulator.tell("thaw")
         began = shown = time.monotonic()
@@ -91,13 +90,13 @@ class Demo:
             left = _LOOK_S if seconds is None else min(_LOOK_S, seconds - elapsed)
             self._ending.wanted.wait(max(left, 0.0))
 
-    def settle(self) -> dict[str, Any]:
-        """Stops the machine's time, and the daemon when that has seen all parts; the truth."""
-        truth = self._simulator.tell("freeze")
-        self._show.note("The machine's time stands still.")
-        self._until(lambda: self._has_counted(truth), CATCH_UP_S)
+    def settle(self) -> Truths:
+        """Stops the machines' time, and the daemon when that has seen all parts; the truth."""
+        truths = self._simulator.tell("freeze")
+        self._show.note("The machines' time stands still.")
+        self._until(lambda: self._has_counted(truths), CATCH_UP_S)
         self.end_daemon()
-        return truth
+        return truths
 
     def end_daemon(self) -> None:
         """Ends the daemon and reads what it still wrote; idempotent."""
@@ -110,10 +109,15 @@ class Demo:
         self._show.end()
         self.journal.close()
 
-    def _has_counted(self, truth: dict[str, Any]) -> bool:
+    def _has_counted(self, truths: Truths) -> bool:
         snapshot = self._daemon.line()
-        parts = None if snapshot is None else snapshot["machines"][MACHINE]["parts"]
-        return parts is not None and (parts["total"], parts["scrap"]) == (truth["total"], truth["rejects"])
+        if snapshot is None:
+            return False
+        parts = {name: snapshot["machines"][name]["parts"] for name in truths}
+        return all(
+            mine is not None and (mine["total"], mine["scrap"]) == (truths[name]["total"], truths[name]["rejects"])
+            for name, mine in parts.items()
+        )
 
     def _until(self, holds: Callable[[], bool], patience_s: float) -> None:
         """Looks until it holds, patience is at its end, or somebody wants out at once."""
@@ -130,14 +134,16 @@ class Demo:
         for event in self.journal.news():
             self._show.event(event)
 
-    def _knows_the_machine(self) -> bool:
+    def _knows_the_machines(self) -> bool:
         snapshot = self._daemon.line()
         if snapshot is None:
             return False
-        machine, device = snapshot["machines"].get(MACHINE), snapshot["devices"].get(DEVICE)
-        if machine is None or device is None or device["endpoint"] != self.places.plc:
+        devices = snapshot["devices"]
+        if {name: device["endpoint"] for name, device in devices.items()} != self.places.plcs:
             raise PortTaken
-        return bool(device["connected"]) and machine["state"] not in ("unknown", "undefined")
+        states = [snapshot["machines"][machine]["state"] for machine in MACHINES]
+        connected = all(device["connected"] for device in devices.values())
+        return connected and not {"unknown", "undefined"}.intersection(states)
 
     def _wait(self, what: str, holds: Callable[[], bool], patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
@@ -150,14 +156,17 @@ class Demo:
                 raise ChildError("ended before it had begun")
 
 
-def verdict(journal: Journal, truth: dict[str, Any], *, violations: bool, at_once: bool) -> int:
+def verdict(journal: Journal, truths: Truths, *, violations: bool, at_once: bool) -> int:
     """Says what was counted and what was made; 0 where they are the same and the daemon only ever read."""
-    agrees = (journal.total, journal.scrap) == (truth["total"], truth["rejects"])
-    click.echo(f"{'':<21}  parts  rejects")
-    click.echo(f"{'the machine made':<21} {truth['total']:>6} {truth['rejects']:>8}")
-    click.echo(f"{'the daemon counted':<21} {journal.total:>6} {journal.scrap:>8}")
+    made = {name: (truth["total"], truth["rejects"]) for name, truth in truths.items()}
+    counted = {name: journal.counted.get(name, (0, 0)) for name in made}
+    click.echo(f"{'':<10} {'made':>7} {'counted':>8} {'rejects':>9} {'counted':>8}")
+    for name in made:
+        cells = zip(made[name], counted[name], strict=True)
+        click.echo(f"{name:<10}" + " ".join(f"{one:>8}{other:>9}" for one, other in cells))
+    agrees = counted == made
     if violations:
-        click.echo("The daemon asked the PLC for more than reading.")
+        click.echo("The daemon asked a PLC for more than reading.")
     if not agrees and at_once:
         click.echo("They differ: nobody waited until the daemon had published everything.")
     else:
@@ -168,7 +177,7 @@ def verdict(journal: Journal, truth: dict[str, Any], *, violations: bool, at_onc
 def run_demo(seconds: float | None, speed: float, seed: int, keep: Path | None) -> int:
     """Runs the demo for `seconds` (None: until Ctrl-C) and returns the exit code.
 
-    0: the daemon counted what the machine made; 1: it did not, or something died; 2: wrong use. Everything is
+    0: the daemon counted what the machines made; 1: it did not, or something died; 2: wrong use. Everything is
     kept in `keep`, a new or empty directory, or else removed at the end.
     """
     if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
@@ -194,10 +203,10 @@ def _run_in(state: Path, seconds: float | None, speed: float, seed: int, ending:
     with ExitStack() as stack:
         simulator = Simulator(seed, speed, state / TRUTH)
         stack.callback(simulator.end)
-        plc_port = simulator.ready()
+        ports = simulator.ready()
         for own_port in (None, 0):
             with ExitStack() as attempt:
-                places = write_configuration(state, plc_port, speed, own_port)
+                places = write_configuration(state, ports, speed, own_port)
                 demo = Demo(places, simulator, show, ending)
                 attempt.callback(demo.close)
                 try:
@@ -209,7 +218,7 @@ def _run_in(state: Path, seconds: float | None, speed: float, seed: int, ending:
         else:
             raise ChildError(f"another daemon answers on {places.url}")
         demo.run(seconds)
-        truth = demo.settle()
+        truths = demo.settle()
         show.end()
         violations = simulator.end() == _VIOLATED
-        return verdict(demo.journal, truth, violations=violations, at_once=ending.at_once)
+        return verdict(demo.journal, truths, violations=violations, at_once=ending.at_once)

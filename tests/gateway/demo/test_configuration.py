@@ -9,9 +9,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from gateway.config.model import Config
-from gateway.demo.configuration import free_port, write_configuration
-from protocols.modbus.config import ModbusTcpDevice
+from gateway.demo.configuration import MACHINES, free_port, write_configuration
 
+PORTS = {"filler": 15020, "capper": 14840, "labeler": 44818}
 SHIPPED = Path(__file__).parents[3] / "config" / "demo.yaml"
 
 
@@ -30,20 +30,25 @@ def test_the_shipped_file_loads() -> None:
     [(1, 500, 250, 500), (10, 50, 50, 50), (2.5, 200, 100, 200), (0.5, 1000, 500, 1000), (100, 5, 50, 50)],
 )
 def test_times_follow_the_speed(tmp_path: Path, speed: float, ideal_ms: float, scan_ms: int, settle_ms: int) -> None:
-    config = load(write_configuration(tmp_path, 15021, speed).configuration)
-    machine, device = config.machines["filler"], config.devices["filler_plc"]
-    assert isinstance(device, ModbusTcpDevice)
-    assert machine.ideal == pytest.approx(ideal_ms)
-    assert (device.scan_interval, machine.settle, device.endpoint) == (scan_ms, settle_ms, "127.0.0.1:15021")
+    ports = {name: port + 1 for name, port in PORTS.items()}
+    places = write_configuration(tmp_path, ports, speed)
+    config = load(places.configuration)
+    for name, device in MACHINES.items():
+        assert config.machines[name].ideal == pytest.approx(ideal_ms)
+        assert (config.devices[device].scan_interval, config.machines[name].settle) == (scan_ms, settle_ms)
+        assert places.plcs[device] == config.devices[device].endpoint
+    assert list(places.plcs.values()) == [
+        "127.0.0.1:15021", "opc.tcp://127.0.0.1:14841/plant", "127.0.0.1:44819/backplane/0",
+    ]  # fmt: skip
 
 
 def test_nothing_else_is_changed(tmp_path: Path) -> None:
-    fitted, shipped = load(write_configuration(tmp_path, 15020, 1).configuration), load(SHIPPED)
+    fitted, shipped = load(write_configuration(tmp_path, PORTS, 1).configuration), load(SHIPPED)
     assert fitted.model_copy(update={"health": shipped.health}) == shipped
 
 
 def test_the_copy_keeps_its_comments_and_says_where_the_events_are(tmp_path: Path) -> None:
-    places = write_configuration(tmp_path, 15020, 10)
+    places = write_configuration(tmp_path, PORTS, 10)
     assert "# first rule that holds wins" in places.configuration.read_text(encoding="utf-8")
     assert places.events == tmp_path / "events.ndjson"
     assert ("/health", f"{places.url}/health") in places.lines()
@@ -54,6 +59,6 @@ def test_a_taken_health_port_is_replaced(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", wanted)):
         other = free_port(wanted)
         assert other != wanted
-        places = write_configuration(tmp_path, 15020, 10)
+        places = write_configuration(tmp_path, PORTS, 10)
         assert places.url == f"http://{load(places.configuration).health.listen}"
         assert places.url != f"http://127.0.0.1:{wanted}"

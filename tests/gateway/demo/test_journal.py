@@ -15,7 +15,7 @@ from gateway.demo.journal import Journal
 def event(seq: int, total: int | None = None, scrap: int | None = None, stream: str = "a") -> dict[str, Any]:
     kind = "machine.state" if total is None else "machine.production"
     data = {} if total is None else {"total": total, "scrap": scrap}
-    return {"type": f"linegate.{kind}.v1", "stream": stream, "seq": str(seq), "data": data}
+    return {"type": f"linegate.{kind}.v1", "subject": "filler", "stream": stream, "seq": str(seq), "data": data}
 
 
 def line(*events: dict[str, Any]) -> str:
@@ -52,7 +52,7 @@ def test_there_is_no_file_yet(journal: Journal, path: Path) -> None:
 def test_it_adds_up_production_alone(journal: Journal, path: Path) -> None:
     append(path, line(event(1, 100, 2), event(2), event(3, 50, None)))
     assert seqs(journal) == [1, 2, 3]
-    assert (journal.total, journal.scrap) == (150, 2)
+    assert journal.counted == {"filler": (150, 2)}
 
 
 def test_what_is_delivered_again_counts_once(journal: Journal, path: Path) -> None:
@@ -60,7 +60,7 @@ def test_what_is_delivered_again_counts_once(journal: Journal, path: Path) -> No
     append(path, line(event(1, 100, 2), event(2, 10, 1), event(3, 7, 0)))
     append(path, line(event(1, 5, 0, stream="b")))
     assert seqs(journal) == [1, 2, 3, 1]
-    assert journal.total == 122
+    assert journal.counted["filler"][0] == 122
 
 
 def test_a_line_that_is_half_written_waits_for_its_end(journal: Journal, path: Path) -> None:
@@ -84,4 +84,4 @@ def test_it_follows_a_rotation_and_reads_the_old_file_to_its_end(journal: Journa
     path.rename(path.with_suffix(".2"))
     append(path, line(event(5, 1, 0)))
     assert seqs(journal) == [4, 5]
-    assert journal.total == 5
+    assert journal.counted["filler"][0] == 5

@@ -13,7 +13,7 @@ from gateway.demo.children import ChildError, Simulator
 from gateway.demo.journal import Journal
 from gateway.demo.run import verdict
 
-TRUTH = {"total": 50, "rejects": 2}
+TRUTHS = {"filler": {"total": 50, "rejects": 2}, "capper": {"total": 0, "rejects": 0}}
 
 
 @pytest.fixture
@@ -21,6 +21,7 @@ def journal_of(tmp_path: Path) -> Callable[[int, int], Journal]:
     def make(total: int, scrap: int) -> Journal:
         event = {
             "type": "linegate.machine.production.v1",
+            "subject": "filler",
             "stream": "a",
             "seq": "1",
             "data": {"total": total, "scrap": scrap},
@@ -49,7 +50,7 @@ def test_verdict(
     counted: tuple[int, int], violations: bool, at_once: bool, code: int, words: str,
     journal_of: Callable[[int, int], Journal], capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    assert verdict(journal_of(*counted), TRUTH, violations=violations, at_once=at_once) == code
+    assert verdict(journal_of(*counted), TRUTHS, violations=violations, at_once=at_once) == code
     out = capsys.readouterr().out
     assert out.splitlines()[-1] == words
     assert ("more than reading" in out) == violations
@@ -64,7 +65,7 @@ def test_a_directory_in_use_is_refused(tmp_path: Path, capsys: pytest.CaptureFix
 def test_a_simulator_that_ended_is_said(tmp_path: Path) -> None:
     simulator = Simulator(1, 10, tmp_path / "truth.ndjson")
     simulator.ready()
-    assert simulator.tell("thaw")["total"] == 0
+    assert {truth["total"] for truth in simulator.tell("thaw").values()} == {0}
     assert simulator.end() == 0
     other = Simulator(1, 10, tmp_path / "nowhere" / "truth.ndjson")
     with pytest.raises(ChildError, match="ended with exit code 2"):

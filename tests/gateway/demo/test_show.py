@@ -13,7 +13,7 @@ from gateway.demo.configuration import Places
 from gateway.demo.show import Plain, Rates, Show, Terminal, describe, why
 
 STATE = Path("/state")
-PLACES = Places(STATE / "demo.yaml", STATE / "events", STATE, STATE / "log", STATE / "truth", "http://127.0.0.1:1", "")
+PLACES = Places(STATE / "demo.yaml", STATE / "events", STATE, STATE / "log", STATE / "truth", "http://127.0.0.1:1", {})
 JAM = {"code": 17, "text": "cap jam", "source": "signal"}
 
 
