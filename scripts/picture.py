@@ -1,4 +1,4 @@
-"""Draws docs/demo.svg: the demo as a terminal shows it, after half a minute of the simulated filler's life."""
+"""Draws docs/demo.svg: the demo as a terminal shows it, after half a minute of the simulated line's life."""
 
 from __future__ import annotations
 
