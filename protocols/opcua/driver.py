@@ -121,7 +121,7 @@ class OpcuaDriver:
         if self._subscriber:
             await self._subscriber.watch()
         for unit in self._units.values():
-            for item, why in unit.missed():
+            for item, why in unit.missed(now):
                 await self._part(unit, item).forget(unit, [item])
                 unit.set_aside(item, why)
             if due := unit.due(now):

@@ -21,6 +21,8 @@ ANSWER_S = 10.0
 SERVICE_FAULT = ua.FourByteNodeId(ua.ObjectIds.ServiceFault_Encoding_DefaultBinary)
 MAX_MESSAGE_BYTES = 64_000_000
 MAX_CHUNKS = 4096
+MAX_WAITING_BYTES = 4_000_000
+"""Received and not yet a whole chunk: far more than a chunk's 64 kB and what one read of a socket brings."""
 
 GARBLED = (ua.UaError, ArithmeticError, AttributeError, EOFError, LookupError, RecursionError, TypeError, ValueError,
            struct.error)  # fmt: skip
@@ -36,13 +38,31 @@ async def connect_socket(client: Client) -> None:
     sock = await dial(url.hostname or "", url.port or DEFAULT_PORT, None)
     with ExitStack() as unused:
         unused.callback(sock.close)
-        await asyncio.get_running_loop().create_connection(low._make_protocol, sock=sock)
+        await asyncio.get_running_loop().create_connection(lambda: _bounded(low._make_protocol()), sock=sock)
         unused.pop_all()
-    connection = low.protocol._connection
-    guard(connection)
+    guard(low.protocol._connection)
     _hear_refusals(low.protocol)
-    connection._limits.max_message_size, connection._limits.max_chunk_count = MAX_MESSAGE_BYTES, MAX_CHUNKS
     low._set_state(UaClientState.SOCKET_OPEN)
+
+
+def _bounded(protocol: Any) -> Any:
+    """What a peer sends is bounded, whatever lengths it declares and whatever limits its hello names."""
+    receive: Callable[[bytes], None] = protocol.data_received
+    limits = protocol._connection._limits
+    update: Callable[[Any], None] = limits.update_client_limits
+
+    def data_received(data: bytes) -> None:
+        if len(protocol.receive_buffer or b"") + len(data) > MAX_WAITING_BYTES:
+            protocol.transport.abort()
+        else:
+            receive(data)
+
+    def update_client_limits(acknowledge: Any) -> None:
+        update(acknowledge)
+        limits.max_message_size, limits.max_chunk_count = MAX_MESSAGE_BYTES, MAX_CHUNKS
+
+    protocol.data_received, limits.update_client_limits = data_received, update_client_limits
+    return protocol
 
 
 def _hear_refusals(protocol: Any) -> None:

@@ -21,6 +21,9 @@ from protocols.opcua.values import Points, Values
 FIRST_RETRY_S = 2.0
 LONGEST_RETRY_S = 60.0
 """A node that is not there is tried again at twice the distance each time."""
+LOOK_SOON_S = 0.3
+LOOK_S = 5.0
+"""How often bad values are looked at for nodes that are gone."""
 
 _VANISHED = ("BadNodeIdUnknown", "BadNodeIdInvalid", "BadNodeIdRejected", "BadMonitoredItemIdInvalid")
 _CHANGED = ("does not fit", "where one value is expected", "and no array")
@@ -69,7 +72,9 @@ class Unit:
         self.values = make_values(device, table, Points(table, self.structures))
         self.items = _items(device)
         self._stats = stats
+        self._settings = tuple(device.signals.values())
         self._good = 0
+        self._looked_at = 0.0
         self._handles = 0
         self._learned: dict[int, Learned] = {}
         self._notices: list[Notice] = []
@@ -78,7 +83,7 @@ class Unit:
         """Make the points of an item from what the server says of its node; one that does not fit is set aside."""
         made = {}
         for signal in item.signals:
-            settings = list(self.device.signals.values())[signal]
+            settings = self._settings[signal]
             try:
                 if settings.steps:
                     shape = self.structures.shape(described, settings.steps)
@@ -103,13 +108,13 @@ class Unit:
             return
         item.handle, self._handles = self._handles, self._handles + 1
         (signal,) = item.signals
-        settings = list(self.device.signals.values())[signal]
+        settings = self._settings[signal]
         self.table.define(signal, Kind.TEXT, length=settings.length, encoding="utf-8")
         self._learned[signal] = Learned("string")
 
     def set_aside(self, item: Item, why: str) -> None:
         """A node cannot be had: its signals are bad, it is reported once, and tried again later."""
-        item.node = None
+        item.node = item.monitored_id = None
         self._set_aside(item, item.signals, why)
 
     def _set_aside(self, item: Item, signals: Iterable[int], why: str) -> None:
@@ -144,17 +149,20 @@ class Unit:
         """When the next item is tried again."""
         return min((item.retry_at for item in self.items if item.retry_at is not None), default=float("inf"))
 
-    def missed(self) -> list[tuple[Item, str]]:
-        """Items whose values say since the last call that their node is gone or has another type; and those words."""
-        if self.table.good >= self._good:
-            self._good = self.table.good
+    def missed(self, now: float) -> list[tuple[Item, str]]:
+        """Items whose values say that their node is gone or has another type, with those words.
+
+        Looks soon where fewer signals are usable than before, and now and then while any is not.
+        """
+        waited = now - self._looked_at
+        lost = self.table.good < self._good and waited >= LOOK_SOON_S
+        if not lost and not (self.table.good < len(self.table) and waited >= LOOK_S):
+            self._good = max(self._good, self.table.good)
             return []
-        self._good = self.table.good
+        self._good, self._looked_at = self.table.good, now
         found = []
         for item in self.items:
-            if item.node is None:
-                continue
-            whys = [self.table.read(signal)[3] or "" for signal in item.points]
+            whys = [self.table.read(signal)[3] or "" for signal in item.points] if item.node is not None else []
             why = next(
                 (one for one in whys if one.startswith(_VANISHED) or any(word in one for word in _CHANGED)), None
             )

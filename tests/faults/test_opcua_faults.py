@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from protocols.opcua import driver as driver_module
-from protocols.opcua import fastpath
+from protocols.opcua import fastpath, transport
 from protocols.opcua import unit as unit_module
 from protocols.simulated.opcua_server import GuardedServer, Request
 from tests.peers.opcua import values
@@ -299,5 +299,33 @@ async def test_something_else_that_listens_there() -> None:
             await line.until(lambda: "not connected" not in line.runner.why)
             assert "closed the connection" in line.runner.why
             assert line.runner.remedy
+    finally:
+        server.close()
+
+
+async def test_a_chunk_that_never_ends_is_not_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "MAX_WAITING_BYTES", 300_000)
+    sent = 0
+    ended = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.read(100)
+        writer.write(b"MSGF" + (2**31).to_bytes(4, "little") + bytes(4))
+        try:
+            while sent < 20_000_000:
+                writer.write(bytes(10_000))
+                await writer.drain()
+                sent += 10_000
+        except ConnectionError:
+            ended.set()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        async with running(device(f"opc.tcp://127.0.0.1:{port}", TWO)) as line:
+            await asyncio.wait_for(ended.wait(), 10)
+            await line.until(lambda: "closed the connection" in line.runner.why)
     finally:
         server.close()
