@@ -132,7 +132,7 @@ cdef class CipPlan:
         return self.plan_service(self.check_size(size), 0, 0, <uint8_t>prefix, FOR_ATTRIBUTE)
 
     def edition(self, bytes expected not None):
-        """Plan a Get_Attribute_List that must bring these bytes, or nothing of the packet is believed (TypeChanged)."""
+        """Plan a Get_Attribute_List that must bring these bytes: otherwise, or refused, the packet is not believed."""
         if self.expected is not None or self.packing == FRAGMENTS:
             raise ValueError("a packet of whole services tells the edition once")
         number = self.plan_service(self.check_size(len(expected)), 0, 0, 0, FOR_EDITION)

@@ -223,13 +223,13 @@ def _typed(service: Service, body: bytes) -> bytes:
 
 def _service(service: Service, number: int, part: bytes, refused: list[Refused]) -> bytes | None:
     status, extended, body = _head(part, CODES[service.kind])
+    if service.kind == "edition":
+        if status or body != service.edition:
+            raise Garbled(of_type=True)
+        return b""
     if status:
         refused.append((number, status, extended))
         return None
-    if service.kind == "edition":
-        if body != service.edition:
-            raise Garbled(of_type=True)
-        return b""
     if service.kind in ("tag", "structure"):
         data = _typed(service, body)
         if not _is_padded(len(data), service.size):
