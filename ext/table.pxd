@@ -67,12 +67,6 @@ cdef struct Slot:               # 64 bytes: a signal is one cache line
     uint8_t padding[11]
 
 
-cdef struct Beat:               # a signal that passes now and then without a change
-    int64_t every               # ms
-    int64_t passed_at
-    int32_t signal
-
-
 cdef class SignalTable:
     cdef readonly tuple names
     cdef readonly Py_ssize_t good
@@ -80,8 +74,6 @@ cdef class SignalTable:
     cdef Slot* slots
     cdef int32_t* changed
     cdef Py_ssize_t n_changed
-    cdef Beat* beats
-    cdef Py_ssize_t n_beats
     cdef uint8_t* arena
     cdef Py_ssize_t arena_size
     cdef list whys
@@ -98,7 +90,6 @@ cdef class SignalTable:
     cdef int put_text(self, Py_ssize_t signal, str value, uint8_t quality, int32_t why, bint whole) except -1
     cdef object value_of(self, Slot* slot)
     cdef object change_of(self, Py_ssize_t signal)
-    cdef void beat(self, int64_t now) noexcept
     cdef int check(self, Py_ssize_t signal) except -1
 
 

@@ -53,9 +53,8 @@ cdef class SignalTable:
         if posix_memalign(<void**>&self.slots, sizeof(Slot), size) != 0:  # a slot is one cache line, not parts of two
             self.slots = NULL
         self.changed = <int32_t*>calloc(max(self.n, 1), sizeof(int32_t))
-        self.beats = <Beat*>calloc(max(self.n, 1), sizeof(Beat))
         self.arena = <uint8_t*>calloc(1, 1)
-        if self.slots == NULL or self.changed == NULL or self.beats == NULL or self.arena == NULL:
+        if self.slots == NULL or self.changed == NULL or self.arena == NULL:
             raise MemoryError
         memset(self.slots, 0, size)
         self.whys = list(FIXED_WHYS)
@@ -68,7 +67,6 @@ cdef class SignalTable:
     def __dealloc__(self):
         free(self.slots)
         free(self.changed)
-        free(self.beats)
         free(self.arena)
 
     def __len__(self):
@@ -108,24 +106,11 @@ cdef class SignalTable:
         set_bad(self, signal, WHY_NOT_READ)
         slot.source_time = NO_TIME
 
-    def forward(self, Py_ssize_t signal, *, double deadband=0.0, bint exact=False, int64_t at_least_every=0):
-        """Have a signal's changes handed out: all (`exact`), or those of at least `deadband`.
-
-        With `at_least_every` (ms) a signal that was not handed out for so long is handed out again as it
-        is, good or bad, by the next `take` that is told the time.
-        """
+    def forward(self, Py_ssize_t signal, *, double deadband=0.0, bint exact=False):
+        """Have a signal's changes handed out: all (`exact`), or those of at least `deadband`."""
         self.check(signal)
-        if not deadband >= 0.0 or at_least_every < 0:
-            raise ValueError(f"deadband {deadband} or at_least_every {at_least_every} is below 0")
-        cdef Py_ssize_t i = 0
-        while i < self.n_beats and self.beats[i].signal != signal:
-            i += 1
-        if at_least_every > 0:
-            self.beats[i] = Beat(every=at_least_every, passed_at=0, signal=<int32_t>signal)
-            self.n_beats = max(self.n_beats, i + 1)
-        elif i < self.n_beats:
-            self.n_beats -= 1
-            self.beats[i] = self.beats[self.n_beats]
+        if not deadband >= 0.0:
+            raise ValueError(f"deadband {deadband} is below 0")
         self.slots[signal].deadband = deadband
         self.slots[signal].passing = EVERYTHING if exact else DEADBAND
         mark(self, signal, &self.slots[signal])
@@ -198,18 +183,12 @@ cdef class SignalTable:
         for i in range(self.n):
             mark(self, i, &self.slots[i])
 
-    def take(self, int64_t now=0):
-        """What changed since the last call, as (signal, value, quality, why, source time), in order of change.
-
-        `now` is the time in milliseconds of any clock that never goes back; signals with `at_least_every`
-        that are due follow the changes. Without it, or at 0, nothing is due.
-        """
+    def take(self):
+        """What changed since the last call, as (signal, value, quality, why, source time), in order of change."""
         cdef Py_ssize_t i
         cdef int32_t signal
         cdef Slot* slot
         cdef object change
-        if self.n_beats and now > 0:
-            self.beat(now)
         cdef list changes = PyList_New(self.n_changed)
         for i in range(self.n_changed):
             signal = self.changed[i]
@@ -221,15 +200,6 @@ cdef class SignalTable:
             PyList_SET_ITEM(changes, i, change)
         self.n_changed = 0
         return changes
-
-    cdef void beat(self, int64_t now) noexcept:
-        cdef Py_ssize_t i
-        cdef Beat* one
-        for i in range(self.n_beats):
-            one = &self.beats[i]
-            if self.slots[one.signal].dirty or now - one.passed_at >= one.every:
-                mark(self, one.signal, &self.slots[one.signal])
-                one.passed_at = now
 
     def read(self, Py_ssize_t signal):
         """One signal as it is now, in the form of `take`; leaves the list of changes alone."""

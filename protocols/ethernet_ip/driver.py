@@ -135,7 +135,7 @@ class EthernetIpDriver:
     def _batches(self, unit: Unit, scans: Iterable[int]) -> Iterable[Batch]:
         """One for each scan class; the first has all that changed."""
         for number in scans:
-            changes = unit.table.take(int(time.monotonic() * 1000))
+            changes = unit.table.take()
             yield Batch(unit.name, number, changes, notices=unit.take_notices(), learned=unit.take_learned())
 
     async def _wait(self, link: EipLink) -> None:

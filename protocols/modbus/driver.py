@@ -153,9 +153,7 @@ class ModbusDriver:
         self._schedule.done(run.scan)
         self._stats.round_trip_ms = run.busy_s * 1000
         unit = run.unit
-        return Batch(
-            unit.name, run.scan.number, unit.table.take(int(time.monotonic() * 1000)), notices=unit.take_notices()
-        )
+        return Batch(unit.name, run.scan.number, unit.table.take(), notices=unit.take_notices())
 
     async def close(self) -> None:
         """Close the connection."""

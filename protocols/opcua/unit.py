@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -172,7 +171,7 @@ class Unit:
 
     def batch(self, scan: int) -> Batch:
         """What changed, as a batch of a scan class."""
-        batch = Batch(self.name, scan, self.table.take(int(time.monotonic() * 1000)))
+        batch = Batch(self.name, scan, self.table.take())
         if self.table.good:  # while nothing can be used, nobody takes notices
             batch.notices, self._notices = self._notices, []
         if self._learned:

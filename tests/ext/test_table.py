@@ -140,60 +140,10 @@ def test_what_nobody_asked_for_is_kept_and_not_handed_out() -> None:
     assert table.take() == [(0, 7, Quality.GOOD, None, None)]
 
 
-@given(
-    every=st.integers(1, 1000),
-    steps=st.lists(st.tuples(st.integers(0, 700), st.none() | st.integers(0, 1))),
-    start=st.integers(1, 2**62),
-)
-def test_at_least_every_passes_again_what_did_not_pass_for_so_long(
-    every: int, steps: list[tuple[int, int | None]], start: int
-) -> None:
-    table, now, passed_at, known = table_of(Kind.INT, Kind.INT), start, start, None
-    table.forward(0, at_least_every=every)
-    assert [change[0] for change in table.take(now)] == [0]
-    for wait, value in steps:
-        now += wait
-        changes = value is not None and value != known
-        if value is not None:
-            table.put(0, value)
-            known = value
-        passes = changes or now - passed_at >= every
-        assert [change[:2] for change in table.take(now)] == ([(0, known)] if passes else [])
-        if passes:
-            passed_at = now
-
-
-def test_at_least_every_passes_bad_signals_and_begins_the_deadband_anew() -> None:
-    table = table_of(Kind.FLOAT, Kind.FLOAT)
-    table.forward(0, deadband=1.0, at_least_every=100)
-    table.put(0, 0.0)
-    assert len(table.take(1000)) == 1
-    table.put(0, 0.75)
-    assert table.take(1099) == []
-    assert table.take(1100) == [(0, 0.75, Quality.GOOD, None, None)]
-    table.put(0, 1.5)
-    assert table.take(1101) == []
-    table.fail(0, "lost")
-    assert table.take(1150)[0][3] == "lost"
-    assert table.take(1249) == []
-    assert table.take(1250)[0][3] == "lost"
-
-
-def test_at_least_every_needs_the_time_and_can_be_taken_back() -> None:
-    table = table_of(Kind.INT, Kind.INT, Kind.INT)
-    for number in range(3):
-        table.forward(number, at_least_every=100)
-    table.take(1)
-    assert table.take() == table.take(0) == []
-    table.forward(0)
-    table.forward(2, at_least_every=300)
-    table.take(1)
-    assert [change[0] for change in table.take(101)] == [1]
-    assert [change[0] for change in table.take(301)] == [2, 1]
+@pytest.mark.parametrize("deadband", [-1.0, math.nan])
+def test_a_deadband_is_a_distance(deadband: float) -> None:
     with pytest.raises(ValueError, match="below 0"):
-        table.forward(1, at_least_every=-1)
-    with pytest.raises(ValueError, match="below 0"):
-        table.forward(1, deadband=math.nan)
+        table_of(Kind.INT).forward(0, deadband=deadband)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.none() | st.integers(0, 2))))
