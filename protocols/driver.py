@@ -67,6 +67,8 @@ class LinkStats:
     timeouts: int = 0
     overruns: int = 0
     """Scans skipped because the one before took too long."""
+    dropped: int = 0
+    """Times that a device's own queue was full, so that values between two that came are not known."""
     bytes_read: int = 0
     round_trip_ms: float = 0.0
     """Duration of the last scan's requests."""

@@ -53,6 +53,7 @@ class _LineCollector(Collector):
             "garbled": "Replies that were cut, damaged, or not the answer",
             "timeouts": "Requests without an answer",
             "overruns": "Scans skipped because the one before took too long",
+            "dropped": "Times that a device's own queue of values was full",
             "bytes_read": "Bytes of values read",
             "reconnects": "Connections given up and begun anew",
         }

@@ -71,6 +71,7 @@ class DeviceRunner:
             "garbled": stats.garbled,
             "timeouts": stats.timeouts,
             "overruns": stats.overruns,
+            "dropped": stats.dropped,
             "bytes_read": stats.bytes_read,
             "reconnects": self.reconnects,
         }

@@ -127,9 +127,9 @@ async def embellish(session: Session, limits: Limits, known: Sequence[tuple[Any,
                     if reference.BrowseName.Name in (*_TEXTS, "EngineeringUnits"):
                         wanted[_local(reference.NodeId)] = (place, reference.BrowseName.Name)
             values = await read_attributes(session, limits, [(node, ua.AttributeIds.Value) for node in wanted])
+            by_place: dict[Any, dict[int, str]] = {**await enumeration_texts(session, limits, list(types))}
     except (TimeoutError, ua.UaStatusCodeError):
         return
-    by_place: dict[Any, dict[int, str]] = {}
     units: dict[Any, str] = {}
     for (place, name), value in zip(wanted.values(), values, strict=True):
         held = None if value.Value is None else value.Value.Value
@@ -140,6 +140,18 @@ async def embellish(session: Session, limits: Limits, known: Sequence[tuple[Any,
     for node, one in known:
         one.unit = units.get(node) or None
         one.texts = by_place.get(node) or by_place.get(one.data_type) or {}
+
+
+async def enumeration_texts(session: Session, limits: Limits, types: Sequence[Any]) -> dict[Any, dict[int, str]]:
+    """What the numbers of enumerations mean by their definitions, which not every server has."""
+    read = await read_attributes(session, limits, [(one, ua.AttributeIds.DataTypeDefinition) for one in types])
+    texts: dict[Any, dict[int, str]] = {}
+    for one, value in zip(types, read, strict=True):
+        definition = None if value.Value is None else value.Value.Value
+        if isinstance(definition, ua.EnumDefinition):
+            fields = (definition.Fields or [])[:MOST_TEXTS]
+            texts[one] = {int(each.Value): each.DisplayName.Text or each.Name or "" for each in fields}
+    return texts
 
 
 def _texts(name: str, held: Any) -> dict[int, str]:

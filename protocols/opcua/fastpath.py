@@ -124,7 +124,11 @@ class NativePublication:
         self.subscription_id: int = inner.subscription_id
         self.sequence_number: int = inner.sequence_number
         self.keep_alive: bool = inner.keep_alive
-        self.available: list[int] = inner.available
+
+    @property
+    def overflows(self) -> int:
+        """Values, of those decoded so far, before which the server's queue dropped some."""
+        return int(self._inner.overflows)
 
     def decode(self) -> bool:
         """Decode up to a second value of a signal of which every change counts."""

@@ -69,17 +69,16 @@ class Point:
         length = self.settings.length if self.kind == Kind.TEXT else 0
         table.define(self.signal, self.kind, length=length, encoding="utf-8")
 
-    def put(self, table: SignalTable, variant: Any, time_ms: int | None, uncertain: str | None) -> None:
-        """Set the signal from an asyncua Variant (a structure's fields decoded); bad where it does not fit."""
+    def put(self, table: SignalTable, held: Any, built_in: int, time_ms: int | None, uncertain: str | None) -> None:
+        """Set the signal from what a node holds, with structures as dicts; bad where it does not fit."""
         try:
-            value = self._taken(variant)
+            value = self._taken(held, built_in)
         except Unfit as why:
             table.fail(self.signal, str(why))
             return
         table.put(self.signal, value, time_ms, uncertain=uncertain, whole=True)
 
-    def _taken(self, variant: Any) -> bool | int | float | str:
-        value, built_in = variant.Value, int(variant.VariantType.value)
+    def _taken(self, value: Any, built_in: int) -> bool | int | float | str:
         if self.settings.index is not None:
             value = _part(value, self.settings.index, built_in)
         for step in self.settings.steps:

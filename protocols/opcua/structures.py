@@ -14,7 +14,7 @@ from asyncua import ua
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import unpack_uatype
 
-from protocols.opcua.describe import Description, built_in_types
+from protocols.opcua.describe import Description, built_in_types, enumeration_texts
 from protocols.opcua.limits import Limits
 from protocols.opcua.point import Shape, Unfit
 from protocols.opcua.resolve import read_attributes
@@ -70,7 +70,7 @@ class Structures:
                 else:
                     self._why[one] = f"the server does not define the structure: {status_text(value.StatusCode.value)}"
             built_in = await built_in_types(session, limits, inner)
-            enumerations = await self._enumerations(
+            enumerations = await enumeration_texts(
                 session, limits, [t for t in inner if built_in.get(t, (0, False))[1]]
             )
             for one, definition in definitions.items():
@@ -80,15 +80,6 @@ class Structures:
                 if built_in.get(one, (None, False))[0] == ua.VariantType.ExtensionObject
                 and one != ua.NodeId(ua.ObjectIds.Structure) and one not in self._by_type and one not in self._why
             ]  # fmt: skip
-
-    async def _enumerations(self, session: Session, limits: Limits, types: list[Any]) -> dict[Any, dict[int, str]]:
-        read = await read_attributes(session, limits, [(one, ua.AttributeIds.DataTypeDefinition) for one in types])
-        texts: dict[Any, dict[int, str]] = {}
-        for one, value in zip(types, read, strict=True):
-            definition = None if value.Value is None else value.Value.Value
-            if isinstance(definition, ua.EnumDefinition):
-                texts[one] = {int(e.Value): e.DisplayName.Text or e.Name or "" for e in definition.Fields or []}
-        return texts
 
     def _add(self, data_type: Any, definition: Any, built_in: Any, texts: dict[Any, dict[int, str]]) -> None:
         members = tuple(

@@ -136,6 +136,7 @@ class Subscriber:
             done = publication.decode()
             if subscription.unit.device.mode == "subscribe":
                 batches.append(subscription.unit.batch(subscription.scan))
+        self._stats.dropped += publication.overflows
         for kind, notification in publication.others():
             if kind == EVENTS:
                 subscription.take_events(notification.Events or [])

@@ -27,7 +27,10 @@ class Publication(Protocol):
     subscription_id: int
     sequence_number: int
     keep_alive: bool
-    available: list[int]
+
+    @property
+    def overflows(self) -> int:
+        """Values, of those decoded so far, before which the server's queue dropped some."""
 
     def decode(self) -> bool:
         """Take values into the table, up to a signal's second one where both count; whether that was all."""
@@ -52,6 +55,8 @@ class Values(Protocol):
         """A message that was lost on its way and is there after all, as asyncua decodes it."""
 
 
+OVERFLOW, OVERFLOW_MASK = 0x480, 0xC80
+"""Of a StatusCode: its info bits are of a DataValue, and say Overflow (OPC 10000-4, 7.39.1)."""
 _NULL_IS_EMPTY = (ua.VariantType.String, ua.VariantType.XmlElement)
 
 
@@ -80,14 +85,12 @@ class Points:
     def put(self, handle: int, variant: Any, time_ms: int | None, uncertain: str | None) -> None:
         """Set a handle's signals from an asyncua Variant."""
         try:
-            opened = ua.Variant.__new__(ua.Variant)
-            object.__setattr__(opened, "Value", self._structures.opened(variant.Value))
-            object.__setattr__(opened, "VariantType", variant.VariantType)
+            value = self._structures.opened(variant.Value)
         except Unfit as why:
             self.fail(str(why), handle)
             return
         for point in self._points.get(handle, ()):
-            point.put(self.table, opened, time_ms, uncertain)
+            point.put(self.table, value, int(variant.VariantType.value), time_ms, uncertain)
 
 
 class PlainPublication:
@@ -97,7 +100,7 @@ class PlainPublication:
         self._put = put
         self.status = self.subscription_id = 0
         self.sequence_number: int = message.SequenceNumber
-        self.available: list[int] = []
+        self._overflows = 0
         self._notifications = list(message.NotificationData or [])
         self.keep_alive = not self._notifications
         self._items = [
@@ -108,6 +111,11 @@ class PlainPublication:
         ]
         self._at = 0
 
+    @property
+    def overflows(self) -> int:
+        """Values, of those decoded so far, before which the server's queue dropped some."""
+        return self._overflows
+
     def decode(self) -> bool:
         """Decode up to a second value of one handle."""
         seen: set[int] = set()
@@ -116,6 +124,8 @@ class PlainPublication:
             if handle in seen:
                 return False
             seen.add(handle)
+            code = value.StatusCode.value if value.StatusCode is not None else 0
+            self._overflows += code & OVERFLOW_MASK == OVERFLOW
             self._put(handle, value)
             self._at += 1
         return True
@@ -161,7 +171,6 @@ class PlainValues:
         publication = self.republish(result.NotificationMessage)
         publication.status = response.ResponseHeader.ServiceResult.value
         publication.subscription_id = result.SubscriptionId
-        publication.available = list(result.AvailableSequenceNumbers or [])
         return publication
 
     def republish(self, message: Any) -> PlainPublication:

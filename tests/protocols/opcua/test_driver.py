@@ -218,6 +218,20 @@ async def test_no_pulse_is_lost_that_the_servers_queue_holds(peer: OpcUaServer, 
         await peer.tell("set", node="Scalars.Int32", value=values.SCALARS["Int32"])
 
 
+async def test_what_a_full_queue_dropped_is_counted(node_peer: OpcUaServer, decoder: str) -> None:
+    one = device(
+        node_peer.url, {"x": at("Scalars.Int16")}, scan_interval="10ms", publishing_interval="1s", queue_size=2
+    )
+    async with running(one) as line:
+        await line.until(lambda: line.table.good == 1)
+        for number in range(8):
+            await node_peer.tell("set", node="Scalars.Int16", value=number)
+            await asyncio.sleep(0.05)
+        await line.shows("x", 7)
+        assert line.runner.counts()["dropped"] >= 1
+        await node_peer.tell("set", node="Scalars.Int16", value=values.SCALARS["Int16"])
+
+
 async def test_what_the_server_is_asked_to_hold_back(asyncua_peer: OpcUaServer, node_peer: OpcUaServer) -> None:
     path, first = values.ANALOG
     signals = {
