@@ -348,3 +348,31 @@ def test_fail_makes_the_blocks_signals_bad_and_no_others() -> None:
     plan.fail("exception 2")
     assert {table.read(n)[3] for n in range(4)} == {"exception 2"}
     assert plan.signals == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("signals", [0, 1, 2, 9])
+def test_a_full_plan_takes_no_more(signals: int) -> None:
+    table = SignalTable([f"s{n}" for n in range(signals + 1)])
+    plan = RegisterPlan(table, 16, signals)
+    for number in range(signals):
+        plan.add(number, number, "uint16")
+    with pytest.raises(ValueError, match="full"):
+        plan.add(signals, signals, "uint16")
+    assert plan.signals == list(range(signals))
+
+
+@pytest.mark.parametrize("length", [-1, 251])
+def test_a_text_longer_than_a_reply_is_refused(length: int) -> None:
+    table = SignalTable(["text"])
+    plan = RegisterPlan(table, 200, 1)
+    with pytest.raises(ValueError, match="out of range"):
+        plan.add(0, 0, "string", length=length)
+    plan.add(0, 0, "string", length=250)
+
+
+def test_more_invalid_values_than_are_counted_are_refused() -> None:
+    table = SignalTable(["s"])
+    plan = RegisterPlan(table, 2, 1)
+    with pytest.raises(ValueError, match="65535 invalid values"):
+        plan.add(0, 0, "uint32", invalid=range(65536))
+    plan.add(0, 0, "uint32", invalid=range(3))

@@ -141,3 +141,14 @@ def test_quality_is_good_again_by_an_unchanged_reply_alone() -> None:
     assert table.take()[0][2:4] == (Quality.BAD, "timeout")
     plan.decode(REPLY)
     assert table.take() == [(0, 1, Quality.GOOD, None, None)]
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 125])
+def test_every_byte_of_the_first_reply_is_known_at_the_second(count: int) -> None:
+    for at in range(2 * count):
+        table, plan = planned(*range(count), count=count)
+        first = bytearray(2 * count)
+        first[at] = 1
+        plan.decode(first)
+        plan.decode(bytes(2 * count))
+        assert values(table) == [0] * count, f"byte {at}"
