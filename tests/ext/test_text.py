@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import product
+from typing import Literal
 
 import pytest
 
@@ -76,7 +77,7 @@ def test_a_character_that_the_length_cuts(encoding: str) -> None:
 @pytest.mark.parametrize("encoding", WIDE)
 def test_utf_16_to_its_limits(encoding: str) -> None:
     """Units on either side of every limit of the surrogates (RFC 2781, 2.2), also as the last of the text."""
-    order = "big" if encoding == "utf-16-be" else "little"
+    order: Literal["big", "little"] = "big" if encoding == "utf-16-be" else "little"
     limits = (0x61, 0xD7FF, 0xD800, 0xD801, 0xDBFE, 0xDBFF, 0xDC00, 0xDC01, 0xDFFE, 0xDFFF, 0xE000, 0xFFFF, 0xFEFF)
     for length in (2, 4, 6):
         raws = (b"".join(unit.to_bytes(2, order) for unit in units) for units in product(limits, repeat=length // 2))
