@@ -83,6 +83,52 @@ def plan(file: Path, as_json: bool) -> None:
     sys.exit(plan_file(file, as_json))
 
 
+DISCOVER_EXAMPLES = """\b
+Examples:
+  linegate discover opc.tcp://192.168.0.10:4840
+  linegate discover opc.tcp://192.168.0.10:4840 --match '*Speed*' --match '*Status/*' > capper.yaml
+  linegate discover opc.tcp://192.168.0.10:4840 --trust
+  linegate discover opc.tcp://192.168.0.10:4840 --policy Basic256Sha256 --user gateway --password-env CAPPER
+"""
+
+
+@main.command(epilog=DISCOVER_EXAMPLES)
+@click.argument("url")
+@click.option("--name", metavar="NAME", help="The device's name in the proposal; by default the one that it has.")
+@click.option("--match", multiple=True, metavar="GLOB", help="Only names, or paths with slashes, that are like this.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=300, show_default=True, help="Most signals.")
+@click.option("--depth", type=click.IntRange(1, 100), help="Levels to look below the root, or members below a tag.")
+@click.option("--arrays", is_flag=True, help="Propose the first element of each array.")
+@click.option("--rate", type=click.FloatRange(0.1, 1000), default=20, show_default=True, help="Requests a second.")
+@click.option("--root", metavar="NODE", help="OPC UA: begin at this node (nsu=URI;s=..., or a path /Objects/...).")
+@click.option(
+    "--policy",
+    "--security",
+    type=click.Choice(["none", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"]),
+    default="none",
+    show_default=True,
+    help="OPC UA: the security policy.",
+)
+@click.option("--mode", type=click.Choice(["sign", "sign_and_encrypt"]), help="OPC UA: sign_and_encrypt by default.")
+@click.option("--server-certificate", metavar="PATH", help="OPC UA: no other certificate of the server is accepted.")
+@click.option("--user", metavar="NAME", help="OPC UA: the user; the password is asked for.")
+@click.option("--password-env", metavar="NAME", help="The environment variable that has the password.")
+@click.option("--allow-plain-password", is_flag=True, help="Send the password where others can read it.")
+@click.option("--trust", is_flag=True, help="OPC UA: show the server's certificate, ask, and trust it from then on.")
+@click.option("--yes", is_flag=True, help="With --trust: ask nobody.")
+@STATE_DIR
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with everything, for programs.")
+def discover(url: str, **given: Any) -> None:
+    """Look at the device at URL and print the part of a configuration that reads it: devices, and known machines.
+
+    URL is opc.tcp://HOST:PORT/PATH for an OPC UA server. It is only read, slowly, over one session; what will be
+    asked is said first. What it prints passes `linegate check` once it is pasted into a file.
+    """
+    from gateway.discover.options import discover_with
+
+    sys.exit(discover_with(url, given))
+
+
 @main.command(epilog="Example: linegate schema > linegate.schema.json, for the editor's completion.")
 @click.argument("what", type=click.Choice(["config", "events"]), default="config")
 def schema(what: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from asyncua import ua
 from asyncua.common.utils import Buffer
-from asyncua.ua.ua_binary import unpack_uatype
+from asyncua.ua.ua_binary import struct_from_binary, unpack_uatype
 
 from protocols.opcua.describe import Description, built_in_types, enumeration_texts
 from protocols.opcua.limits import Limits
@@ -21,6 +21,8 @@ from protocols.opcua.resolve import read_attributes
 from protocols.opcua.session import Session, status_text
 from protocols.opcua.transport import GARBLED
 
+_STANDARD = {one.data_type: one for one in vars(ua.uaprotocol_auto).values() if hasattr(one, "data_type")}
+"""OPC UA's own structures, such as EUInformation, which few servers define."""
 MOST_TYPES = 500
 MOST_ELEMENTS = 1_000_000
 MOST_NESTED = 64
@@ -168,6 +170,8 @@ class Structures:
     def _one(self, member: Member, data: Buffer, depth: int) -> Any:
         if member.built_in == ua.VariantType.ExtensionObject.value and member.data_type in self._by_type:
             return self._decode(self._by_type[member.data_type], data, depth + 1)
+        if (known := _STANDARD.get(member.data_type)) is not None:
+            return struct_from_binary(known, data)
         value = unpack_uatype(ua.VariantType(member.built_in), data)
         return self.opened(value) if isinstance(value, ua.ExtensionObject) else value
 

@@ -1,0 +1,72 @@
+"""Runs `linegate discover`: says what it will ask, looks, and prints the proposal."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+import orjson
+
+from gateway.discover.progress import Progress
+from gateway.discover.targets import Options, Target, WrongUse, asks, target_of
+from gateway.discover.yaml import document
+from protocols.discovery import Discovery, Pace, Say, Wishes
+from protocols.driver import LinkError
+
+GOOD = 0
+TROUBLE = 1
+WRONG = 2
+
+
+def discover(url: str, wishes: Wishes, options: Options, *, as_json: bool, out: TextIO | None = None) -> int:
+    """Look at a device and print what is proposed for it; the exit code."""
+    out = sys.stdout if out is None else out
+    try:
+        target = target_of(url, options)
+    except WrongUse as why:
+        sys.stderr.write(f"{why}\n")
+        return WRONG
+    sys.stderr.write(f"{asks(target, options)}\n")
+    sys.stderr.flush()
+    progress = Progress(sys.stderr)
+    try:
+        found = asyncio.run(_look(target, wishes, Pace(options.rate), progress))
+    except LinkError as error:
+        progress.done()
+        sys.stderr.write(f"{url}: {error.why}{'; ' if error.remedy else ''}{error.remedy}\n")
+        return TROUBLE
+    progress.done()
+    out.write(as_object(found) if as_json else document(found))
+    machines = f", {len(found.machines)} machines recognised" if found.machines else ""
+    sys.stderr.write(f"{len(found.signals):,} signals proposed{machines}; {found.asked:,} requests\n")
+    return GOOD if found.signals else TROUBLE
+
+
+def as_object(found: Discovery) -> str:
+    """Everything as one JSON object."""
+    return orjson.dumps(dataclasses.asdict(found), option=orjson.OPT_INDENT_2, default=str).decode() + "\n"
+
+
+def trust(url: str, options: Options, ask: Callable[[str], bool] | None) -> int:
+    """Show an OPC UA server's certificate and pin it if a person says so; the exit code."""
+    try:
+        target_of(url, dataclasses.replace(options, root=None))
+    except WrongUse as why:
+        sys.stderr.write(f"{why}\n")
+        return WRONG
+    if not url.startswith("opc.tcp:"):
+        sys.stderr.write("--trust is for OPC UA servers: no other protocol here has certificates of its own\n")
+        return WRONG
+    from gateway.opcua_trust import trust_server
+
+    return asyncio.run(trust_server(url, options.state_dir, ask))
+
+
+async def _look(target: Target, wishes: Wishes, pace: Pace, say: Say) -> Discovery:
+    from protocols.opcua.discover import OBJECTS, OpcuaTarget, discover_opcua
+
+    where = OpcuaTarget(target.section, target.root or OBJECTS, target.state_dir)
+    return await discover_opcua(where, wishes, pace, say)
