@@ -88,6 +88,7 @@ Examples:
   linegate discover opc.tcp://192.168.0.10:4840
   linegate discover opc.tcp://192.168.0.10:4840 --match '*Speed*' --match '*Status/*' > capper.yaml
   linegate discover opc.tcp://192.168.0.10:4840 --trust
+  linegate discover eip://192.168.0.20/2 --match 'Program:Main/*'
   linegate discover opc.tcp://192.168.0.10:4840 --policy Basic256Sha256 --user gateway --password-env CAPPER
 """
 
@@ -95,7 +96,9 @@ Examples:
 @main.command(epilog=DISCOVER_EXAMPLES)
 @click.argument("url")
 @click.option("--name", metavar="NAME", help="The device's name in the proposal; by default the one that it has.")
-@click.option("--match", multiple=True, metavar="GLOB", help="Only names, or paths with slashes, that are like this.")
+@click.option(
+    "--match", multiple=True, metavar="GLOB", help="Only what has a name like this on its path; with slashes, a path."
+)
 @click.option("--limit", type=click.IntRange(1, 100_000), default=300, show_default=True, help="Most signals.")
 @click.option("--depth", type=click.IntRange(1, 100), help="Levels to look below the root, or members below a tag.")
 @click.option("--arrays", is_flag=True, help="Propose the first element of each array.")
@@ -121,8 +124,9 @@ Examples:
 def discover(url: str, **given: Any) -> None:
     """Look at the device at URL and print the part of a configuration that reads it: devices, and known machines.
 
-    URL is opc.tcp://HOST:PORT/PATH for an OPC UA server. It is only read, slowly, over one session; what will be
-    asked is said first. What it prints passes `linegate check` once it is pasted into a file.
+    URL is opc.tcp://HOST:PORT/PATH for an OPC UA server, and eip://HOST or eip://HOST/SLOT for a Logix controller, or
+    eip://HOST/backplane/2/ip/10.1.1.5/SLOT behind others. The device is only read, slowly, over one session; what will
+    be asked is said first. What is printed passes `linegate check` once it is pasted into a file.
     """
     from gateway.discover.options import discover_with
 

@@ -91,7 +91,7 @@ class Wishes:
     """What a person wants to see."""
 
     match: tuple[str, ...] = ()
-    """Patterns like `*Speed*`: of a name, or of a path with slashes; all where there are none."""
+    """Patterns: `*Speed*` of a name or of what it lies in, `*/Status/*` of a whole path; all where there are none."""
     limit: int = 300
     """Most signals that are proposed."""
     depth: int = 10
@@ -105,8 +105,11 @@ class Wishes:
         """Whether a place is among what was asked for; upper and lower case are one."""
         if not self.match:
             return True
-        names = (place[-1].lower(), "/".join(place).lower())
-        return any(fnmatchcase(name, pattern.lower()) for pattern in self.match for name in names)
+        return any(
+            fnmatchcase(name.lower(), pattern.lower())
+            for pattern in self.match
+            for name in (("/".join(place),) if "/" in pattern else place)
+        )
 
 
 class Pace:
@@ -134,6 +137,12 @@ def plain_name(text: str) -> str:
     text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text)
     text = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_").lower()[:MOST_NAME].rstrip("_")
     return f"_{text}" if text[:1].isdigit() else text
+
+
+def device_name(*candidates: str) -> str:
+    """A device's name out of the first of some texts that gives one."""
+    name = next((one for text in candidates if (one := plain_name(text))), "plc")
+    return f"{name}_plc" if name in _RESERVED else name
 
 
 def names_of(places: Iterable[Sequence[str]]) -> list[str]:

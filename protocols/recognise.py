@@ -101,8 +101,7 @@ def _packml(machine: Machine, device: str, url_name: str) -> ProposedMachine:
         notes.append(f"StateCurrent is {state.value} now, which is no state of ISA-TR88: see which `numbering` it has")
     if total is not None and total.place[-1] == "Count":
         notes.append("the counters have no AccCount; see when Count is reset")
-    speeds = [*machine.signals.get("MachDesignSpeed", []), None]
-    notes.append(ideal_note(speeds[0]))
+    notes.append(ideal_note(_first(machine.signals.get("MachDesignSpeed", []))))
     by = "PackTags of ISA-TR88.00.02 (PackML): Status.StateCurrent"
     return ProposedMachine(machine_name(machine.place, url_name), machine.place, by, settings, tuple(notes))
 
@@ -117,8 +116,7 @@ def _weihenstephan(machine: Machine, device: str, url_name: str) -> ProposedMach
             others = ", ".join(one.place[-1] for one in several[1:])
             notes.append(f"{what} is {several[0].place[-1]}; there is also {others}")
     settings = {"packml_state": numbering, **parts_of(_first(totals), _first(bads), device)}
-    design = machine.signals.get("WS_Mach_Design_Spd") or machine.signals.get("WS_Nom_Mach_Spd") or [None]
-    notes.append(ideal_note(design[0]))
+    notes.append(ideal_note(_first(machine.signals.get("WS_Mach_Design_Spd", []))))
     by = "tags of the Weihenstephan Standards: WS_Cur_State"
     return ProposedMachine(machine_name(machine.place, url_name), machine.place, by, settings, tuple(notes))
 

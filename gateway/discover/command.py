@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import sys
 from collections.abc import Callable
 from typing import TextIO
 
-import orjson
+import click
 
 from gateway.discover.progress import Progress
-from gateway.discover.targets import Options, Target, WrongUse, asks, target_of
+from gateway.discover.targets import PASSWORD_ENV, Options, Target, WrongUse, asks, target_of
 from gateway.discover.yaml import document
+from gateway.log import configure_logging
 from protocols.discovery import Discovery, Pace, Say, Wishes
 from protocols.driver import LinkError
 
@@ -31,6 +33,7 @@ def discover(url: str, wishes: Wishes, options: Options, *, as_json: bool, out: 
         return WRONG
     sys.stderr.write(f"{asks(target, options)}\n")
     sys.stderr.flush()
+    configure_logging("WARNING")  # standard output is for the proposal
     progress = Progress(sys.stderr)
     try:
         found = asyncio.run(_look(target, wishes, Pace(options.rate), progress))
@@ -39,15 +42,32 @@ def discover(url: str, wishes: Wishes, options: Options, *, as_json: bool, out: 
         sys.stderr.write(f"{url}: {error.why}{'; ' if error.remedy else ''}{error.remedy}\n")
         return TROUBLE
     progress.done()
-    out.write(as_object(found) if as_json else document(found))
+    hide_typed_password(found, options)
+    out.write(as_object(found) if as_json else _styled(document(found), out))
     machines = f", {len(found.machines)} machines recognised" if found.machines else ""
     sys.stderr.write(f"{len(found.signals):,} signals proposed{machines}; {found.asked:,} requests\n")
     return GOOD if found.signals else TROUBLE
 
 
 def as_object(found: Discovery) -> str:
-    """Everything as one JSON object."""
-    return orjson.dumps(dataclasses.asdict(found), option=orjson.OPT_INDENT_2, default=str).decode() + "\n"
+    """Everything as one JSON object, in which nothing moves a terminal's cursor."""
+    text = json.dumps(dataclasses.asdict(found), indent=2, ensure_ascii=True)
+    return text.replace("\x7f", "\\u007f") + "\n"
+
+
+def _styled(proposal: str, out: TextIO) -> str:
+    """On a terminal, what is a comment steps back."""
+    if not out.isatty():
+        return proposal
+    lines = (click.style(line, dim=True) if line.lstrip().startswith("#") else line for line in proposal.splitlines())
+    return "\n".join(lines) + "\n"
+
+
+def hide_typed_password(found: Discovery, options: Options) -> None:
+    """A password that was typed is in no variable that the daemon would find: a credential's name takes its place."""
+    if options.security.password_env == PASSWORD_ENV:
+        user = {**found.settings["user"], "password": {"credential": f"{found.name}_password"}}
+        found.settings = {**found.settings, "user": user}
 
 
 def trust(url: str, options: Options, ask: Callable[[str], bool] | None) -> int:
@@ -62,11 +82,16 @@ def trust(url: str, options: Options, ask: Callable[[str], bool] | None) -> int:
         return WRONG
     from gateway.opcua_trust import trust_server
 
+    configure_logging("WARNING")
     return asyncio.run(trust_server(url, options.state_dir, ask))
 
 
 async def _look(target: Target, wishes: Wishes, pace: Pace, say: Say) -> Discovery:
-    from protocols.opcua.discover import OBJECTS, OpcuaTarget, discover_opcua
+    if target.is_opcua:
+        from protocols.opcua.discover import OBJECTS, OpcuaTarget, discover_opcua
 
-    where = OpcuaTarget(target.section, target.root or OBJECTS, target.state_dir)
-    return await discover_opcua(where, wishes, pace, say)
+        where = OpcuaTarget(target.section, target.root or OBJECTS, target.state_dir)
+        return await discover_opcua(where, wishes, pace, say)
+    from protocols.ethernet_ip.discover import discover_ethernet_ip
+
+    return await discover_ethernet_ip(target.section, wishes, pace, say)

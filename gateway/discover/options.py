@@ -11,13 +11,12 @@ from typing import Any
 import click
 
 from gateway.discover.command import WRONG, discover, trust
-from gateway.discover.targets import Options, Security
+from gateway.discover.targets import PASSWORD_ENV, Options, Security
 from protocols.discovery import Wishes
 from protocols.settings import NAME_PATTERN
 
-PASSWORD_ENV = "LINEGATE_DISCOVER_PASSWORD"
-"""Where a password that was typed is kept while the command runs."""
-OPCUA_DEPTH = 10
+_DEPTH = {"opc.tcp": 10, "eip": 3}
+"""Levels of objects, or of members, that are looked into."""
 
 
 def discover_with(url: str, given: dict[str, Any]) -> int:
@@ -37,7 +36,7 @@ def discover_with(url: str, given: dict[str, Any]) -> int:
         ask = None if given["yes"] else lambda question: click.confirm(question, default=False)
         return trust(url, Options(given["rate"], state_dir), ask)
     options = Options(given["rate"], state_dir, given["root"], _security(given))
-    depth = given["depth"] or OPCUA_DEPTH
+    depth = given["depth"] or _DEPTH.get(url.partition(":")[0], 1)
     wishes = Wishes(given["match"], given["limit"], depth, given["arrays"], name)
     return discover(url, wishes, options, as_json=given["as_json"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import ValidationError
@@ -12,10 +12,13 @@ from pydantic import ValidationError
 from protocols.opcua.address import parse_node
 from protocols.settings import shown
 
+PASSWORD_ENV = "LINEGATE_DISCOVER_PASSWORD"
+"""The environment variable in which a password that was typed is kept while the command runs."""
 SCHEMES = {
-    "opc.tcp": "an OPC UA server: opc.tcp://192.168.0.10:4840",
+    "opc.tcp": "an OPC UA server, opc.tcp://192.168.0.10:4840",
+    "eip": "a Logix controller, eip://192.168.0.10 or eip://192.168.0.10/SLOT",
 }
-NAMED_ELSEWHERE = {"modbus": "Modbus", "rtu": "Modbus"}
+"""What can be looked at, by the URL's scheme."""
 
 
 class WrongUse(Exception):
@@ -45,16 +48,18 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class OpcuaUrl:
-    """A server, and the device's section without its signals."""
+class Target:
+    """A device: its protocol and its section without signals; for OPC UA also where to begin."""
 
     url: str
     section: dict[str, Any]
-    root: str | None
-    state_dir: Path
+    root: str | None = None
+    state_dir: Path | None = None
 
-
-Target: TypeAlias = OpcuaUrl
+    @property
+    def is_opcua(self) -> bool:
+        """Whether it is an OPC UA server."""
+        return bool(self.section["protocol"] == "opcua")
 
 
 def target_of(url: str, options: Options) -> Target:
@@ -62,8 +67,9 @@ def target_of(url: str, options: Options) -> Target:
     parts = _split(url)
     if parts.scheme == "opc.tcp":
         return _opcua(url, options)
-    there = "; ".join(SCHEMES.values())
-    raise WrongUse(f"{shown(url)} is nothing that discover can look at; there is {there}")
+    if parts.scheme == "eip":
+        return _ethernet_ip(url, parts, options)
+    raise WrongUse(f"{shown(url)} is nothing that discover can look at; there is {' and '.join(SCHEMES.values())}")
 
 
 def _split(url: str) -> SplitResult:
@@ -75,7 +81,7 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _opcua(url: str, options: Options) -> OpcuaUrl:
+def _opcua(url: str, options: Options) -> Target:
     from protocols.opcua.config import OpcuaDevice
 
     security = options.security
@@ -89,22 +95,57 @@ def _opcua(url: str, options: Options) -> OpcuaUrl:
         section["user"] = {"name": security.user, "password": {"env": security.password_env}}
         if security.allow_plain_password:
             section["user"]["allow_plain_password"] = True
+    _check(OpcuaDevice, {**section, "signals": {"state": {"node": "i=2259"}}})
     try:
-        OpcuaDevice.model_validate({**section, "signals": {"state": {"node": "i=2259"}}})
         if options.root is not None:
             parse_node(options.root)
+    except ValueError as error:
+        raise WrongUse(f"--root: {error}") from None
+    return Target(url, section, options.root, options.state_dir)
+
+
+def _ethernet_ip(url: str, parts: SplitResult, options: Options) -> Target:
+    from protocols.ethernet_ip.config import EthernetIpDevice
+
+    if options.root is not None or options.security != Security():
+        raise WrongUse("--root, --policy, --mode, --user and certificates are for OPC UA servers")
+    section: dict[str, Any] = {"protocol": "ethernet_ip", "host": parts.hostname or ""}
+    if parts.port is not None:
+        section["port"] = parts.port
+    *route, slot = [piece for piece in parts.path.split("/") if piece] or ["0"]
+    if len(route) % 2:
+        if route[-1].lower() not in ("backplane", "bp", "1"):
+            example = "eip://10.0.0.5/backplane/2/ip/10.1.1.5/0"
+            raise WrongUse(f"{shown(url)}: a route is port and address in turn, and the slot behind it: {example}")
+        route.pop()
+    if route:
+        section["route"] = "/".join(route)
+    if not (slot == "none" or (slot.isascii() and slot.isdigit())):
+        raise WrongUse(
+            f"{shown(url)} ends with {shown(slot)}, which is no slot: a number, or none for what has no chassis"
+        )
+    section["slot"] = slot if slot == "none" else int(slot)
+    _check(EthernetIpDevice, {**section, "signals": {"mode": {"tag": "identity:mode"}}})
+    return Target(url, section)
+
+
+def _check(kind: Any, section: dict[str, Any]) -> None:
+    """Raise WrongUse where a section is not one."""
+    try:
+        kind.model_validate(section)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise WrongUse(f"{where}: {first['msg'].removeprefix('Value error, ')}" if where else first["msg"]) from None
-    except ValueError as error:
-        raise WrongUse(f"--root: {error}") from None
-    return OpcuaUrl(url, section, options.root, options.state_dir)
+        words = first["msg"].removeprefix("Value error, ")
+        raise WrongUse(f"{where}: {words}" if where else words) from None
 
 
 def asks(target: Target, options: Options) -> str:
     """What will be asked, said before anything is."""
+    slowly = f"at most {options.rate:g} requests a second; nothing is written"
+    if target.is_opcua:
+        return f"{target.url} will be asked for its endpoints, then browsed and read over one session, {slowly}"
     return (
-        f"{target.url} will be asked for its endpoints, then browsed and read over one session, "
-        f"at most {options.rate:g} requests a second; nothing is written"
+        f"{target.url} will be asked who it is, then for its tags, their types and values over one session with one "
+        f"connection, {slowly}"
     )

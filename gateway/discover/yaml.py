@@ -12,7 +12,7 @@ MOST_LEFT_OUT = 40
 """Lines of what is not proposed; the rest is counted."""
 MOST_FACTS = 60
 _VALUE, _NOTE, _PLACE = 50, 160, 160
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?")
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _NOT_PLAIN = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 """Words that some YAML takes for something else than a text."""
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -78,9 +78,9 @@ def _device(found: Discovery) -> Iterator[str]:
     above: tuple[str, ...] | None = None
     for signal in found.signals:
         if signal.place[:-1] != above:
+            if signal.place[:-1] or above:
+                yield f"      # {shown_line('/'.join(signal.place[:-1]) or 'at the top', _PLACE)}"
             above = signal.place[:-1]
-            if above:
-                yield f"      # {shown_line('/'.join(above), _PLACE)}"
         yield f"      {signal.name}: {flow(_keys(signal))}{_beside(signal)}"
 
 

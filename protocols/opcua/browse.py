@@ -15,7 +15,8 @@ from protocols.driver import LinkStats
 from protocols.opcua.config import OpcuaDevice
 from protocols.opcua.limits import Limits, in_parts, read_limits
 from protocols.opcua.resolve import read_namespaces
-from protocols.opcua.session import ANSWER_S, Session
+from protocols.opcua.session import Session
+from protocols.opcua.transport import ANSWER_S
 
 MOST_NODES = 50_000
 """After so many a server's tree is left alone: it may have no end."""

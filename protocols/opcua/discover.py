@@ -16,6 +16,7 @@ from protocols.discovery import (
     Pace,
     Say,
     Wishes,
+    device_name,
     names_of,
     plain_name,
 )
@@ -30,7 +31,6 @@ from protocols.opcua.refusals import explain
 from protocols.opcua.resolve import Unresolved, read_attributes, read_namespaces, resolve
 from protocols.opcua.security import endpoints, offer
 from protocols.opcua.session import Session
-from protocols.opcua.transport import GARBLED
 from protocols.recognise import is_of_machine, recognise
 from protocols.settings import counted
 
@@ -81,7 +81,7 @@ async def discover_opcua(target: OpcuaTarget, wishes: Wishes, pace: Pace, say: S
     try:
         await session.open()
         await _look(session, target, wishes, found, say)
-    except GARBLED as error:
+    except ua.UaError as error:
         raise explain(error, target.url) from error
     finally:
         await session.close()
@@ -143,8 +143,7 @@ def _device_name(wishes: Wishes, offered: Sequence[Any], url: str) -> str:
     if wishes.name:
         return wishes.name
     texts = [one.Server.ApplicationName.Text or "" for one in offered if one.Server is not None]
-    name = next((name for text in texts if (name := plain_name(text))), "") or plain_name(urlsplit(url).path) or "plc"
-    return f"{name}_plc" if name in ("line", "gateway") else name
+    return device_name(*texts, urlsplit(url).path)
 
 
 def _offers(offered: Sequence[Any]) -> list[tuple[str, str]]:
