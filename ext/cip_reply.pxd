@@ -129,13 +129,14 @@ cdef inline Py_ssize_t examine_service(
         return -1
     service.place, service.length, service.extended = -1, 0, 0
     service.status = read_u8(reader, begin + 2)
-    if service.asks == FOR_EDITION:     # refused too: a controller that is downloaded to does not tell it
-        if (service.status != SUCCESS or end - data != service.size
-                or memcmp(reader.data + data, service.edition, service.size) != 0):
-            return found(finding, OTHER_EDITION, data, 0, 0)
-        return 0
     if service.status != SUCCESS:
         service.extended = extended_status(reader, begin, data)
+        if service.asks == FOR_EDITION:     # without it nothing of the packet can be believed
+            return found(finding, REFUSED, begin + 2, service.status, service.extended)
+        return 0
+    if service.asks == FOR_EDITION:
+        if end - data != service.size or memcmp(reader.data + data, service.edition, service.size) != 0:
+            return found(finding, OTHER_EDITION, data, 0, 0)
         return 0
     if service.asks == FOR_ATTRIBUTE:
         return examine_attribute(reader, service, data, end, finding)

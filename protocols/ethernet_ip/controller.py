@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ext.table import DecodeError
+from protocols.driver import NotConnected
 from protocols.ethernet_ip.allowed import Service, read_request
 from protocols.ethernet_ip.epath import CLASS, INSTANCE, attribute_path, logical
 from protocols.ethernet_ip.identity import IDENTITY_CLASS, IDENTITY_INSTANCE, STATUS_ATTRIBUTE
 from protocols.ethernet_ip.link import EipLink
 from protocols.ethernet_ip.reply import Reader
-from protocols.ethernet_ip.status import SUCCESS
+from protocols.ethernet_ip.status import CONNECTION_FAILURE, SUCCESS
 
 IDENTITY_REQUEST = read_request(
     Service.GET_ATTRIBUTES_ALL, logical(CLASS, IDENTITY_CLASS) + logical(INSTANCE, IDENTITY_INSTANCE)
@@ -53,6 +54,8 @@ class Identity:
 async def identify(link: EipLink) -> Identity:
     """The identity; one that says nothing where the device refuses to tell it. Raises NotConnected."""
     reply = await link.call(IDENTITY_REQUEST)
+    if reply.status == CONNECTION_FAILURE:
+        raise NotConnected(f"no way to the controller: {reply.why}", "check `slot` and `route`")
     if reply.status != SUCCESS:
         return Identity()
     read = Reader(reply.data)

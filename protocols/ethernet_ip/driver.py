@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
+
+import structlog
 
 from ext.table import DecodeError
 from protocols.driver import ConnectFailed, EndpointConfig, LinkStats, NotConnected
@@ -15,16 +17,18 @@ from protocols.ethernet_ip.controller import STATUS_REQUEST, Identity, identify
 from protocols.ethernet_ip.link import GARBLED_REMEDY, EipLink
 from protocols.ethernet_ip.plan import Limits
 from protocols.ethernet_ip.project import Project, upload
-from protocols.ethernet_ip.unit import UNLOADED, Unit, Verdict
+from protocols.ethernet_ip.unit import Unit, Verdict
 from protocols.model import Batch
 from protocols.schedule import Scan, Schedule
 
 if TYPE_CHECKING:
     from ext.table import SignalTable
 
+log = structlog.get_logger("ethernet_ip")
+
 LOOK_AGAIN_S = 1.0
 """How often a controller that is being downloaded to is asked whether that is over."""
-ROUNDS = 5
+ROUNDS = 8
 """How often one scan is asked again with other packets, before it is left as it is."""
 
 
@@ -64,11 +68,15 @@ class EthernetIpDriver:
     async def _learn(self, link: EipLink) -> None:
         """Upload the project, and plan all packets by it."""
         wanted = [address for unit in self._units.values() for address in unit.wanted]
-        self._project = await upload(link, self._identity, wanted)
-        self._look_at = float("inf") if self._project is not None else time.monotonic() + LOOK_AGAIN_S
-        by_instance = self._project is not None and self._project.by_instance
+        self._plan(link, await upload(link, self._identity, wanted))
+
+    def _plan(self, link: EipLink, project: Project | None) -> None:
+        """Plan all packets by a project; without one what is no tag is read, and it is looked for again."""
+        self._project = project
+        self._look_at = time.monotonic() + LOOK_AGAIN_S if project is None else float("inf")
+        by_instance = project is not None and project.by_instance
         for unit in self._units.values():
-            unit.plan(self._project, Limits(link.size, unit.limits.multiple, by_instance), link.framed)
+            unit.plan(project, Limits(link.size, multiple=True, by_instance=by_instance), link.framed)
 
     async def read(self) -> Batch:
         """The next scan. After a change of the project all scans of its devices, by a fresh upload."""
@@ -89,6 +97,7 @@ class EthernetIpDriver:
 
     async def _mend(self, link: EipLink) -> None:
         """Look for the project, take up what was refused, and keep the connection alive, where that is due."""
+        link.check()
         now = time.monotonic()
         if now >= self._look_at:
             await self._relearn(link)
@@ -103,12 +112,28 @@ class EthernetIpDriver:
 
     async def _relearn(self, link: EipLink) -> None:
         """Upload again; with a new plan all signals are unread, so all are read at once."""
+        before = self._project
         await self._learn(link)
+        if before is not None and self._project != before:
+            log.info("project_changed", host=self._device.host, uploaded=self._project is not None)
         for unit in self._units.values():
-            await self._scan(link, unit, unit.all_scans, has_learned=True)
+            verdict = await self._ask(link, unit, unit.all_scans)
+            if verdict is Verdict.CHANGED:  # again: it is left alone for a while
+                self._plan(link, None)
+                await self._ask(link, unit, unit.all_scans)
+            self._pass_on(unit, unit.all_scans)
 
-    async def _scan(self, link: EipLink, unit: Unit, scans: Sequence[int], *, has_learned: bool = False) -> None:
+    async def _scan(self, link: EipLink, unit: Unit, scans: Sequence[int]) -> None:
+        verdict = await self._ask(link, unit, scans)
+        if verdict is Verdict.CHANGED:
+            await self._relearn(link)
+        else:
+            self._pass_on(unit, unit.all_scans if verdict is Verdict.AGAIN else scans)
+
+    async def _ask(self, link: EipLink, unit: Unit, scans: Sequence[int]) -> Verdict:
+        """Ask scans, and where that changes the packets all of them: AGAIN. CHANGED: nothing more is known."""
         began = time.monotonic()
+        outcome = Verdict.DONE
         for _ in range(ROUNDS):
             asked = unit.begin(scans)
             await link.ask(asked)
@@ -116,27 +141,20 @@ class EthernetIpDriver:
                 verdict = unit.settle(asked)
             except DecodeError as error:
                 raise NotConnected(f"a reply cannot be what was asked for: {error}", GARBLED_REMEDY) from error
+            if verdict is Verdict.CHANGED:
+                return verdict
             if verdict is Verdict.DONE:
                 break
-            scans = unit.all_scans
-            if verdict is Verdict.CHANGED:
-                if has_learned:
-                    break
-                await self._relearn(link)
-                return
-        else:
-            verdict = Verdict.CHANGED
-        if verdict is Verdict.CHANGED:
-            unit.fail_tags(UNLOADED)
-            self._look_at = min(self._look_at, time.monotonic() + LOOK_AGAIN_S)
+            outcome, scans = verdict, unit.all_scans
         self._stats.round_trip_ms = (time.monotonic() - began) * 1000
-        self._ready += self._batches(unit, scans)
+        return outcome
 
-    def _batches(self, unit: Unit, scans: Iterable[int]) -> Iterable[Batch]:
-        """One for each scan class; the first has all that changed."""
+    def _pass_on(self, unit: Unit, scans: Sequence[int]) -> None:
+        """A batch for each scan class; the first has all that changed."""
         for number in scans:
             changes = unit.table.take()
-            yield Batch(unit.name, number, changes, notices=unit.take_notices(), learned=unit.take_learned())
+            batch = Batch(unit.name, number, changes, notices=unit.take_notices(), learned=unit.take_learned())
+            self._ready.append(batch)
 
     async def _wait(self, link: EipLink) -> None:
         """Until a scan or something else is due."""

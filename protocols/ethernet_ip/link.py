@@ -76,6 +76,11 @@ class EipLink(asyncio.Protocol):
         """When something has to be sent lest the controller give the connection up, by the loop's clock."""
         return self._sent_at + KEEP_ALIVE_S
 
+    def check(self) -> None:
+        """Raises NotConnected where the link has ended, also while nothing was asked."""
+        if self._lost is not None:
+            raise self._lost
+
     async def open(self, host: str, port: int) -> None:
         """Connect and open a session. Raises ConnectFailed, or NotConnected where it is not answered as one."""
         plain = await dial(host, port, None)
@@ -227,6 +232,7 @@ class EipLink(asyncio.Protocol):
 
     def _garbled(self, why: str) -> NotConnected:
         self._stats.request_errors += 1
+        self._stats.garbled += 1
         error = NotConnected(why, GARBLED_REMEDY)
         self._lose(error)
         return error

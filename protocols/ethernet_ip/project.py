@@ -51,10 +51,23 @@ async def upload(link: EipLink, identity: Identity, wanted: Collection[TagAddres
             return None
         if symbols is None:
             return Project(tuple(await probe(link, wanted)), None, by_instance=False)
-        if await _edition(link) == edition:
-            has_edition = edition is not None and identity.has_instances
-            return Project(tuple(symbols), edition, by_instance=has_edition)
+        if await _is_same(link, identity, wanted, edition, symbols):
+            return Project(tuple(symbols), edition, by_instance=edition is not None and identity.has_instances)
     return None
+
+
+async def _is_same(
+    link: EipLink, identity: Identity, wanted: Collection[TagAddress], edition: bytes | None, symbols: list[Symbol]
+) -> bool:
+    """Whether the project did not change during the upload; where no edition tells that, a second one does."""
+    if await _edition(link) != edition:
+        return False
+    if edition is not None:
+        return True
+    try:
+        return await list_symbols(link, identity, wanted) == symbols
+    except DecodeError:
+        return False
 
 
 async def _edition(link: EipLink) -> bytes | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SUCCESS, PARTIAL_TRANSFER = 0x00, 0x06
+SUCCESS, PARTIAL_TRANSFER, REPLY_TOO_LARGE = 0x00, 0x06, 0x11
 CONNECTION_FAILURE, SERVICE_NOT_SUPPORTED = 0x01, 0x08
 PATH_ERRORS = frozenset((0x04, 0x05))
 """The object that the path names is not there."""

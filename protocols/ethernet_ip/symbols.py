@@ -64,12 +64,20 @@ async def list_symbols(link: EipLink, identity: Identity, wanted: Collection[Tag
         if not entry.type & STRUCTURE:
             kind = elementary(entry.type)
         elif entry.name.lower() in names:
-            kind = await templates.get(entry.type)
+            kind = await _structure(templates, entry)
         else:
             kind = _UNSEEN
         if kind is not None:
             found.append(Symbol(entry.name, entry.instance_id, kind, entry.dimensions, entry.readable))
     return found
+
+
+async def _structure(templates: Templates, entry: _Entry) -> Template:
+    """The type of a tag; where it cannot be uploaded one without members, which costs those alone who ask for them."""
+    try:
+        return await templates.get(entry.type)
+    except DecodeError as error:
+        return Template(f"structure that the controller does not describe ({error})", 0, 0, ())
 
 
 def _full_name(program: str | None, name: str) -> str:

@@ -22,6 +22,7 @@ _BESIDE = 21
 """Bytes of a definition's size that are not read; the manual says 23, by which the last name can lack its end."""
 _MOST_A_READ = 0xFFFF
 _DEEPEST = 32
+_MOST_BYTES = 0x100000
 _INTERNAL_NAMES = {"ASCIISTRING82": "STRING"}
 
 
@@ -66,6 +67,8 @@ class Templates:
         return found[_HANDLE], found[_MEMBERS], found[_WORDS], found[_SIZE]
 
     async def _definition(self, instance: int, size: int) -> bytes:
+        if size > _MOST_BYTES:
+            raise DecodeError(f"template {instance} claims to have {size} bytes", 0)
         path = logical(CLASS, TEMPLATE_CLASS) + logical(INSTANCE, instance)
         definition = b""
         while len(definition) < size:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from enum import Enum, auto
 
 from ext.cip import PACKET
@@ -20,11 +21,20 @@ from protocols.ethernet_ip.places import AttributePlace, Place
 from protocols.ethernet_ip.plan import Limits, Planner
 from protocols.ethernet_ip.project import Project
 from protocols.ethernet_ip.scan import Asking, Proof
-from protocols.ethernet_ip.status import FOR_GOOD, PATH_ERRORS, SERVICE_NOT_SUPPORTED, words
+from protocols.ethernet_ip.status import (
+    FOR_GOOD,
+    PARTIAL_TRANSFER,
+    PATH_ERRORS,
+    REPLY_TOO_LARGE,
+    SERVICE_NOT_SUPPORTED,
+    words,
+)
 from protocols.model import Learned, Notice
 
 QUARANTINE_RETRY_S = 60.0
 """How long a refused signal is left alone."""
+LEAST_SIZE = 200
+"""Bytes to which replies are made smaller, where they turn out to be too large for the controller."""
 UNLOADED = "the controller's project is being changed"
 UNPROVEN = "the controller did not say whether its project is the same"
 
@@ -150,10 +160,15 @@ class Unit:
             self._stats.request_errors += 1
             why = words(status, extended)
             asking.packet.decode.fail(why, service)
-            if service == PACKET:
-                if status == SERVICE_NOT_SUPPORTED and self.limits.multiple:
-                    self.limits = Limits(self.limits.size, False, self.limits.by_instance)
-                    return Verdict.AGAIN
+            if service == PACKET and status == SERVICE_NOT_SUPPORTED and self.limits.multiple:
+                self.limits = replace(self.limits, multiple=False)
+                return Verdict.AGAIN
+            if status in (PARTIAL_TRANSFER, REPLY_TOO_LARGE) and self.limits.size > LEAST_SIZE:
+                self.limits = replace(self.limits, size=max(self.limits.size // 2, LEAST_SIZE))
+                return Verdict.AGAIN
+            if service == PACKET:  # or its service that tells the edition
+                if status in PATH_ERRORS and self._project is not None and self._project.edition is not None:
+                    return Verdict.CHANGED
                 continue
             signals = asking.packet.services[service].signals
             if status in PATH_ERRORS and self._is_new_doubt(signals):
@@ -190,14 +205,18 @@ class Unit:
             self._notices.append(Notice(number, True, self._signals[number].address, why, QUARANTINE_RETRY_S))
 
     def _restore(self, askings: Iterable[Asking]) -> None:
-        for one in askings:
+        """Report what was quarantined and has been read."""
+        places = self._planner.places
+        back = {number for device, number in self._stats.quarantined if device == self.name and number in places}
+        for one in askings if back else ():
             refused = {service for service, _, _ in one.refused}
             for place, service in enumerate(one.packet.services):
-                for number in service.signals if place not in refused and PACKET not in refused else ():
-                    if (self.name, number) in self._stats.quarantined:
-                        self._stats.quarantined.discard((self.name, number))
-                        address = self._signals[number].address
-                        self._notices.append(Notice(number, False, address, "it can be read again", 0.0))
+                if place in refused or PACKET in refused:
+                    continue
+                for number in back.intersection(service.signals):
+                    self._stats.quarantined.discard((self.name, number))
+                    address = self._signals[number].address
+                    self._notices.append(Notice(number, False, address, "it can be read again", 0.0))
 
     def _set_retry(self) -> None:
         until = [when for _, when in self._aside.values()]
@@ -223,12 +242,6 @@ class Unit:
             return Verdict.AGAIN
         self._set_retry()
         return Verdict.CHANGED
-
-    def fail_tags(self, why: str) -> None:
-        """Make all tags bad: nothing says what they are."""
-        for number, place in self._planner.places.items():
-            if not isinstance(place, AttributePlace):
-                self.table.fail(number, why)
 
     def take_notices(self) -> list[Notice]:
         """What is to be reported since the last call."""
