@@ -43,7 +43,7 @@ def load_config(path: FilePath | str) -> Loaded:
     if not isinstance(document.data, dict):
         if not problems:
             what = "is empty" if document.data is None else "is not a mapping of sections"
-            words = f"the file {what}; it needs at least `line:`, `devices:` and `buffer:`"
+            words = f"the file {what}; it needs at least `line:` and `devices:`"
             problems.append(_problem(Place(1, 1, file), (), words))
         raise ConfigProblems(problems)
     config = None

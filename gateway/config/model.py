@@ -228,6 +228,12 @@ class BufferConfig(Settings):
     """How long an event may wait for the group commit."""
 
 
+def _named_buffer(given: dict[str, Any]) -> BufferConfig:
+    """The buffer of a line that says nothing of it; `given` is what could be read before."""
+    line = given.get("line")
+    return BufferConfig(path=f"{line.name if isinstance(line, LineConfig) else 'line'}.db")
+
+
 DeviceEntry = Annotated[DeviceConfig, alternatives("a protocol", "protocol", DEVICES)]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -280,8 +286,8 @@ class Config(Settings):
         default_factory=dict, validate_default=True, examples=["{filler_plc.speed: {every: 1min}}"]
     )
     """What is sent of signals besides states and parts, by `device.signal`: condensed, never raw."""
-    buffer: BufferConfig = Field(examples=["{path: line-3.db}"])
-    """Store-and-forward."""
+    buffer: BufferConfig = Field(default_factory=_named_buffer, examples=["{path: line-3.db}"])
+    """Store-and-forward; a file with the line's name where it is left out."""
     uplinks: Keyed[Name, UplinkConfig] = Field(default_factory=dict, validate_default=True)
     """Each gets every event, at its own pace."""
     health: HealthConfig = HealthConfig.model_construct()

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gateway.config.loader import Loaded
+from gateway.config.model import Config
 from protocols.settings import duration_text, parse_cycle, parse_duration, parse_size, shown, size_text
+from tests.conftest import line_document
 
 Load = Callable[[str], Loaded]
 BASE = (Path(__file__).parent / "base.yaml").read_text()
@@ -162,3 +164,12 @@ def test_sizes_are_written_as_they_are_read(size: int) -> None:
 def test_a_quoted_value_can_do_nothing_to_a_terminal(value: object) -> None:
     assert shown(value).isprintable()
     assert len(shown(value)) <= 500
+
+
+def test_a_line_that_says_nothing_of_its_buffer_has_one_of_its_name() -> None:
+    document = line_document()
+    del document["buffer"]
+    config = Config.model_validate(document)
+    assert config.buffer.path == "line-3.db"
+    assert pickle.loads(pickle.dumps(config)) == config
+    assert config.digest == Config.model_validate(line_document(buffer={"path": "line-3.db"})).digest
