@@ -97,18 +97,18 @@ def unconnected_size(frame: bytes, session: int, count: int) -> int:
     return int(size)
 
 
-def connected_size(frame: bytes, session: int, connection: int, count: int) -> int:
+def connected_size(frame: bytes, session: int, connection: tuple[int, int], count: int) -> int:
     """Bytes of the message in a reply, from CONNECTED_AT on. Raises Garbled unless it answers request `count`.
 
-    `connection` is the id that we gave. The sender context is the request's, or 0: a target may send a connected
-    message with one of its own, for which controllers take either.
+    `connection` has the id that replies carry, and that of requests, which some targets send back instead. The sender
+    context is the request's, or 0: a target may send a connected message with one of its own.
     """
     _check_head(frame, SEND_UNIT_DATA, session, CONNECTED_AT)
     (context,) = _CONTEXT.unpack_from(frame, _CONTEXT_AT)
     _, _, items, address, four, to_us, kind, size, sequence = _CONNECTED.unpack_from(frame, HEADER.size)
     if sequence != count & 0xFFFF or context not in (count, 0):
         raise Garbled("a reply to another request than the one that was sent")
-    if to_us != connection:
+    if to_us not in connection:
         raise Garbled("a reply of another connection")
     size -= 2
     if items < 2 or (address, four, kind) != (_CONNECTED_ADDRESS, 4, _CONNECTED_DATA) or size < 0:

@@ -58,7 +58,8 @@ class EipLink(asyncio.Protocol):
         self._partial = b""
         self._session = 0
         self._connection: Connection | None = None
-        self._target_id = 0
+        self._ids = (0, 0)
+        """Of the connection: that of replies, and that of requests."""
         self._count = 0
         self._queue: deque[Exchange] = deque()
         self._waiting: Exchange | _Registration | None = None
@@ -117,7 +118,7 @@ class EipLink(asyncio.Protocol):
             number = asked.opened(reply.data)
             if number is None:
                 raise self._garbled("Forward Open was answered with the ids of another connection")
-            self._connection, self._target_id, self.size = asked, number, size
+            self._connection, self._ids, self.size = asked, (asked.to_us, number), size
         return reply
 
     def framed(self, message: bytes) -> Framed:
@@ -125,7 +126,7 @@ class EipLink(asyncio.Protocol):
         check(message)
         if self._connection is None:
             return frames.unconnected(self._session, unconnected_send(message, self._hops))
-        return frames.connected(self._session, self._target_id, message)
+        return frames.connected(self._session, self._ids[1], message)
 
     async def call(self, message: bytes) -> Reply:
         """The answer to one message. Raises NotConnected."""
@@ -203,8 +204,7 @@ class EipLink(asyncio.Protocol):
             exchange.session = frames.session_of(frame)
             further = None
         elif self._is_connected:
-            assert self._connection is not None
-            size = frames.connected_size(frame, self._session, self._connection.to_us, self._count)
+            size = frames.connected_size(frame, self._session, self._ids, self._count)
             further = exchange.receive(frame, frames.CONNECTED_AT, size)
         else:
             size = frames.unconnected_size(frame, self._session, self._count)

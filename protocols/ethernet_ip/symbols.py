@@ -72,7 +72,7 @@ async def list_symbols(link: EipLink, identity: Identity, wanted: Collection[Tag
     return found
 
 
-async def _structure(templates: Templates, entry: _Entry) -> Template:
+async def _structure(templates: Templates, entry: Entry) -> Template:
     """The type of a tag; where it cannot be uploaded one without members, which costs those alone who ask for them."""
     try:
         return await templates.get(entry.type)

@@ -92,15 +92,15 @@ async def test_context_may_be_nought_in_a_connected_reply_and_nothing_else() -> 
         reply = bytearray(framed.numbered(9))
         reply[12:20] = context.to_bytes(8, "little")
         if is_good:
-            assert frames.connected_size(bytes(reply), 7, 5, 9) == 2
+            assert frames.connected_size(bytes(reply), 7, (5, 6), 9) == 2
         else:
             with pytest.raises(frames.Garbled, match="another request"):
-                frames.connected_size(bytes(reply), 7, 5, 9)
+                frames.connected_size(bytes(reply), 7, (5, 6), 9)
     for where in (*range(2), *range(4, 12), *range(32, 46)):
         reply = bytearray(framed.numbered(9))
         reply[where] ^= 0x40
         with pytest.raises(frames.Garbled):
-            frames.connected_size(bytes(reply), 7, 5, 9)
+            frames.connected_size(bytes(reply), 7, (5, 6), 9)
 
 
 async def connect_and_read(one: Client) -> None:
