@@ -15,6 +15,8 @@ from protocols.discovery import FoundSignal, ProposedMachine, plain_name
 _GROUPS = {"operatingstates", "operatingmodes", "counters", "measuredvalues", "operatingprograms", "status", "data"}
 """Folders between a machine and its Weihenstephan tags (OPC 40600, 7)."""
 _FOLDERS = {"status", "admin", "command"}
+_COUNTERS = ("ProdConsumedCount", "ProdProcessedCount", "ProdDefectiveCount")
+"""ISA-TR88.00.02, "Admin tags"; OPC 30050, 6.5."""
 _HELD, _ABORTED, _LAST_STATE = 11, 9, 17
 _TAGS = ("StateCurrent", "ProdProcessedCount", "ProdDefectiveCount", "StopReason", "MachDesignSpeed", "CurMachSpeed")
 
@@ -31,6 +33,11 @@ def is_of_machine(place: Sequence[str]) -> bool:
     """Whether a place is likely part of a machine, and so to be looked at first."""
     last = _words(place)[-1]
     return last.startswith("WS_") or any(tag in last for tag in _TAGS)
+
+
+def is_counter(name: str) -> bool:
+    """Whether a tag is one of PackML's counters: arrays, of which the first element is the machine's own product."""
+    return name.rpartition(".")[2] in _COUNTERS
 
 
 def recognise(signals: Sequence[FoundSignal], device: str, url_name: str) -> Iterator[ProposedMachine]:

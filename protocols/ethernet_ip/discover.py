@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -175,10 +176,11 @@ async def _tags(link: GentleLink, identity: Identity, wishes: Wishes, say: Say) 
         symbol = await _symbol(entry, templates, found)
         if symbol is not None:
             found.symbols.append(symbol)
-            for one in leaves(symbol, wishes.depth, arrays=wishes.arrays, is_alias=entry.is_alias):
+            inside = leaves(symbol, wishes.depth, arrays=wishes.arrays, is_alias=entry.is_alias)
+            for one in islice(inside, MOST_LEAVES - len(found.leaves) - len(found.left_out)):
                 if isinstance(one, LeftOut):
                     found.left_out.append(one)
-                elif len(found.leaves) < MOST_LEAVES:
+                else:
                     found.leaves.append(one)
         say(f"looked at {number:,} of {len(entries):,} tags")
     return found
@@ -260,7 +262,7 @@ def _notes(wishes: Wishes, tags: _Found, wanted: int) -> list[str]:
         notes.append(f"{counted(len(tags.leaves) - wanted, 'value')} not asked for by --match")
     if tags.hidden:
         notes.append(f"{counted(tags.hidden, 'tag')} of modules; --match '*:*' shows them")
-    if len(tags.leaves) >= MOST_LEAVES:
+    if len(tags.leaves) + len(tags.left_out) >= MOST_LEAVES:
         notes.append(f"only the first {MOST_LEAVES:,} values were looked at")
     return notes
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from protocols.discovery import LeftOut
 from protocols.ethernet_ip.types import BITS_A_DWORD, DWORD, DataType, Member, Symbol, Template
+from protocols.recognise import is_counter
 
 MOST_MEMBERS = 100
 """Of one structure."""
@@ -51,7 +52,7 @@ def _of(
         is_bools = kind == DWORD and len(dimensions) == 1
         lengths = [dimensions[0] * BITS_A_DWORD] if is_bools else list(dimensions)
         first = f"[{','.join('0' for _ in lengths)}]"
-        if not arrays or 0 in lengths:
+        if 0 in lengths or not (arrays or is_counter(place[-1])):
             size = ",".join(map(str, lengths))
             name = "BOOL" if is_bools else kind.name
             yield LeftOut(place, f"an array, {name}[{size}]; an element is written {tag}{first}")

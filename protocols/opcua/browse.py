@@ -213,7 +213,11 @@ class Browser:
             is_enough = tree.count + len(references) >= MOST_NODES or empty >= _MOST_EMPTY
             request.Parameters.ReleaseContinuationPoints = is_enough
             request.Parameters.ContinuationPoints = [point]
-            answer = (await self._session.ask(request)).Parameters.Results or []
+            try:
+                answer = (await self._session.ask(request)).Parameters.Results or []
+            except ua.UaStatusCodeError:  # it promised more than it gives; what it gave counts
+                tree.refused += 1
+                break
             if is_enough or not answer or answer[0].StatusCode.value >> 31:
                 tree.is_cut |= is_enough
                 break

@@ -21,6 +21,7 @@ from protocols.opcua.resolve import node_id, read_attributes
 from protocols.opcua.session import Session, status_text
 from protocols.opcua.structures import Structures
 from protocols.opcua.values import Points
+from protocols.recognise import is_counter
 from protocols.typed import TEXT_LENGTH
 
 MOST_NESTED = 3
@@ -31,8 +32,6 @@ MOST_TEXTS = 12
 """Texts of an enumeration that a note lists."""
 _LONGEST_TEXT = 65_535
 _STRUCTURE = ua.VariantType.ExtensionObject
-_COUNTERS = ("prodprocessedcount", "proddefectivecount", "prodconsumedcount")
-"""PackML's counters are arrays of which the first element is the machine's own product (OPC 30050, 6.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,8 @@ class Reading:
     node: Node
     described: Description
     value: Any
-    """DataValue."""
+    """DataValue; of an array that nobody asked for, its ArrayDimensions: the array itself may be large."""
+    is_array_alone: bool = False
 
 
 class Finder:
@@ -87,23 +87,32 @@ class Finder:
 
     async def _read(self, nodes: Sequence[Node]) -> list[Reading]:
         described = await describe(self._session, self._tree.limits, [one.node_id for one in nodes])
-        values = await self.values([one.node_id for one in nodes])
+        alone = [one.rank >= 1 and not self._wants_element(node) for node, one in zip(nodes, described, strict=True)]
+        values = await self.values([one.node_id for one in nodes], alone)
         structures = [one.data_type for one in described if one.why is None and one.built_in == _STRUCTURE]
         await self._structures.learn(self._session, self._tree.limits, structures)
-        made = [Reading(*each) for each in zip(nodes, described, values, strict=True)]
+        made = [Reading(*each) for each in zip(nodes, described, values, alone, strict=True)]
         self._readings.update((one.node.node_id, one) for one in made)
         return made
 
-    async def values(self, node_ids: Sequence[Any]) -> list[Any]:
-        """DataValues; one that the server cannot answer costs no other."""
-        wanted = [(one, ua.AttributeIds.Value) for one in node_ids]
+    async def values(self, node_ids: Sequence[Any], alone: Sequence[bool] = ()) -> list[Any]:
+        """DataValues, or ArrayDimensions of those `alone`; one that the server cannot answer costs no other."""
+        dimensions = alone or [False] * len(node_ids)
+        which = [ua.AttributeIds.ArrayDimensions if one else ua.AttributeIds.Value for one in dimensions]
+        return await self._attributes(list(zip(node_ids, which, strict=True)))
+
+    async def _attributes(self, wanted: list[tuple[Any, Any]]) -> list[Any]:
         try:
             return await read_attributes(self._session, self._tree.limits, wanted)
         except ua.UaStatusCodeError as error:
-            if len(node_ids) == 1:
+            if len(wanted) == 1:
                 return [ua.DataValue(StatusCode=ua.StatusCode(error.code))]
-            half = len(node_ids) // 2
-            return [*await self.values(node_ids[:half]), *await self.values(node_ids[half:])]
+            half = len(wanted) // 2
+            return [*await self._attributes(wanted[:half]), *await self._attributes(wanted[half:])]
+
+    def _wants_element(self, node: Node) -> bool:
+        """Whether the first element of an array is proposed."""
+        return self._wishes.arrays or is_counter(node.name)
 
     def _signals(self, reading: Reading, is_needed: bool) -> Iterator[FoundSignal]:
         """What of a variable can be proposed."""
@@ -114,6 +123,11 @@ class Finder:
             return
         if described.why is not None:
             self.left_out.append(LeftOut(node.path, described.why, address))
+            return
+        if reading.is_array_alone:
+            held = None if reading.value.Value is None else reading.value.Value.Value
+            sizes = [one for one in held if isinstance(one, int) and one] if isinstance(held, list) else []
+            self.left_out.append(_array(node.path, sizes, described))
             return
         code = reading.value.StatusCode.value if reading.value.StatusCode is not None else 0
         is_bad = code >> 31 or reading.value.Value is None or reading.value.Value.Value is None
@@ -140,11 +154,8 @@ class Finder:
         place = node.path
         if isinstance(held, list):
             sizes = _dimensions(held)
-            is_counter = node.name.rpartition(".")[2].lower() in _COUNTERS
-            if 0 in sizes or not (self._wishes.arrays or is_counter):
-                size = ", ".join(map(str, sizes))
-                words = f"an array of {size} {reading.described.built_in.name}; `index` takes an element of it"
-                self.left_out.append(LeftOut(place, words))
+            if 0 in sizes or not self._wants_element(node):
+                self.left_out.append(_array(place, sizes, reading.described))
                 return
             index = ",".join("0" for _ in sizes)
             place = (*place[:-1], f"{place[-1]}[{index}]")
@@ -266,6 +277,11 @@ def _members(opened: dict[str, Any], above: tuple[str, ...], depth: int) -> Iter
             yield at, f"an array of {len(held)} as a member; it is written {name}[0]"
         elif held is not None:
             yield at, None
+
+
+def _array(place: tuple[str, ...], sizes: Sequence[int], described: Description) -> LeftOut:
+    size = f"{', '.join(map(str, sizes))} " if sizes else ""
+    return LeftOut(place, f"an array of {size}{described.built_in.name}; `index` takes an element of it")
 
 
 def _dimensions(held: Any) -> tuple[int, ...]:

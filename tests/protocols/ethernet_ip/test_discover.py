@@ -16,7 +16,11 @@ from protocols.ethernet_ip import discover
 from protocols.ethernet_ip.config import EthernetIpDevice
 from protocols.ethernet_ip.discover import discover_ethernet_ip
 from protocols.ethernet_ip.list_identity import list_identity
+from protocols.simulated.ethernet_ip import datatypes as of
+from protocols.simulated.ethernet_ip import objects, showcase
+from protocols.simulated.ethernet_ip.datatypes import Structure
 from protocols.simulated.ethernet_ip.objects import Fault, Identity, Mode
+from protocols.simulated.ethernet_ip.project import Project
 from protocols.simulated.ethernet_ip.showcase import SHOWN
 from tests.processes import free_port
 from tests.protocols.ethernet_ip.client import controller
@@ -125,6 +129,43 @@ async def test_a_slot_where_nobody_is() -> None:
     async with controller() as plc:
         with pytest.raises(ConfigError, match="nobody answers at the end of the route"):
             await looked_at(plc.port, slot=5)
+
+
+async def test_a_drive_has_no_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "LOGIX_CONTROLLER", 2)
+    async with controller() as plc:
+        found = await looked_at(plc.port)
+    assert [one.address["tag"] for one in found.signals] == ["identity:status"]
+    assert any("lists no tags" in note for note in found.notes)
+    assert "device" in dict(found.facts)
+
+
+async def test_packtags_of_a_controller_are_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = Structure("PML_Status", ("StateCurrent", of.DINT), ("UnitModeCurrent", of.DINT))
+    count = Structure("PML_Count", ("ID", of.DINT), ("Count", of.DINT), ("AccCount", of.DINT))
+    admin = Structure("PML_Admin", ("ProdProcessedCount", count, 2), ("StopReason", of.DINT))
+    capper = Structure("PML", ("Status", status), ("Admin", admin))
+    value = {"Status": {"StateCurrent": 6}, "Admin": {"ProdProcessedCount": [{"AccCount": 4711}, {}]}}
+
+    def declare(project: Project) -> None:
+        project.tag("Capper", capper, value)
+
+    monkeypatch.setattr(showcase, "declare", declare)
+    async with controller(shows_all=True) as plc:
+        found = await looked_at(plc.port)
+    (machine,) = found.machines
+    assert machine.name == "capper"
+    assert machine.settings["packml_state"] == f"{found.name}.capper_status_state_current"
+    assert machine.settings["parts"] == {"total": f"{found.name}.capper_admin_prod_processed_count_acc_count"}
+    assert machine.settings["states"][0]["reason"] == {"signal": f"{found.name}.capper_admin_stop_reason"}
+
+
+async def test_structures_in_structures_do_not_grow_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discover, "MOST_LEAVES", 40)
+    async with controller(shows_all=True) as plc:
+        found = await looked_at(plc.port, depth=100, arrays=True)
+    assert len(found.signals) <= 44
+    assert "only the first 40 values were looked at" in found.notes
 
 
 async def test_nobody_there() -> None:
