@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import astuple, replace
 from typing import Any
 
 from gateway.config.model import MachineConfig, Reasons
 from gateway.events import Event
 from gateway.kpi.counter import Counted, CounterFault
 from gateway.kpi.parts import Parts, Window
-from gateway.linetime import MINUTE_MS, LineTime
-from gateway.states.interval import Decision, Revision, Timeline
-from gateway.states.packml import UNKNOWN, category_of
+from gateway.linetime import MINUTE_MS, LineTime, Planned
+from gateway.states.account import Accounts, Context
+from gateway.states.decision import Decision
+from gateway.states.interval import Interval, Timeline, decided_by
+from gateway.states.output import OutputWatch
+from gateway.states.packml import UNKNOWN
 from gateway.states.ruleset import Evidence, Ruleset, Verdict
+from gateway.states.told import cause_of, state_data
 from protocols.model import Value
 from protocols.types import WireType
 
@@ -31,7 +36,7 @@ class Machine:
         types: Mapping[str, Any],
         moduli: dict[str, int],
         reasons: Reasons,
-        texts: Mapping[str, Reasons],
+        texts: Mapping[str, Mapping[int | str, str]],
         line_time: LineTime,
         common: Mapping[str, Any],
     ) -> None:
@@ -39,14 +44,20 @@ class Machine:
         self.name = name
         self.rules = Ruleset(config, types, reasons, texts)
         self.parts = None if config.parts is None else Parts(config, config.parts, moduli)
-        self.signals: frozenset[str] = self.rules.signals | (self.parts.signals.keys() if self.parts else frozenset())
+        self._mode = config.mode
+        named = frozenset() if config.mode is None else frozenset({config.mode.signal})
+        self.signals: frozenset[str] = self.rules.signals | named | (self.parts.signals.keys() if self.parts else set())
         self.ideal_ms = config.ideal
         self.dirty = False
         self.was_left_out = False
         """Whether the configuration before did not have this machine: nothing is known since its own last input."""
-        self._timeline = Timeline(name, config.settle, line_time.text)
+        self._accounts = Accounts(config.categories)
+        self._timeline = Timeline(name, config.settle, self._accounts, line_time.text)
+        self._watch = OutputWatch(config.no_output_ms, config.no_output_ms or config.resume_ms, config.ideal or 0.0)
         self._verdict: Verdict | None = None
+        self._mode_now = None if config.mode is None else UNKNOWN
         self._time = line_time
+        self._planned = line_time.planned(name, 0)
         self._common = common
         self._at = 0
         self._last_minute: tuple[int, int] | None = None
@@ -54,17 +65,51 @@ class Machine:
 
     @property
     def deadline(self) -> int | None:
-        """When something is due without any input: a state that settles, a minute that ends."""
-        minute = self.parts.minute_ends if self.parts is not None and self.parts.minute is not None else None
-        due = [moment for moment in (self._timeline.deadline, minute) if moment is not None]
-        return min(due) if due else None
+        """When something is due without any input."""
+        return min((moment for moment in self._due() if moment is not None), default=None)
 
-    def fire(self, at: int) -> list[Event]:
+    def _due(self) -> tuple[int | None, ...]:
+        """A rule that has held for long enough, a state that settles, a shift's end, no part, a minute's end."""
+        minute = self.parts.minute_ends if self.parts is not None and self.parts.minute is not None else None
+        boundary = None if self._timeline.current is None else self._planned.until
+        return self.rules.holds.deadline, self._timeline.deadline, boundary, self._watch.deadline, minute
+
+    def fire(self, at: int, values: Mapping[str, Value], evidence: Evidence) -> list[Event]:
         """What is due at `at`, the machine's own deadline."""
+        held, settles, boundary, output, _ = self._due()
         self._begin(at)
-        if self._timeline.deadline == at:
-            return self._publish(self._timeline.settle())
-        return self._end_minute(at)
+        if held == at:
+            self._complete(at, values, evidence)
+        elif settles == at:
+            self._timeline.settle()
+        elif boundary == at:
+            self._planned = self._time.planned(self.name, at)
+        elif output == at:
+            self._rewrite_output(self._watch.fire())
+        else:
+            return self._end_minute(at)
+        return self._account(at, values)
+
+    def _complete(self, at: int, values: Mapping[str, Value], evidence: Evidence) -> None:
+        """Rules have held for long enough: they count from when they began to."""
+        for index, since, uncertainty in self.rules.holds.complete(at):
+            self._timeline.rewrite(since, decided_by(self.rules.held(index, values, evidence)), uncertainty)
+        self._verdict = self.rules.verdict(values)
+        current = self._timeline.current
+        if current is not None:
+            decision = self.rules.decision(self._verdict, evidence)
+            if decision.same_as(current.decision):
+                self._timeline.pending = None
+
+    def _rewrite_output(self, since: int) -> None:
+        """Since then there was no part: what was production was none."""
+        output = self._watch.output
+
+        def change(one: Interval) -> tuple[Decision, Context] | None:
+            is_production = one.account.category == "production"
+            return (one.decision, replace(one.context, output=output)) if is_production else None
+
+        self._timeline.rewrite(since, change)
 
     def sample(
         self,
@@ -77,14 +122,40 @@ class Machine:
         """Signals changed; `since` tells when one of them was sampled before."""
         self._touch(at)
         events = self._count(changed, values, at, since)
-        self.rules.update(changed, values)
+        before = min((moment for signal in changed if (moment := since(signal)) is not None), default=None)
+        uncertainty = None if before is None else at - before
+        begins = self.rules.update(changed, values, at, uncertainty)
         verdict = self.rules.verdict(values)
         if verdict != self._verdict:
             self._verdict = verdict
-            before = min((moment for signal in changed if (moment := since(signal)) is not None), default=None)
-            uncertainty = None if before is None else at - before
-            events += self._publish(self._timeline.decide(self.rules.decision(verdict, evidence), at, uncertainty))
-        return events
+            decision = self.rules.decision(verdict, evidence)
+            self._timeline.decide(decision, self._context(), at, uncertainty)
+        if begins:
+            self._timeline.mark(at)
+        if self._mode is not None and self._mode.signal in changed:
+            self._mode_now = self._mode.name_of(values.get(self._mode.signal))
+        return events + self._account(at, values)
+
+    def follow_clock(self, at: int) -> list[Event]:
+        """UTC or the calendar is another from `at` on."""
+        self._begin(at)
+        self._planned = self._time.planned(self.name, at)
+        self._timeline.place(self._context(), at)
+        return self._publish()
+
+    def _context(self) -> Context:
+        return Context.of(self._mode_now, self._planned, self._watch.output)
+
+    def _account(self, at: int, values: Mapping[str, Value]) -> list[Event]:
+        """What the time from `at` on is accounted to, now that something may have changed; what there is to tell."""
+        current = self._timeline.current
+        if current is None:
+            return []
+        natural = self._accounts.natural(current.decision, self._mode_now)
+        known = self.parts is not None and self.parts.is_known(values)
+        self._watch.follow(natural == "production", self._planned.planned, known, current.began, at)
+        self._timeline.place(self._context(), at)
+        return [] if self._timeline.is_told else self._publish()
 
     def learn(self, signal: str, type_: WireType, at: int) -> list[Event]:
         """The device has said what type a signal is: as a counter, it counts as far as that does."""
@@ -111,12 +182,17 @@ class Machine:
         self.was_left_out = False
         self._touch(at)
         self._verdict = None
+        self.rules.holds.forget()
+        self._mode_now = None if self._mode is None else UNKNOWN
         for counter in self.parts.counters.values() if self.parts is not None else ():
             counter.lost(since)
         current = self._timeline.current
         if current is None:
             return []  # it begins with what its rules say of signals that were never read
-        return self._publish(self._timeline.decide(GATEWAY_OFF, max(since, current.began), None))
+        moment = max(since, current.began)
+        self._planned = self._time.planned(self.name, moment)
+        self._timeline.decide(GATEWAY_OFF, self._context(), moment, None)
+        return self._account(moment, {})
 
     def close_minute(self, at: int) -> list[Event]:
         """The minute that runs ends here, before its time."""
@@ -130,6 +206,8 @@ class Machine:
 
     def _begin(self, at: int) -> None:
         self.dirty = True
+        if self._planned.until is None or at >= self._planned.until:
+            self._planned = self._time.planned(self.name, at)
         if self.parts is not None:
             self.parts.begin_day(self._time.production_date(at))
 
@@ -157,11 +235,24 @@ class Machine:
         assert parts is not None
         self._timeline.count(role, counted.parts)
         if counted.outage_from is None:
+            self._saw(role, counted.parts, at)
             parts.count(role, counted, *self._time.minute(at))
             return
         window = outages.setdefault(counted.outage_from, Window(counted.outage_from))
         window.add(role, counted)
         parts.day.add(role, counted.parts)
+        if counted.parts > 0:
+            self._timeline.rewrite(
+                counted.outage_from,
+                lambda one: (one.decision, replace(one.context, output="recovered")) if one.account.assumed else None,
+            )
+
+    def _saw(self, role: str, parts: int, at: int) -> None:
+        """Parts came while somebody looked."""
+        current = self._timeline.current
+        if role != "scrap" and parts > 0 and current is not None:
+            natural = self._accounts.natural(current.decision, self._mode_now)
+            self._watch.counted(parts, at, natural == "production", self._planned.planned)
 
     def _end_minute(self, at: int) -> list[Event]:
         window = self.parts.close_minute(at) if self.parts is not None else None
@@ -193,38 +284,24 @@ class Machine:
         data = {"signal": signal, "before": fault.before, "after": fault.after, "why": fault.why, "counted": 0}
         return self._event("counter.fault", signal, at, data)
 
-    def _publish(self, revisions: list[Revision]) -> list[Event]:
-        return [self._state(revision) for revision in revisions]
+    def _horizon(self) -> int | None:
+        """What ended by then cannot turn out otherwise any more; None where nothing can."""
+        timeline = self._timeline
+        pending = None if timeline.pending is None else timeline.pending.since
+        off = None
+        if self.parts is not None and self.parts.in_outage:
+            off = next((one.began for one in timeline.closed if one.account.assumed), None)
+        return min(
+            (one for one in (self.rules.holds.since, pending, self._watch.since, off) if one is not None), default=None
+        )
 
-    def _state(self, revision: Revision) -> Event:
-        interval, ended = revision.interval, revision.ended
-        decision = interval.decision
-        category = category_of(decision.state, decision.cause)
+    def _publish(self) -> list[Event]:
+        return [self._state(interval) for interval in self._timeline.publish(self._horizon())]
+
+    def _state(self, interval: Interval) -> Event:
         parts = None if self.parts is None else self.parts.figures(interval.parts)
-        data = {
-            "interval": interval.id,
-            "stop": None,
-            "rev": interval.rev,
-            "final": ended is not None,
-            "state": decision.state,
-            "category": category,
-            "mode": None,
-            "reason": decision.reason,
-            "cause": (decision.cause or UNKNOWN) if category in ("starved", "blocked", "suspended") else None,
-            "inferred": False,
-            "began": interval.began_text,
-            "ended": revision.ended_text,
-            "duration_s": None if ended is None else (ended - interval.began) / 1000,
-            "uncertainty_s": None if interval.uncertainty is None else interval.uncertainty / 1000,
-            "unscheduled": False,
-            "assumed": False,
-            "demand": UNKNOWN if category == "idle" else None,
-            "rule": decision.rule,
-            "because": decision.because,
-            "parts": parts,
-            "previous": interval.previous,
-        }
-        return self._event("machine.state", self.name, interval.began if ended is None else ended, data, interval.began)
+        at = interval.began if interval.ended is None else interval.ended
+        return self._event("machine.state", self.name, at, state_data(interval, parts), interval.began)
 
     def _event(self, kind: str, subject: str, at: int, data: dict[str, Any], began: int | None = None) -> Event:
         """What lasts belongs to the shift in which it began."""
@@ -235,10 +312,11 @@ class Machine:
         """The machine as it is now, for people."""
         current, minute = self._timeline.current, self._last_minute
         decision = current.decision if current is not None else GATEWAY_OFF
+        account = self._accounts.of(decision, self._context()) if current is None else current.account
         return {
             "state": decision.state,
-            "category": category_of(decision.state, decision.cause),
-            "cause": decision.cause,
+            "category": account.category,
+            "cause": cause_of(account),
             "since": None if current is None else current.began_text,
             "reason": decision.reason,
             "rule": decision.rule,
@@ -253,6 +331,10 @@ class Machine:
         return {
             "at": self._at,
             "timeline": self._timeline.checkpoint(),
+            "holds": self.rules.holds.checkpoint(),
+            "mode": self._mode_now,
+            "planned": astuple(self._planned),
+            "output": self._watch.checkpoint(),
             "parts": None if self.parts is None else self.parts.checkpoint(),
         }
 
@@ -262,6 +344,10 @@ class Machine:
         self._timeline.restore(saved["timeline"])
         if self.parts is not None and saved["parts"] is not None:
             self.parts.restore(saved["parts"])
-        self.rules.update(self.rules.signals, values)
+        self.rules.update(self.rules.signals, values, self._at, None)
+        self.rules.holds.restore(saved["holds"])
         self._verdict = self.rules.verdict(values)
+        self._mode_now = saved["mode"] if self._mode is not None else None
+        self._watch.restore(saved["output"])
+        self._planned = Planned(*saved["planned"])
         return self._at

@@ -8,11 +8,12 @@ event; then it applies the input.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from gateway.checkpoint import DEVICE_ROW, ENGINE_ROW, MACHINE_ROW, pack, unpack
 from gateway.config.model import Config
 from gateway.deadlines import Deadlines
+from gateway.devices import Device, Proof, notice_event
 from gateway.events import Event, rfc3339
 from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
 from gateway.linetime import LineTime
@@ -20,45 +21,11 @@ from gateway.machine import Machine
 from gateway.signals import moduli
 from gateway.trends.line import Trends
 from gateway.trends.ways import Point, Seen
-from protocols.model import Batch, Learned, Notice, Quality, Value
-from protocols.settings import DeviceSettings
+from protocols.model import Batch, Learned, Quality, Value
 
 NOT_READ = "not read yet"
 HELD_SCANS = 5
 """Scan intervals beyond its last sample for which a trend takes a value to hold; a subscription may skip three."""
-
-
-_Proof: TypeAlias = tuple[int, str | None, int | None, int | None]
-"""Quality, why, engine time of the last change, source time of one signal."""
-
-
-class _Device:
-    """What the engine keeps of one device: only the signals that a machine uses."""
-
-    def __init__(self, name: str, config: DeviceSettings, used: Collection[str]) -> None:
-        self.name = name
-        self.signals = tuple(config.signal_settings)
-        subjects = ((number, self.subject(number)) for number in range(len(self.signals)))
-        self.route = {number: subject for number, subject in subjects if subject in used}
-        self.names = list(self.route.values())
-        self.intervals = [interval for interval, _ in config.scan_classes]
-        self.interval = {
-            self.route[number]: interval
-            for interval, numbers in config.scan_classes
-            for number in numbers
-            if number in self.route
-        }
-        self.sampled: dict[int, int] = {}
-        """Engine time of the last sample by scan interval: what is scanned together has the same."""
-        self.scans: dict[int, int] = {}
-        """How many samples there were, likewise."""
-        self.lost_since: int | None = None
-        self.lost_why: dict[str, str] = {}
-        self.dirty = True
-
-    def subject(self, number: int) -> str:
-        """`device.signal` of a signal."""
-        return f"{self.name}.{self.signals[number]}"
 
 
 class Pipeline:
@@ -89,11 +56,17 @@ class Pipeline:
         """`device.signal` of everything that the engine decides from: every change of these must reach it."""
         self.thinned = self._trends.signals - self.signals
         """Those of which only changes of at least the deadband must."""
+        beats = {f"{name}.{one.heartbeat.signal}" for name, one in config.devices.items() if one.heartbeat is not None}
+        self.signals |= beats
+        self.thinned -= beats
         used = self.signals | self.thinned
-        self._devices = {name: _Device(name, device, used) for name, device in config.devices.items()}
+        self._devices = {name: Device(name, device, used) for name, device in config.devices.items()}
+        self._watched = [device for device in self._devices.values() if device.beat is not None]
+        """Devices with a heartbeat; their deadlines are behind those of trends."""
+        self._first_watched = len(self._machines) + len(config.trends)
         names = [name for device in self._devices.values() for name in device.names]
         self._values: dict[str, Value] = dict.fromkeys(names)
-        self._proofs: dict[str, _Proof] = dict.fromkeys(names, (Quality.BAD, NOT_READ, None, None))
+        self._proofs: dict[str, Proof] = dict.fromkeys(names, (Quality.BAD, NOT_READ, None, None))
         self._users = {
             name: [index for index, machine in enumerate(self._machines) if name in machine.signals] for name in names
         }
@@ -114,9 +87,10 @@ class Pipeline:
     def process(self, given: Input) -> tuple[list[Event], int | None]:
         """Apply one input; its events in order, and the next deadline in engine time."""
         events: list[Event] = []
-        self._fire(given.at, events)
         if isinstance(given, Reload) and given.cause == "start":
-            self._interrupt(given.at, events)
+            self._fire(min(given.at, self._known_until), events)
+            self._interrupt(given.at, events)  # what was due since then was not seen
+        self._fire(given.at, events)
         self.at = max(self.at, given.at)
         if not isinstance(given, Tick):
             self._known_until = self.at
@@ -128,12 +102,12 @@ class Pipeline:
             self._close_minutes(given.at, events)
             self._time.set_offset(given.utc_offset, given.at)
             self._offset_is_new = True
-            self._trends.follow_clock()
+            self._follow_clock(given.at, events)
         elif isinstance(given, Reload) and given.cause == "stop":
             self._close_minutes(given.at, events)
         elif isinstance(given, Reload):
             self._time.set_offset(given.utc_offset, given.at)
-            self._trends.follow_clock()
+            self._follow_clock(given.at, events)
             self._evaluate_all(given.at, events)
         elif isinstance(given, Note):
             events.append(self._note(given))
@@ -143,8 +117,10 @@ class Pipeline:
         while (taken := self._deadlines.take(until)) is not None:
             due, owner = taken
             if owner < len(self._machines):
-                events += self._machines[owner].fire(due)
+                events += self._machines[owner].fire(due, self._values, self._evidence)
                 self._schedule(owner)
+            elif owner >= self._first_watched:
+                self._freeze(self._watched[owner - self._first_watched], due, events)
             else:
                 events += self._trends.fire(owner, due)
 
@@ -160,16 +136,21 @@ class Pipeline:
         device = self._devices[batch.device]
         for number, learned in (batch.learned or {}).items():
             self._learn(device.subject(number), learned, batch.at, events)
-        events += [self._notice(device, notice, batch.at) for notice in batch.notices]
+        events += [notice_event(device, notice, self._time, batch.at) for notice in batch.notices]
+        changes: list[tuple[str, Value, Proof]] = [
+            (name, value, (quality, why, batch.at, source_time))
+            for number, value, quality, why, source_time in batch.changes
+            if (name := device.route.get(number)) is not None
+        ]
+        if device.beat is not None:
+            changes = self._beat(device, changes, batch.at, events)
         changed: set[str] = set()
-        for number, value, quality, why, source_time in batch.changes:
-            if (name := device.route.get(number)) is not None:
-                self._values[name] = value
-                self._proofs[name] = (quality, why, batch.at, source_time)
-                changed.add(name)
-                if name in self._trends.signals:
-                    point = Point(batch.at, value, quality, source_time)
-                    events += self._trends.sample(name, point)
+        for name, value, proof in changes:
+            self._values[name] = value
+            self._proofs[name] = proof
+            changed.add(name)
+            if name in self._trends.signals:
+                events += self._trends.sample(name, Point(batch.at, value, proof[0], proof[3]))
         interval = device.intervals[batch.scan]
         self._resume(device, interval, batch.at, changed, events)
         affected = {index for name in changed for index in self._users[name]}
@@ -185,7 +166,34 @@ class Pipeline:
         device.scans[interval] = device.scans.get(interval, 0) + 1
         device.dirty |= bool(batch.changes)
 
-    def _resume(self, device: _Device, interval: int, at: int, changed: Collection[str], events: list[Event]) -> None:
+    def _beat(
+        self, device: Device, changes: list[tuple[str, Value, Proof]], at: int, events: list[Event]
+    ) -> list[tuple[str, Value, Proof]]:
+        """A device with a heartbeat: what is known by this batch, all of it where a frozen one moves again."""
+        alive = any(name == device.beat and value is not None for name, value, _ in changes)
+        thawed = device.thaw(changes) if alive else []
+        if thawed:
+            events += device.restored(self._time, at)
+        if alive:
+            device.beaten(at)
+            self._deadlines.set(self._first_watched + self._watched.index(device), device.freezes_at)
+        return thawed or (device.keep(changes) if device.frozen is not None else changes)
+
+    def _freeze(self, device: Device, at: int, events: list[Event]) -> None:
+        """It answers and does not change its heartbeat: what it says is of no time that is known."""
+        known = [(name, self._values[name], self._proofs[name]) for name in device.names]
+        state = device.freeze(known, at)
+        if device.lost_since is None:
+            events += device.lost(state, self._time)
+        self._forget(device, state.why, at, events)
+
+    def _follow_clock(self, at: int, events: list[Event]) -> None:
+        self._trends.follow_clock()
+        for index, machine in enumerate(self._machines):
+            events += machine.follow_clock(at)
+            self._schedule(index)
+
+    def _resume(self, device: Device, interval: int, at: int, changed: Collection[str], events: list[Event]) -> None:
         """Nobody looked for so long that values were not taken to hold: what did not change is known again."""
         last = device.sampled.get(interval)
         if last is None or at - last <= HELD_SCANS * interval:
@@ -223,39 +231,17 @@ class Pipeline:
     def _device_state(self, state: DeviceState, events: list[Event]) -> None:
         device = self._devices[state.device]
         if state.connected:
-            if device.lost_since is not None:
-                events.append(self._transition("device.restored", device, state))
-                device.lost_since = None
-        elif device.lost_since is None:
-            device.lost_since = state.at
-            device.lost_why = {"endpoint": state.endpoint, "why": state.why, "remedy": state.remedy}
-            events.append(self._transition("device.lost", device, state))
+            events += device.restored(self._time, state.at)
+        elif device.lost_since is None or device.frozen is not None:
+            if device.frozen is None:
+                events += device.lost(state, self._time)
+            device.unwatch()
+            if device.beat is not None:
+                self._deadlines.set(self._first_watched + self._watched.index(device), None)
             self._forget(device, f"device lost: {state.why}", state.at, events)
         device.dirty = True
 
-    def _transition(self, kind: str, device: _Device, state: DeviceState) -> Event:
-        since = device.lost_since if device.lost_since is not None else state.at
-        data = {
-            "device": device.name,
-            **device.lost_why,
-            "since": self._time.text(since),
-            "signals": len(device.signals),
-            "duration_s": (state.at - since) / 1000 if state.connected else None,
-        }
-        return Event(kind, device.name, self._time.utc(state.at), data)
-
-    def _notice(self, device: _Device, notice: Notice, at: int) -> Event:
-        signal = device.subject(notice.signal)
-        data = {
-            "signal": signal,
-            "address": notice.address,
-            "why": notice.why,
-            "retry_s": notice.retry_s if notice.quarantined else None,
-        }
-        kind = "signal.quarantined" if notice.quarantined else "signal.restored"
-        return Event(kind, signal, self._time.utc(at), data)
-
-    def _forget(self, device: _Device, why: str, at: int, events: list[Event]) -> None:
+    def _forget(self, device: Device, why: str, at: int, events: list[Event]) -> None:
         """All signals of a device become bad; each keeps the time of its last sample."""
         for name in device.names:
             self._values[name] = None
@@ -272,7 +258,10 @@ class Pipeline:
             for name in device.names:
                 self._values[name] = None
                 self._proofs[name] = (Quality.BAD, NOT_READ, at, None)
+            device.unwatch()
             device.dirty = True
+        for owner in range(len(self._watched)):
+            self._deadlines.set(self._first_watched + owner, None)
         events += self._trends.interrupt(self._known_until)
         for index, machine in enumerate(self._machines):
             events += machine.interrupt(self._known_until, at)
@@ -354,10 +343,9 @@ class Pipeline:
             "scans": {device.name: device.scans for device in self._devices.values()},
         }
 
-    def _device_row(self, device: _Device) -> dict[str, Any]:
+    def _device_row(self, device: Device) -> dict[str, Any]:
         return {
-            "lost_since": device.lost_since,
-            "lost_why": device.lost_why,
+            **device.checkpoint(),
             "signals": {name: [self._values[name], *self._proofs[name]] for name in device.names},
         }
 
@@ -375,7 +363,7 @@ class Pipeline:
             device.sampled = {} if engine is None else engine["sampled"].get(device.name, {})
             device.scans = {} if engine is None else engine.get("scans", {}).get(device.name, {})
             if (row := saved.get(DEVICE_ROW + device.name)) is not None:
-                device.lost_since, device.lost_why = row["lost_since"], row["lost_why"]
+                device.restore(row)
                 for name, (value, *proof) in row["signals"].items():
                     if name in self._values:
                         self._values[name] = value
@@ -386,3 +374,5 @@ class Pipeline:
                 machine.was_left_out = engine is not None and machine.name not in engine["machines"]
                 self._schedule(index)
         self._trends.restore(saved)
+        for owner, device in enumerate(self._watched):
+            self._deadlines.set(self._first_watched + owner, device.freezes_at)

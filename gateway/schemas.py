@@ -22,6 +22,10 @@ class Reason(TypedDict):
     code: str
     text: str | None
     source: Literal["rule", "signal", "alarm", "operator"]
+    group: NotRequired[str]
+    category: NotRequired[str]
+    failure: NotRequired[bool]
+    owner: NotRequired[str]
 
 
 class Rule(TypedDict):

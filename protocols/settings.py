@@ -6,7 +6,6 @@ milliseconds and sizes integer bytes once loaded; in the file they carry their u
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, NoReturn, Self, TypeAlias, TypeVar
@@ -25,6 +24,15 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from protocols.units import CYCLE, DURATION, SIZE
+from protocols.units import counted as counted
+from protocols.units import duration_text as duration_text
+from protocols.units import parse_cycle as parse_cycle
+from protocols.units import parse_duration as parse_duration
+from protocols.units import parse_size as parse_size
+from protocols.units import shown as shown
+from protocols.units import size_text as size_text
+
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 
 ValueType: TypeAlias = Literal["bool", "int", "float", "text"]
@@ -32,82 +40,6 @@ ValueType: TypeAlias = Literal["bool", "int", "float", "text"]
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
-_DURATION = re.compile(rf"({_NUMBER})\s*(ms|s|min|h|d)")
-_MILLISECONDS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-_SIZE = re.compile(rf"({_NUMBER})\s*(B|kB|KB|MB|GB|TB)")
-_BYTES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000, "TB": 1_000_000_000_000}
-_RATE = re.compile(rf"({_NUMBER})\s*/\s*(h|min|s)")
-_LONGEST_MS = 100 * 366 * _MILLISECONDS["d"]
-_LARGEST_BYTES = 2**62
-_SHORTEST_CYCLE_MS = 0.001
-_LONGEST_CYCLE_MS = 30 * _MILLISECONDS["d"]
-
-
-def shown(value: object) -> str:
-    """A value as a message quotes it: on one line, as YAML would write it, and cut where it is long."""
-    if isinstance(value, str):
-        quoted = json.dumps(value if len(value) <= 80 else value[:77] + "...", ensure_ascii=False)
-        return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in quoted)
-    if value is None or isinstance(value, bool):
-        return {None: "nothing", True: "true", False: "false"}[value]
-    if isinstance(value, (dict, list, tuple)):
-        return "a mapping" if isinstance(value, dict) else "a list"
-    return f"{value}"
-
-
-def parse_duration(text: object) -> int:
-    """Milliseconds of a duration as written in a configuration: `250ms`, `5s`, `2min`, `8h`, `7d`."""
-    if text == 0 and isinstance(text, int) and not isinstance(text, bool):
-        return 0
-    if isinstance(text, str) and (match := _DURATION.fullmatch(text.strip())):
-        milliseconds = float(match[1]) * _MILLISECONDS[match[2]]
-        if milliseconds <= _LONGEST_MS:
-            return round(milliseconds)
-        raise ValueError(f"{shown(text)} is longer than a hundred years")
-    raise ValueError(f"{shown(text)} is not a duration; write a number with its unit: 250ms, 5s, 2min, 8h or 7d")
-
-
-def parse_size(text: object) -> int:
-    """Bytes of a size as written in a configuration: `64MB`, `2GB` (decimal multiples)."""
-    if isinstance(text, str) and (match := _SIZE.fullmatch(text.strip())):
-        size = float(match[1]) * _BYTES[match[2]]
-        if size <= _LARGEST_BYTES:
-            return round(size)
-        raise ValueError(f"{shown(text)} is larger than any disk")
-    raise ValueError(f"{shown(text)} is not a size; write a number with its unit: 500kB, 64MB or 2GB")
-
-
-def parse_cycle(text: object) -> float:
-    """Ideal cycle in milliseconds a part, written as a cycle time (`500ms`) or as a rate (`120/min`, `36000/h`)."""
-    cycle = None
-    if isinstance(text, str) and (match := _RATE.fullmatch(text.strip())):
-        cycle = _MILLISECONDS[match[2]] / float(match[1]) if float(match[1]) else 0.0
-    elif isinstance(text, str) and (match := _DURATION.fullmatch(text.strip())):
-        cycle = float(match[1]) * _MILLISECONDS[match[2]]
-    if cycle is None:
-        raise ValueError(f"{shown(text)} is neither a cycle time nor a rate; write 500ms, or 120/min, 2/s, 36000/h")
-    if not _SHORTEST_CYCLE_MS <= cycle <= _LONGEST_CYCLE_MS:
-        raise ValueError(f"{shown(text)} is no cycle of a machine: a part takes more than 0 and at most 30 days")
-    return cycle
-
-
-def duration_text(milliseconds: int) -> str:
-    """A duration as a configuration writes it, in the largest unit that keeps it whole: `2min` for 120000."""
-    unit = next(unit for unit in ("d", "h", "min", "s", "ms") if milliseconds % _MILLISECONDS[unit] == 0)
-    return f"{milliseconds // _MILLISECONDS[unit]}{unit}" if milliseconds else "0"
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 signal`, `2,000 signals`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def size_text(size: int) -> str:
-    """A size as a configuration writes it: `64MB` for 64000000."""
-    unit = next(unit for unit in ("TB", "GB", "MB", "kB", "B") if size % _BYTES[unit] == 0 and size >= _BYTES[unit])
-    return f"{size // _BYTES[unit]}{unit}"
 
 
 def between(low: str, high: str) -> AfterValidator:
@@ -186,22 +118,20 @@ def _unit_schema(kind: str, pattern: re.Pattern[str], example: str, description:
     return WithJsonSchema({**form, "x-kind": kind, "examples": [example], "description": description})
 
 
-_CYCLE_PATTERN = re.compile(f"(?:{_DURATION.pattern}|{_RATE.pattern})")
-
 Duration = Annotated[
     int,
     BeforeValidator(parse_duration),
-    _unit_schema("duration", _DURATION, "250ms", "number and unit: ms, s, min, h, d"),
+    _unit_schema("duration", DURATION, "250ms", "number and unit: ms, s, min, h, d"),
 ]
 Size = Annotated[
     int,
     BeforeValidator(parse_size),
-    _unit_schema("size", _SIZE, "64MB", "number and unit: B, kB, MB, GB, TB"),
+    _unit_schema("size", SIZE, "64MB", "number and unit: B, kB, MB, GB, TB"),
 ]
 Cycle = Annotated[
     float,
     BeforeValidator(parse_cycle),
-    _unit_schema("cycle", _CYCLE_PATTERN, "120/min", "cycle time (500ms) or rate (120/min, 2/s, 36000/h)"),
+    _unit_schema("cycle", CYCLE, "120/min", "cycle time (500ms) or rate (120/min, 2/s, 36000/h)"),
 ]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Keyed = Annotated[Mapping[K, V], AfterValidator(ReadOnlyDict)]
@@ -334,6 +264,15 @@ class SignalSettings(Settings):
         return None
 
 
+class HeartbeatConfig(Settings):
+    """Proof that the PLC's program runs: one that answers and has stopped is not alive."""
+
+    signal: Name = Field(examples=["tick"])
+    """A signal of this device that the PLC keeps changing."""
+    within: Annotated[Duration, between("10ms", "1h")] = Field(examples=["3s"])
+    """Longest time without a change; after it all signals of the device are bad, until it changes again."""
+
+
 class DeviceSettings(Settings):
     """What a device of any protocol must offer; each protocol's own section extends it."""
 
@@ -341,6 +280,24 @@ class DeviceSettings(Settings):
     """Time between two scans; scans keep their phase."""
     timeout: Annotated[Duration, between("1ms", "10min")] = 1000
     """How long one request may take."""
+    heartbeat: HeartbeatConfig | None = None
+    """How a PLC that answers but has stopped is told from a living one."""
+
+    @model_validator(mode="after")
+    def _check_heartbeat(self) -> Self:
+        if self.heartbeat is None:
+            return self
+        signal = self.signal_settings.get(self.heartbeat.signal)
+        if signal is None:
+            known = ", ".join(list(self.signal_settings)[:5])
+            raise misplaced(
+                f"{self.heartbeat.signal} is not a signal of this device; it has {known}", "heartbeat", "signal"
+            )
+        interval = signal.scan_interval or self.scan_interval
+        if self.heartbeat.within < 2 * interval:
+            words = f"{duration_text(self.heartbeat.within)} is less than two scans of {duration_text(interval)}"
+            raise misplaced(words, "heartbeat", "within")
+        return self
 
     @property
     def endpoint(self) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from gateway.config.compose import Path
 from gateway.config.crosscheck_calendar import calendar_findings
 from gateway.config.findings import Finding
-from gateway.config.model import CounterConfig, FileUplink, PackmlStateConfig, SignalReason
+from gateway.config.model import CounterConfig, FileUplink, ModeConfig, PackmlStateConfig, SignalReason
 from gateway.config.nearest import unknown_signal
 from gateway.config.salvage import Parsed, ParsedMachine
 from gateway.states.expression import ExpressionProblem, compile_expression
@@ -61,22 +61,37 @@ def _rules(name: str, machine: ParsedMachine, parsed: Parsed) -> Iterator[Findin
             except ExpressionProblem as problem:
                 for one in (problem, *problem.more):
                     yield Finding((*at, index, "when"), one.message, offset=one.column)
-        elif index + 1 < machine.rule_count and not hidden:
+        elif rule.state is not None and index + 1 < machine.rule_count and not hidden:
             hidden = True  # said once, at the first that is hidden
             words = "can never hold: the rule before it has no `when`, so it always holds; move that to the end"
             yield Finding((*at, index + 1), words)
-        if isinstance(rule.reason, SignalReason) and rule.reason.signal not in parsed.types:
-            words = unknown_signal(rule.reason.signal, parsed.types)
-            yield Finding((*at, index, "reason", "signal"), words)
+        if isinstance(rule.reason, SignalReason):
+            yield from _reason((*at, index, "reason"), rule.reason, parsed)
     if machine.packml is not None:
         packml, is_text = machine.packml
         yield from _packml(
             ("machines", name, "packml_state") if is_text else (*at[:2], "packml_state", "signal"), packml, parsed
         )
+    if machine.mode is not None:
+        mode, is_text = machine.mode
+        yield from _mode(("machines", name, "mode") if is_text else ("machines", name, "mode", "signal"), mode, parsed)
     last = machine.rules.get(machine.rule_count - 1)
     if last is not None and last.when is not None and machine.packml is None:
         words = "the last rule has a `when`: where no rule holds, the state is undefined"
         yield Finding((*at, machine.rule_count - 1), words, note=True)
+
+
+def _reason(at: Path, reason: SignalReason, parsed: Parsed) -> Iterator[Finding]:
+    place: Path = (*at, "signal" if reason.bits is None else "bits")
+    if reason.source not in parsed.types:
+        yield Finding(place, unknown_signal(reason.source, parsed.types))
+    elif reason.bits is not None and parsed.types.get(reason.source) in ("bool", "float", "text"):
+        yield Finding(place, f"{reason.source} has no bits; name a whole number, or write `signal: {reason.source}`")
+
+
+def _mode(at: Path, mode: ModeConfig, parsed: Parsed) -> Iterator[Finding]:
+    if mode.signal not in parsed.types:
+        yield Finding(at, unknown_signal(mode.signal, parsed.types))
 
 
 def _packml(at: Path, packml: PackmlStateConfig, parsed: Parsed) -> Iterator[Finding]:

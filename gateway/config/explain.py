@@ -18,12 +18,12 @@ _CONFIDENTIAL = re.compile(r"password|secret|token|pin|key|user|url|credential|e
 """Keys whose value is never shown: someone may have written a secret where its place belongs."""
 
 _LATER = re.compile(
-    "flow|products|jobs|recording|constraint|out|heartbeat|"
-    "bits|mode|for|category|categories|resume|no_output|"
+    "flow|products|jobs|recording|constraint|out|"
     "minor_stops|max_plausible|rework|each|events|was|batch|group|compression|token|operators|slot|route"
 )
 """Keys of the documented configuration that a later version brings to life: no spelling mistakes."""
 
+_KEY_KINDS = {"int_type": "number_key", "int_parsing": "number_key", "literal_error": "state_key"}
 _NOUNS = {
     "string": "a text",
     "integer": "a whole number",
@@ -105,10 +105,10 @@ def explain(error: ValidationError, document: Document) -> Iterator[Explained]:
         of_key = "[key]" in path
         path = path[: path.index("[key]")] if of_key else path + tuple(context.get("at", ()))
         value = _at(document.data, path)
-        kind = one["type"] if not of_key else "number_key" if one["type"].startswith("int_") else "key"
+        kind = one["type"] if not of_key else _KEY_KINDS.get(one["type"], "key")
         if kind == "too_short" and value:
             continue  # its entries are there, and have problems of their own
-        at_key = kind in ("key", "number_key", "extra_forbidden", "invalid_key")
+        at_key = kind in ("key", "number_key", "state_key", "extra_forbidden", "invalid_key")
         place = document.of_key(path) if at_key else document.of_value(path)
         if at_key and any(node.get("title") == "Secret" for node in guide.section(path[:-1], document.data)):
             kind, path = "secret", path[:-1]  # `password: {hunter2}` is a key too
@@ -129,6 +129,8 @@ def _message(kind: str, path: Path, value: Any, context: Mapping[str, Any], guid
             return _unknown_key(str(path[-1]), guide.keys(path[:-1], data))
         case "key":
             return "is not a name; a name has 1 to 100 letters, digits and _, and does not begin with a digit"
+        case "state_key":
+            return f"is not a state; the states are {context['expected']}".replace("'", "").replace(" or ", ", ")
         case "number_key":
             return "is not a whole number; write the number itself, without quotes"
         case "string_pattern_mismatch":

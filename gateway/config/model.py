@@ -10,33 +10,35 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
     Field,
-    StringConstraints,
-    Tag,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from gateway.config.calendar import CalendarConfig as CalendarConfig
 from gateway.config.kinds import alternatives
+from gateway.config.states import ModeConfig as ModeConfig
+from gateway.config.states import PackmlStateConfig as PackmlStateConfig
+from gateway.config.states import ReasonConfig as ReasonConfig
+from gateway.config.states import Reasons as Reasons
+from gateway.config.states import SignalReason as SignalReason
+from gateway.config.states import SignalRef as SignalRef
+from gateway.config.states import StateRule as StateRule
 from gateway.config.trends import TrendConfig as TrendConfig
 from gateway.config.uplinks import FileUplink as FileUplink
 from gateway.config.uplinks import MqttUplink as MqttUplink
 from gateway.config.uplinks import UplinkConfig as UplinkConfig
 from gateway.config.uplinks import UplinkSettings as UplinkSettings
-from gateway.states.packml import Numbering, StateName, category_of
+from gateway.states.packml import CategoryName, StateName
 from protocols.registry import DEVICES, DeviceConfig
 from protocols.secrets import Secret as Secret
 from protocols.settings import (
-    SECTION,
-    TEXT,
     Cycle,
     DeviceSettings,
     Duration,
@@ -49,12 +51,8 @@ from protocols.settings import (
     between,
     misplaced,
     shown,
-    text_or_section,
 )
 from protocols.settings import TlsConfig as TlsConfig
-
-SignalRef = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*$")]
-"""`device.signal`"""
 
 
 def _place(text: str) -> str:
@@ -91,36 +89,6 @@ class LineConfig(Settings):
     """IANA name; production dates are in it."""
     unit: Annotated[str, Field(min_length=1)] = "part"
     """What the line makes: part, bottle, case."""
-
-
-class SignalReason(Settings):
-    """A reason that a signal gives: a fault number or a text."""
-
-    signal: SignalRef = Field(examples=["filler_plc.fault"])
-    """`device.signal`; 0, empty and false mean no reason."""
-
-
-class StateRule(Settings):
-    """One rule; the first that holds gives the machine's state."""
-
-    state: StateName = Field(examples=["execute"])
-    """A PackML state (ISA-TR88.00.02)."""
-    when: str | None = Field(default=None, examples=["filler_plc.running and filler_plc.speed > 5"])
-    """Condition over `device.signal` names; always true where it is left out."""
-    reason: Annotated[Annotated[str, Tag(TEXT)] | Annotated[SignalReason, Tag(SECTION)], text_or_section] | None = (
-        Field(default=None, examples=["emergency stop"])
-    )
-    """A text, or {signal: device.signal}."""
-    cause: Literal["starved", "blocked"] | None = None
-    """Of suspended: starved (upstream) or blocked (downstream)."""
-
-    @field_validator("cause")
-    @classmethod
-    def _check_cause(cls, cause: str | None, info: ValidationInfo) -> str | None:
-        state = info.data.get("state")
-        if cause is not None and state is not None and category_of(state, None) != "suspended":
-            raise ValueError(f"only suspended, suspending and unsuspending have a cause, not {state}; leave it out")
-        return cause
 
 
 class CounterConfig(Settings):
@@ -164,26 +132,6 @@ class PartsConfig(Settings):
         return {role: counter for role, counter in roles.items() if counter is not None}
 
 
-Reasons = Mapping[int | str, str]
-"""Texts of reasons, by number or name."""
-
-
-class PackmlStateConfig(Settings):
-    """A signal in which the machine says its PackML state; the signal's name alone is enough."""
-
-    signal: SignalRef = Field(examples=["capper_plc.state"])
-    """`device.signal`: a number of a state, or Weihenstephan's word of bits."""
-    numbering: Annotated[
-        Annotated[Numbering, Tag(TEXT)] | Annotated[Keyed[int, StateName], Tag(SECTION)], text_or_section
-    ] = Field(default="packml", examples=["{1: stopped, 4: execute}"])
-    """What its numbers mean: ISA-TR88.00.02's (`packml`), those of OPC 30060, Weihenstephan's bits, or a mapping."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, data: Any) -> Any:
-        return {"signal": data} if isinstance(data, str) else data
-
-
 class MachineConfig(Settings):
     """One machine: how its state is known and its parts are counted."""
 
@@ -198,16 +146,44 @@ class MachineConfig(Settings):
     """Its counters."""
     ideal: Cycle | None = None
     """Ideal cycle time (`500ms`) or rate (`120/min`) of one part."""
+    mode: ModeConfig | None = Field(default=None, examples=["filler_plc.mode"])
+    """Its mode: time in maintenance is setup, and planned only where the calendar says so."""
+    categories: Keyed[StateName, CategoryName] = Field(
+        default_factory=dict, validate_default=True, examples=["{complete: no_demand}"]
+    )
+    """What time in a state is accounted to, where that is not what its name suggests."""
     settle: Duration = 0
     """A state must hold this long to count; it then counts from when it was first seen."""
+    no_output: Duration | None = None
+    """So long without a part, execute is no production, from the last part on; 0 is never, by default 10 ideal cycles
+    where there is a counter and an ideal. Parts that one scan shows together are allowed their ideal time more."""
+    resume: Annotated[Duration, between("1s", "1h")] | None = Field(
+        default=None, json_schema_extra={"x-no-effect-yet": True}
+    )
+    """A stop ends where production began that lasts this long; by default 10 ideal cycles, at least 10s."""
     short_stop: Duration = Field(default=120_000, json_schema_extra={"x-no-effect-yet": True})
     """A stop shorter than this is a minor stop."""
-    reasons: Keyed[int | str, str] = Field(default_factory=dict, validate_default=True)
+    reasons: Reasons = Field(default_factory=dict, validate_default=True)
     """Texts of this machine's reasons, by number or name."""
+
+    @property
+    def resume_ms(self) -> int:
+        """How long production must last to end a stop."""
+        if self.resume is not None:
+            return self.resume
+        return 10_000 if self.ideal is None else max(10_000, round(10 * self.ideal))
+
+    @property
+    def no_output_ms(self) -> int | None:
+        """How long there may be no part, or None where nothing says so."""
+        has_parts = self.parts is not None and (self.parts.total is not None or self.parts.good is not None)
+        if self.no_output is not None:
+            return self.no_output if has_parts and self.no_output else None
+        return None if self.ideal is None or not has_parts else max(1, round(10 * self.ideal))
 
     @model_validator(mode="after")
     def _check(self) -> MachineConfig:
-        if not self.states and self.packml_state is None:
+        if all(rule.state is None for rule in self.states) and self.packml_state is None:
             words = "needs to know its state: `states`, for example [{state: execute, when: filler_plc.running}, "
             raise misplaced(words + "{state: stopped}], or `packml_state: capper_plc.state`")
         return self
@@ -278,8 +254,8 @@ class Config(Settings):
     """One PLC or other server of signals each."""
     machines: Keyed[Name, MachineConfig] = Field(default_factory=dict, validate_default=True)
     """In the order in which product flows."""
-    reasons: Keyed[int | str, str] = Field(default_factory=dict, validate_default=True)
-    """Texts of reasons, by number or name, for all machines."""
+    reasons: Reasons = Field(default_factory=dict, validate_default=True)
+    """Texts of reasons, or what is to be known of them, by number or name, for all machines."""
     calendar: CalendarConfig | None = None
     """When the line is meant to produce; without a calendar always."""
     trends: Keyed[str, TrendConfig] = Field(
@@ -317,8 +293,11 @@ class Config(Settings):
     @property
     def signal_texts(self) -> dict[str, Mapping[int | str, str]]:
         """The texts of every `device.signal` that has any, by number."""
+        texts = ReadOnlyDict(
+            {code: one if isinstance(one, str) else one.text for code, one in self.reasons.items()}.items()
+        )
         return {
-            f"{device}.{name}": self.reasons if isinstance(signal.texts, str) else ReadOnlyDict(signal.texts.items())
+            f"{device}.{name}": texts if isinstance(signal.texts, str) else ReadOnlyDict(signal.texts.items())
             for device, settings in self.devices.items()
             for name, signal in settings.signal_settings.items()
             if signal.texts is not None

@@ -14,6 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 _SECTIONS = (
     ("line", "LineConfig"),
     ("devices.NAME (modbus_tcp)", "ModbusTcpDevice"),
+    ("devices.NAME.heartbeat (all protocols)", "HeartbeatConfig"),
     ("devices.NAME (modbus_tls)", "ModbusTlsDevice"),
     ("devices.NAME.tls", "DeviceTls"),
     ("devices.NAME (modbus_rtu)", "ModbusRtuDevice"),
@@ -30,6 +31,8 @@ _SECTIONS = (
     ("machines.NAME", "MachineConfig"),
     ("machines.NAME.states", "StateRule"),
     ("machines.NAME.states.reason", "SignalReason"),
+    ("machines.NAME.mode", "ModeConfig"),
+    ("reasons.NUMBER or NAME", "ReasonConfig"),
     ("machines.NAME.packml_state", "PackmlStateConfig"),
     ("machines.NAME.parts", "PartsConfig"),
     ("machines.NAME.parts.total, good, scrap", "CounterConfig"),

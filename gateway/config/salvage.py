@@ -12,6 +12,7 @@ from gateway.config.model import (
     BufferConfig,
     CounterConfig,
     DeviceEntry,
+    ModeConfig,
     PackmlStateConfig,
     StateRule,
     TrendConfig,
@@ -27,6 +28,7 @@ _UPLINK: TypeAdapter[UplinkSettings] = TypeAdapter(UplinkConfig)
 _RULE = TypeAdapter(StateRule)
 _COUNTER = TypeAdapter(CounterConfig)
 _PACKML = TypeAdapter(PackmlStateConfig)
+_MODE = TypeAdapter(ModeConfig)
 _TREND = TypeAdapter(TrendConfig)
 _BUFFER = TypeAdapter(BufferConfig)
 _SHIFT = TypeAdapter(ShiftConfig)
@@ -54,6 +56,8 @@ class ParsedMachine:
     rule_count: int = 0
     packml: tuple[PackmlStateConfig, bool] | None = None
     """Its PackML state, and whether the file gives the signal's name alone."""
+    mode: tuple[ModeConfig, bool] | None = None
+    """Likewise its mode."""
     counters: dict[str, tuple[CounterConfig, bool]] = field(default_factory=dict)
     """By role, and whether the file gives the signal's name alone."""
     reasons: list[str | int] = field(default_factory=list)
@@ -143,6 +147,8 @@ def _machine(raw: dict[Any, Any]) -> ParsedMachine:
         machine.rules = {index: rule for index, rule in read if rule is not None}
     if (written := raw.get("packml_state")) is not None and (packml := _packml(written)) is not None:
         machine.packml = (packml, isinstance(written, str))
+    if (written := raw.get("mode")) is not None and (mode := _mode(written)) is not None:
+        machine.mode = (mode, isinstance(written, str))
     for role in ("total", "good", "scrap"):
         written = parts.get(role) if isinstance(parts, dict) else None
         counter = None if written is None else _counter(written)
@@ -172,6 +178,13 @@ def _counter(raw: object) -> CounterConfig | None:
         if (counter := _read(_COUNTER, {key: raw[key] for key in keys if key in raw})) is not None:
             return counter
     return None
+
+
+def _mode(raw: object) -> ModeConfig | None:
+    """A mode; where its texts are wrong, its signal."""
+    if (mode := _read(_MODE, raw)) is not None or not isinstance(raw, dict):
+        return mode
+    return _read(_MODE, {"signal": raw.get("signal")})
 
 
 def _packml(raw: object) -> PackmlStateConfig | None:

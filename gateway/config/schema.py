@@ -35,12 +35,13 @@ def _schema() -> dict[str, Any]:
     schema = Config.model_json_schema(schema_generator=_FileSchema, mode="validation")
     for section in (schema, *schema.get("$defs", {}).values()):
         _tidy(section)
-    counter = schema["$defs"]["CounterConfig"]
-    schema["$defs"]["CounterConfig"] = {
-        "title": counter.pop("title"),
-        "description": counter.pop("description"),
-        "anyOf": [dict(counter["properties"]["signal"], title="signal"), counter],
-    }
+    for short in ("CounterConfig", "ModeConfig", "PackmlStateConfig"):  # the signal's name alone is enough
+        section = schema["$defs"][short]
+        schema["$defs"][short] = {
+            "title": section.pop("title"),
+            "description": section.pop("description"),
+            "anyOf": [dict(section["properties"]["signal"], title="signal"), section],
+        }
     _add_assembly(schema)
     title = {"$schema": _FileSchema.schema_dialect, "title": "linegate configuration"}
     return {**title, **{key: value for key, value in schema.items() if key not in title}}

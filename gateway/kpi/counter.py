@@ -78,6 +78,11 @@ class Counter:
         """Whether a doubtful reading waits for the next one, be it changed or not."""
         return self._pending is not None
 
+    @property
+    def in_outage(self) -> bool:
+        """Whether parts of an outage may yet be counted."""
+        return self._outage_from is not None or self._pending is not None
+
     def lost(self, last_good: int) -> None:
         """Its signal turned bad; `last_good` is when it was last read."""
         if self._outage_from is None and self.base is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +93,15 @@ class Parts:
     def read(self, signal: str, value: int, at: int, since: int | None) -> list[Counted | CounterFault]:
         """A good reading of a counter's signal; `since` is when it was sampled before."""
         return self.counters[self.signals[signal]].read(value, at, since)
+
+    def is_known(self, values: Mapping[str, Any]) -> bool:
+        """Whether the counters that show parts can be read."""
+        return all(values.get(signal) is not None for signal, role in self.signals.items() if role != "scrap")
+
+    @property
+    def in_outage(self) -> bool:
+        """Whether a counter may yet show parts that were made while nobody looked."""
+        return any(counter.in_outage for counter in self.counters.values())
 
     def count(self, role: str, counted: Counted, began: int, ends: int) -> None:
         """Put parts into the minute that runs from `began` to `ends`, and into the day."""

@@ -1,35 +1,21 @@
-"""A machine's state over time: intervals that tile it, each with its proof."""
+"""A machine's state over time: intervals that tile it, each with its proof, open to revision until they are final."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from gateway.kpi.parts import Tally
+from gateway.states.account import Account, Accounts, Context
+from gateway.states.decision import Decision
 from gateway.states.packml import UNKNOWN
 
+MOST_CLOSED = 64
+"""Intervals that wait for something to be known; beyond, the oldest are final as they are."""
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What the rules say at one instant, and why."""
-
-    state: str
-    cause: str | None = None
-    reason: dict[str, Any] | None = None
-    """code, text and source."""
-    rule: dict[str, Any] | None = None
-    """index and text."""
-    because: dict[str, Any] = field(default_factory=dict)
-    """The deciding signals: value, quality, why, time."""
-
-    def same_as(self, other: Decision) -> bool:
-        """Whether both are one interval: a reason may come late or go early, another one is another interval."""
-        if (self.state, self.cause) != (other.state, other.cause):
-            return False
-        if self.reason is None or other.reason is None:
-            return True
-        return bool(self.reason["code"] == other.reason["code"])
+Change: TypeAlias = Callable[["Interval"], tuple[Decision, Context] | None]
+"""What an interval was instead; None where it was what it is."""
 
 
 @dataclass(slots=True)
@@ -38,13 +24,23 @@ class Interval:
 
     id: str
     decision: Decision
+    context: Context
+    account: Account
     began: int
     began_text: str
     """UTC of its begin, as the wall clock was then: a later step of it moves no boundary that was told."""
     uncertainty: int | None
     """Milliseconds to the last sample that did not show the state."""
-    rev: int = 0
+    ended: int | None = None
+    ended_text: str | None = None
+    rev: int = -1
+    """Of the last publication."""
+    final: bool = False
+    stop: str | None = None
+    """Id of the stop that it belongs to."""
     parts: Tally = field(default_factory=Tally)
+    marks: list[tuple[int, Tally]] = field(default_factory=list)
+    """What had been made at moments at which it may yet turn out to have ended."""
     previous: dict[str, str] | None = None
 
 
@@ -54,105 +50,212 @@ class Pending:
 
     decision: Decision
     since: int
-    since_text: str
     uncertainty: int | None
-    parts: Tally = field(default_factory=Tally)
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """An interval as it is to be published: open, or ended."""
-
-    interval: Interval
-    ended: int | None = None
-    ended_text: str | None = None
 
 
 class Timeline:
-    """The current interval of one machine, and the one that is about to follow it."""
+    """The current interval of one machine, those before it that are not final, and the state that is about to follow.
 
-    def __init__(self, machine: str, settle: int, text: Callable[[int], str]) -> None:
-        """`settle` in milliseconds; `text` gives UTC of an engine time, as the wall clock is now."""
-        self._machine = machine
-        self._settle = settle
-        self._text = text
+    Intervals are never merged or taken back: what turns out otherwise is cut, and each part revised under its id.
+    """
+
+    def __init__(self, machine: str, settle: int, accounts: Accounts, text: Callable[[int], str]) -> None:
+        """`settle` in milliseconds; `text` gives UTC of an engine time, as the wall clock was then."""
+        self._machine, self._settle, self._accounts, self._text = machine, settle, accounts, text
         self.current: Interval | None = None
         self.pending: Pending | None = None
+        self.closed: list[Interval] = []
+        """Those that have ended and are not final, oldest first."""
+        self._before: dict[str, str] | None = None
+        """State and id of the last final interval."""
+        self._touched: set[str] = set()
 
     @property
     def deadline(self) -> int | None:
         """When the pending state counts."""
         return None if self.pending is None else self.pending.since + self._settle
 
-    def decide(self, decision: Decision, at: int, uncertainty: int | None) -> list[Revision]:
-        """What the rules say from `at` on; the intervals that begin, change or end by it."""
+    @property
+    def is_told(self) -> bool:
+        """Whether nothing waits for publication, or for being final."""
+        return not self._touched and not self.closed
+
+    def decide(self, decision: Decision, context: Context, at: int, uncertainty: int | None) -> None:
+        """What the rules say from `at` on."""
         current = self.current
         if current is None or decision.state == UNKNOWN or self._settle == 0:
             self.pending = None
-            if current is not None and decision.same_as(current.decision):
-                return self._fill_in(current, decision)
-            return self._switch(decision, at, self._text(at), uncertainty, Tally())
-        if decision.same_as(current.decision):
+            self._become(decision, context, at, uncertainty)
+        elif decision.same_as(current.decision):
             self.pending = None
-            return self._fill_in(current, decision)
-        if self.pending is None or not decision.same_as(self.pending.decision):
-            self.pending = Pending(decision, at, self._text(at), uncertainty)
+            self._become(decision, current.context, at, uncertainty)
+        elif self.pending is None or not decision.same_as(self.pending.decision):
+            self.pending = Pending(decision, at, uncertainty)
+            self.mark(at)
         elif self.pending.decision.reason is None and decision.reason is not None:
             self.pending.decision = decision
-        return []
 
-    def settle(self) -> list[Revision]:
+    def place(self, context: Context, at: int) -> None:
+        """What beside the state decides the category, from `at` on."""
+        if self.current is not None and context != self.current.context:
+            self._become(self.current.decision, context, at, 0)
+
+    def settle(self) -> None:
         """The pending state has held: it counts from when it was first seen."""
         pending, self.pending = self.pending, None
         assert pending is not None
-        return self._switch(pending.decision, pending.since, pending.since_text, pending.uncertainty, pending.parts)
+        decision = pending.decision
+        self.rewrite(pending.since, lambda one: (decision, one.context), pending.uncertainty)
+
+    def _become(self, decision: Decision, context: Context, at: int, uncertainty: int | None) -> None:
+        current = self.current
+        if current is None:
+            self._open(decision, context, at, uncertainty)
+            return
+        account = self._accounts.of(decision, context)
+        fills_in = current.decision.reason is None and decision.reason is not None
+        if decision.same_as(current.decision) and context.same_as(current.context):
+            if fills_in:  # a reason that came after its state revises the interval, and what it is accounted to
+                because = {**current.decision.because, **decision.because}
+                self._revise(current, replace(decision, because=because), context)
+                return
+            if self._accounts.of(current.decision, context) == current.account:
+                current.context = context
+                return
+            account = self._accounts.of(current.decision, context)
+            decision = current.decision
+        if current.began == at:  # nothing lasted no time: the interval was something else all along
+            current.uncertainty = uncertainty if current.rev < 0 or uncertainty != 0 else current.uncertainty
+            self._revise(current, decision, context)
+            return
+        self._close(current, at)
+        self._open(decision, context, at, uncertainty, account)
+
+    def _open(
+        self, decision: Decision, context: Context, at: int, uncertainty: int | None, account: Account | None = None
+    ) -> None:
+        account = self._accounts.of(decision, context) if account is None else account
+        name = f"{self._machine}-{at}"
+        self.current = Interval(name, decision, context, account, at, self._text(at), uncertainty)
+        self._touched.add(name)
+
+    def _close(self, interval: Interval, at: int) -> None:
+        interval.ended, interval.ended_text = at, self._text(at)
+        self._touched.add(interval.id)
+        if interval is self.current:
+            self.closed.append(interval)
+
+    def _revise(self, interval: Interval, decision: Decision, context: Context) -> None:
+        interval.decision, interval.context = decision, context
+        interval.account = self._accounts.of(decision, context)
+        self._touched.add(interval.id)
+
+    def rewrite(self, since: int, change: Change, uncertainty: int | None = 0) -> None:
+        """What was from `since` on was something else, as far as it is not final; `uncertainty` is of that moment."""
+        for interval in [*self.closed, *([] if self.current is None else [self.current])]:
+            if interval.ended is not None and interval.ended <= since:
+                continue
+            changed = change(interval)
+            if changed is None:
+                continue
+            if interval.began < since:
+                interval = self._cut(interval, since)
+            if interval.began == since and uncertainty != 0:
+                interval.uncertainty = uncertainty
+            self._revise(interval, *changed)
+
+    def _cut(self, interval: Interval, at: int) -> Interval:
+        """Divide an interval; its later part."""
+        made = next((tally for moment, tally in interval.marks if moment == at), interval.parts)
+        later = replace(
+            interval,
+            id=f"{self._machine}-{at}",
+            began=at,
+            began_text=self._text(at),
+            rev=-1,
+            uncertainty=0,
+            parts=interval.parts.minus(made),
+            marks=[(moment, tally.minus(made)) for moment, tally in interval.marks if moment > at],
+        )
+        interval.parts, interval.marks = replace(made), [one for one in interval.marks if one[0] < at]
+        self._close(interval, at)
+        if interval is self.current:
+            self.current = later
+        else:
+            self.closed.insert(self.closed.index(interval) + 1, later)
+        self._touched.add(later.id)
+        return later
+
+    def mark(self, at: int) -> None:
+        """The current interval may turn out to have ended here: what is made from now on may be another's."""
+        if self.current is not None and self.current.began < at:
+            self.current.marks = [one for one in self.current.marks if one[0] != at]
+            self.current.marks.append((at, replace(self.current.parts)))
 
     def count(self, role: str, parts: int) -> None:
         """Parts made now."""
         if self.current is not None:
             self.current.parts.add(role, parts)
-        if self.pending is not None:
-            self.pending.parts.add(role, parts)
 
-    def _fill_in(self, current: Interval, decision: Decision) -> list[Revision]:
-        """A reason that came after its state revises the interval."""
-        if current.decision.reason is not None or decision.reason is None:
-            return []
-        current.decision = replace(decision, because={**current.decision.because, **decision.because})
-        current.rev += 1
-        return [Revision(replace(current))]
-
-    def _switch(self, decision: Decision, at: int, text: str, uncertainty: int | None, parts: Tally) -> list[Revision]:
-        old = self.current
-        if old is not None and old.began == at:  # nothing lasted no time: the interval was something else all along
-            old.decision, old.uncertainty, old.parts = decision, uncertainty, parts
-            old.rev += 1
-            return [Revision(replace(old))]
-        revisions, previous = [], None
-        if old is not None:
-            old.parts = old.parts.minus(parts)
-            old.rev += 1
-            revisions.append(Revision(old, at, text))
-            previous = {"state": old.decision.state, "interval": old.id}
-        self.current = Interval(
-            f"{self._machine}-{at}", decision, at, text, uncertainty, parts=parts, previous=previous
-        )
-        return [*revisions, Revision(replace(self.current))]
+    def publish(self, horizon: int | None) -> list[Interval]:
+        """Intervals to be told, in order of time; what ended by `horizon` (None: any) is final from now on."""
+        current, told = self.current, []
+        before = self._before
+        for interval in [*self.closed, *([] if current is None else [current])]:
+            if interval.previous != before:
+                interval.previous = before
+                self._touched.add(interval.id)
+            before = {"state": interval.decision.state, "interval": interval.id}
+            surplus = len(self.closed) > MOST_CLOSED and interval is self.closed[0]
+            if interval.ended is not None and (horizon is None or interval.ended <= horizon or surplus):
+                interval.final = True
+                self._touched.add(interval.id)
+                self._before = before
+            if interval.id in self._touched:
+                interval.rev += 1
+                told.append(interval)
+        self.closed = [interval for interval in self.closed if not interval.final]
+        if current is not None and horizon is None:
+            current.marks = []
+        self._touched = set()
+        return told
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
         return {
             "current": None if self.current is None else asdict(self.current),
             "pending": None if self.pending is None else asdict(self.pending),
+            "closed": [asdict(interval) for interval in self.closed],
+            "before": self._before,
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        if saved["current"] is not None:
-            self.current = Interval(**_revived(saved["current"]))
+        self.current = None if saved["current"] is None else _interval(saved["current"])
+        self.closed = [_interval(interval) for interval in saved["closed"]]
+        self._before = saved["before"]
         if saved["pending"] is not None:
-            self.pending = Pending(**_revived(saved["pending"]))
+            self.pending = Pending(**{**saved["pending"], "decision": Decision(**saved["pending"]["decision"])})
 
 
-def _revived(saved: dict[str, Any]) -> dict[str, Any]:
-    return {**saved, "decision": Decision(**saved["decision"]), "parts": Tally(**saved["parts"])}
+def decided_by(instead: Callable[[Decision], Decision]) -> Change:
+    """The change of intervals whose decision was another."""
+
+    def change(interval: Interval) -> tuple[Decision, Context] | None:
+        decision = instead(interval.decision)
+        return None if decision is interval.decision else (decision, interval.context)
+
+    return change
+
+
+def _interval(saved: dict[str, Any]) -> Interval:
+    return Interval(
+        **{
+            **saved,
+            "decision": Decision(**saved["decision"]),
+            "context": Context(**saved["context"]),
+            "account": Account(**saved["account"]),
+            "parts": Tally(**saved["parts"]),
+            "marks": [(moment, Tally(**tally)) for moment, tally in saved["marks"]],
+        }
+    )

@@ -31,6 +31,19 @@ STATES: tuple[str, ...] = get_args(StateName)
 UNKNOWN = "unknown"
 """Our word for a state that cannot be known: a lost PLC, a bad signal, a rule that raised."""
 
+CategoryName = Literal[
+    "production",
+    "setup",
+    "unplanned_stop",
+    "starved",
+    "blocked",
+    "suspended",
+    "idle",
+    "no_demand",
+    "planned_stop",
+]
+"""What a machine's time can be accounted to by its configuration; beside it there is only `unknown`."""
+
 _CATEGORIES = {
     "production": ("execute", "completing"),
     "unplanned_stop": ("held", "holding", "unholding", "aborted", "aborting", "clearing", "stopped", "stopping"),

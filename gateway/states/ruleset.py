@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.config.model import MachineConfig, Reasons, SignalReason, StateRule
+from gateway.states.decision import Decision
 from gateway.states.expression import Expression, ExpressionError, compile_expression
-from gateway.states.interval import Decision
+from gateway.states.holds import Holds
 from gateway.states.packml import UNKNOWN, Numbered, state_of
+from gateway.states.reasons import ReasonTexts, code_of
 from protocols.model import Value
 
 Evidence = Callable[[str], dict[str, Any]]
@@ -28,6 +30,8 @@ class Verdict:
     """The reason's code, where a signal gives it."""
     packml: Numbered | None = None
     """The state and cause that the PLC itself says, where no rule holds."""
+    category_rule: int | None = None
+    """The rule before it that gives the category alone."""
 
 
 class Ruleset:
@@ -38,39 +42,36 @@ class Ruleset:
         config: MachineConfig,
         types: Mapping[str, Any],
         reasons: Reasons,
-        signal_texts: Mapping[str, Reasons] | None = None,
+        signal_texts: Mapping[str, Mapping[int | str, str]] | None = None,
     ) -> None:
-        """`types`: expression type of every `device.signal`; `reasons`: texts that hold for all machines.
-
-        `signal_texts`: texts of a `device.signal`'s own, for a number that is no reason of the file.
-        """
+        """`types`: expression type of every `device.signal`; `reasons`: those that hold for all machines."""
         self._rules: tuple[StateRule, ...] = config.states
         self._conditions: list[Expression | None] = [
             None if rule.when is None else compile_expression(rule.when, types) for rule in config.states
         ]
-        self._texts: dict[int | str, str] = {**reasons, **config.reasons}
-        self._signal_texts = {} if signal_texts is None else signal_texts
+        self._texts = ReasonTexts({**reasons, **config.reasons}, {} if signal_texts is None else signal_texts)
         self._by_signal: dict[str, list[int]] = {}
         for index, condition in enumerate(self._conditions):
             for signal in condition.signals if condition is not None else ():
                 self._by_signal.setdefault(signal, []).append(index)
-        self._reason_signals = [
-            rule.reason.signal if isinstance(rule.reason, SignalReason) else None for rule in config.states
-        ]
         self._packml = config.packml_state
-        named = {signal for signal in self._reason_signals if signal is not None}
+        named = {rule.reason.source for rule in config.states if isinstance(rule.reason, SignalReason)}
         if self._packml is not None:
             named.add(self._packml.signal)
         self.signals = frozenset(self._by_signal) | named
+        self.holds = Holds(config.states)
         self._results: list[bool | str | None] = [True] * len(self._conditions)
         for index, condition in enumerate(self._conditions):
             if condition is not None:  # with no signal at all it is decided here, once for all
                 self._evaluate(index, dict.fromkeys(condition.signals))
 
-    def update(self, changed: Iterable[str], values: Mapping[str, Value]) -> None:
-        """Evaluate what uses a changed signal; an error is kept as its text."""
+    def update(self, changed: Iterable[str], values: Mapping[str, Value], at: int, uncertainty: int | None) -> bool:
+        """Evaluate what uses a changed signal; an error is kept as its text. Whether a `for` begins to run."""
+        begins = False
         for index in {rule for signal in changed for rule in self._by_signal.get(signal, ())}:
             self._evaluate(index, values)
+            begins |= self.holds.follow(index, self._results[index] is True, at, uncertainty)
+        return begins
 
     def _evaluate(self, index: int, values: Mapping[str, Value]) -> None:
         condition = self._conditions[index]
@@ -82,87 +83,109 @@ class Ruleset:
 
     def verdict(self, values: Mapping[str, Value]) -> Verdict:
         """Which rule decides now."""
+        of_category: int | None = None
         for index, result in enumerate(self._results):
-            if result is False:
+            if result is False or (result is True and self.holds.is_waiting(index)):
                 continue
             if isinstance(result, str):
                 return Verdict(index, None, error=result)
             if result is None:
                 return Verdict(index, None)
-            signal = self._reason_signals[index]
-            return Verdict(index, True, code=None if signal is None else _code(values.get(signal)))
+            if self._rules[index].state is None:
+                of_category = index if of_category is None else of_category
+                continue
+            return Verdict(index, True, code=self._code(of_category, index, values), category_rule=of_category)
         if self._packml is None:
-            return Verdict(None, True)
+            return Verdict(None, True, code=self._code(of_category, None, values), category_rule=of_category)
         value = values.get(self._packml.signal)
-        return (
-            Verdict(None, None)
-            if value is None
-            else Verdict(None, True, packml=state_of(value, self._packml.numbering))
-        )
+        if value is None:
+            return Verdict(None, None)
+        state = state_of(value, self._packml.numbering)
+        return Verdict(None, True, None, self._code(of_category, None, values), state, of_category)
+
+    def _given(self, of_category: int | None, of_state: int | None) -> str | SignalReason | None:
+        """Where the reason comes from: the rule that gives the category, or the one that gives the state."""
+        rules = [self._rules[index] for index in (of_category, of_state) if index is not None]
+        return next((rule.reason for rule in rules if rule.reason is not None), None)
+
+    def _code(self, of_category: int | None, of_state: int | None, values: Mapping[str, Value]) -> str | None:
+        given = self._given(of_category, of_state)
+        return code_of(values.get(given.source), given) if isinstance(given, SignalReason) else None
 
     def decision(self, verdict: Verdict, evidence: Evidence) -> Decision:
         """The verdict with its proof."""
-        if verdict.rule is None:
-            return self._without_rule(verdict, evidence)
-        rule = self._rules[verdict.rule]
-        named = {"index": verdict.rule, "text": rule.when if rule.when is not None else "always"}
-        deciding = range(verdict.rule) if rule.when is None else (verdict.rule,)
-        because = self._evidence(deciding, evidence)
-        if verdict.error is not None:
-            return Decision(UNKNOWN, None, _reason("rule_error", verdict.error, "rule"), named, because)
+        decision = self._without_rule(verdict, evidence) if verdict.rule is None else self._by_rule(verdict, evidence)
         if verdict.holds is None:
-            return _bad(named, because)
-        if (signal := self._reason_signals[verdict.rule]) is not None:
-            because[signal] = evidence(signal)
-        return Decision(rule.state, rule.cause, self._reason(rule, verdict), named, because)
+            return decision
+        because = decision.because
+        category_rule = None if verdict.category_rule is None else self._rules[verdict.category_rule]
+        if verdict.category_rule is not None and category_rule is not None:
+            because = {**self._evidence([verdict.category_rule], evidence), **because}
+            decision = replace(decision, category=category_rule.category, category_order=verdict.category_rule)
+        given, reason = self._given(verdict.category_rule, verdict.rule), None
+        if isinstance(given, SignalReason):
+            because = {**because, given.source: evidence(given.source)}
+            reason = None if verdict.code is None else self._texts.of_signal(verdict.code, given)
+        elif given is not None:
+            reason = self._texts.of_rule(given)
+        return replace(decision, reason=reason, because=because)
+
+    def _by_rule(self, verdict: Verdict, evidence: Evidence) -> Decision:
+        assert verdict.rule is not None
+        order, rule = verdict.rule, self._rules[verdict.rule]
+        named = {"index": order, "text": rule.when if rule.when is not None else "always"}
+        because = self._evidence(range(order) if rule.when is None else (order,), evidence)
+        if verdict.error is not None:
+            error = {"code": "rule_error", "text": verdict.error, "source": "rule"}
+            return Decision(UNKNOWN, None, error, named, because, order=order, category_order=order)
+        if verdict.holds is None:
+            return _bad(named, because, order)
+        assert rule.state is not None
+        return Decision(rule.state, rule.cause, None, named, because, rule.category, order, order)
 
     def _without_rule(self, verdict: Verdict, evidence: Evidence) -> Decision:
-        because = self._evidence(range(len(self._rules)), evidence)
+        order = len(self._rules)
         if self._packml is None:
-            return Decision("undefined", because=because)
+            because = self._evidence(range(order), evidence)
+            return Decision("undefined", because=because, order=order, category_order=order)
         signal = self._packml.signal
-        named, because = {"index": len(self._rules), "text": f"packml_state: {signal}"}, {signal: evidence(signal)}
+        named, because = {"index": order, "text": f"packml_state: {signal}"}, {signal: evidence(signal)}
         if verdict.packml is None:
-            return _bad(named, because)
+            return _bad(named, because, order)
         state, cause = verdict.packml
-        return Decision(state, cause, None, named, because)
+        return Decision(state, cause, None, named, because, order=order, category_order=order)
 
     def _evidence(self, rules: Iterable[int], evidence: Evidence) -> dict[str, Any]:
         conditions = [condition for index in rules if (condition := self._conditions[index]) is not None]
         return {signal: evidence(signal) for condition in conditions for signal in sorted(condition.signals)}
 
-    def _reason(self, rule: StateRule, verdict: Verdict) -> dict[str, Any] | None:
-        if isinstance(rule.reason, str):
-            return _reason(rule.reason, rule.reason, "rule")
-        if verdict.code is None:
-            return None
-        text = _text(verdict.code, self._texts)
-        if text is None and rule.reason is not None:
-            number = "1" if verdict.code == "True" else verdict.code
-            text = _text(number, self._signal_texts.get(rule.reason.signal, {}))
-        return _reason(verdict.code, text, "signal")
+    def held(self, index: int, values: Mapping[str, Value], evidence: Evidence) -> Callable[[Decision], Decision]:
+        """What a rule that has held for long enough makes of what was decided meanwhile; the same where that stays."""
+        rule = self._rules[index]
+        code = self._code(None, index, values)
+        if rule.state is not None:
+            decided = self.decision(Verdict(index, True, code=code), evidence)
+
+            def state(before: Decision) -> Decision:
+                if before.order <= index:
+                    return before
+                if before.category_order > index:
+                    return decided
+                return replace(decided, category=before.category, category_order=before.category_order)
+
+            return state
+        reason = self.decision(Verdict(None, True, code=code, category_rule=index), evidence).reason
+
+        def category(before: Decision) -> Decision:
+            if before.category_order <= index:
+                return before
+            given = before.reason if reason is None else reason
+            return replace(before, category=rule.category, category_order=index, reason=given)
+
+        return category
 
 
-def _bad(named: dict[str, Any], because: dict[str, Any]) -> Decision:
+def _bad(named: dict[str, Any], because: dict[str, Any], order: int) -> Decision:
     bad = [f"{signal}: {proof['why']}" for signal, proof in because.items() if proof["quality"] == "bad"]
-    return Decision(UNKNOWN, None, _reason("signal_bad", "; ".join(bad), "signal"), named, because)
-
-
-def _reason(code: str, text: str | None, source: str) -> dict[str, Any]:
-    return {"code": code, "text": text, "source": source}
-
-
-def _text(code: str, texts: Reasons) -> str | None:
-    """A code's text, by the name or by the number that it is."""
-    if (text := texts.get(code)) is not None:
-        return text
-    return texts.get(int(code)) if code.lstrip("-").isdecimal() else None
-
-
-def _code(value: Value) -> str | None:
-    """A reason's code from a signal's value; bad, 0, false and empty mean that there is none."""
-    if not value:
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value)
+    reason = {"code": "signal_bad", "text": "; ".join(bad), "source": "signal"}
+    return Decision(UNKNOWN, None, reason, named, because, order=order, category_order=order)

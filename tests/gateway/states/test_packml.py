@@ -24,7 +24,7 @@ def evidence(value: Value) -> dict[str, Any]:
 
 def decided(rules: Ruleset, **values: Value) -> tuple[str, str | None, str]:
     named = {f"plc.{name}": value for name, value in values.items()}
-    rules.update(named, named)
+    rules.update(named, named, 0, None)
     decision = rules.decision(rules.verdict(named), lambda signal: evidence(named[signal]))
     assert decision.rule is not None
     return decision.state, decision.cause, decision.rule["text"]

@@ -1,0 +1,92 @@
+"""What a machine's time is accounted to: at each instant one category, by a fixed precedence.
+
+Observed production outside the calendar; then what the calendar does not plan; then what is unknown; then setup;
+then the category of the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.linetime import Planned
+from gateway.states.decision import Decision
+from gateway.states.packml import UNKNOWN, CategoryName, StateName, category_of
+
+Output = Literal["", "missing", "coming", "recovered"]
+"""Of parts: nothing special; none though the machine executes; some though it does not; some over an outage."""
+MAINTENANCE = "maintenance"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What beside the state decides the category."""
+
+    mode: str | None = None
+    """None for a machine without a mode signal, `unknown` where that is bad."""
+    shift: str | None = None
+    production_date: str = ""
+    """Empty without a calendar, where no boundary of a day divides an interval."""
+    planned: bool = True
+    output: Output = ""
+
+    @staticmethod
+    def of(mode: str | None, planned: Planned, output: Output) -> Context:
+        """At one instant."""
+        return Context(mode, planned.shift, planned.production_date, planned.planned, output)
+
+    def same_as(self, other: Context) -> bool:
+        """Whether both are of one interval, as long as its account is the same too."""
+        mine = (self.mode, self.shift, self.production_date, self.planned)
+        return mine == (other.mode, other.shift, other.production_date, other.planned)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A category, and what qualifies it."""
+
+    category: str
+    unscheduled: bool = False
+    """It was not planned, and production was seen or must be assumed."""
+    assumed: bool = False
+    """The calendar says so, and nobody saw the machine."""
+    demand: str | None = None
+    """Of idle time: whether there was something to do."""
+
+
+class Accounts:
+    """One machine's accounting."""
+
+    def __init__(self, categories: Mapping[StateName, CategoryName]) -> None:
+        """`categories`: of states that are accounted otherwise than PackML's names suggest."""
+        self._categories: dict[str, str] = {str(state): category for state, category in categories.items()}
+
+    def of(self, decision: Decision, context: Context) -> Account:
+        """The one category that holds."""
+        natural = self.natural(decision, context.mode)
+        if not context.planned:
+            return self._not_planned(natural, context)
+        if natural == "production" and context.output == "missing":
+            return Account("unplanned_stop")
+        return Account(natural, demand=UNKNOWN if natural == "idle" else None)
+
+    @staticmethod
+    def _not_planned(natural: str, context: Context) -> Account:
+        unknown = natural == UNKNOWN
+        if unknown and context.output == "recovered":
+            return Account(UNKNOWN, unscheduled=True)
+        produces = natural == "production" and context.output != "missing"
+        if produces or (context.output == "coming" and context.mode != MAINTENANCE):
+            return Account("production", unscheduled=True)
+        return Account("planned_stop", assumed=unknown)
+
+    def natural(self, decision: Decision, mode: str | None) -> str:
+        """The category by state and mode alone."""
+        usual = category_of(decision.state, decision.cause)
+        if decision.state == UNKNOWN or mode == UNKNOWN:
+            return UNKNOWN
+        of_state = usual if usual in ("starved", "blocked") else self._categories.get(decision.state, usual)
+        of_reason = None if decision.reason is None else decision.reason.get("category")
+        category: str = decision.category or of_reason or of_state
+        return "setup" if mode == MAINTENANCE and category != UNKNOWN else category
