@@ -61,10 +61,10 @@ class Simulator:
 
 
 @asynccontextmanager
-async def simulator(*arguments: str, port: int = 0) -> AsyncIterator[Simulator]:
+async def simulator(*arguments: str, port: int = 0, module: str = "protocols.simulated") -> AsyncIterator[Simulator]:
     """A simulated PLC; it fails the test if it was asked for anything but reading."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "protocols.simulated", "--port", str(port), *arguments,
+        sys.executable, "-m", module, "--port", str(port), *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
