@@ -36,6 +36,11 @@ class Asking:
         """Why nothing of the packet was believed: another type, or another edition."""
 
     @property
+    def is_settled(self) -> bool:
+        """Whether everything of the packet was decoded where it arrived."""
+        return not self.is_kept and not self.refused and self.changed is None
+
+    @property
     def proves(self) -> bool:
         """Whether its reply told the expected edition."""
         return self.is_proof and self.changed is None and all(service != PACKET for service, _, _ in self.refused)
@@ -69,6 +74,8 @@ class Asking:
 
 class Proof:
     """Asks for the edition alone, after packets that cannot."""
+
+    is_settled = False
 
     def __init__(self, edition: bytes, framed: Callable[[bytes], Framed]) -> None:
         self.framed = framed(EDITION_REQUEST)

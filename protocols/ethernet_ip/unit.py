@@ -113,24 +113,23 @@ class Unit:
         has_edition = self._project is not None and self._project.edition is not None
         packets = self._planner.packets(self.limits, self._apart)
         askings = [Asking(packet, self._planner, self._framed, has_edition=has_edition) for packet in packets]
-        self._askings = sorted(askings, key=lambda asking: asking.is_proof)
+        self._askings = sorted(askings, key=lambda asking: (asking.is_proof, not asking.is_kept))
 
     def begin(self, scans: Iterable[int]) -> list[Asking | Proof]:
         """What scans ask now. Packets that ask for the edition come last: they vouch for those before."""
-        asked: list[Asking | Proof] = [one for one in self._askings if one.packet.scan in scans]
-        kept = proof = False
-        for one in asked:
-            assert isinstance(one, Asking)
+        askings = [one for one in self._askings if one.packet.scan in scans]
+        for one in askings:
             one.begin()
-            kept, proof = kept or one.is_kept, proof or one.is_proof
-        if kept and not proof:
+        if askings and askings[0].is_kept and not askings[-1].is_proof:
             assert self._project is not None
             assert self._project.edition is not None
-            asked.append(Proof(self._project.edition, self._framed))
-        return asked
+            return [*askings, Proof(self._project.edition, self._framed)]
+        return [*askings]
 
     def settle(self, asked: Sequence[Asking | Proof]) -> Verdict:
         """Judge what came. Raises DecodeError."""
+        if not self._stats.quarantined and all(one.is_settled for one in asked):
+            return Verdict.DONE
         askings = [one for one in asked if isinstance(one, Asking)]
         proofs = [one for one in asked if isinstance(one, Proof)]
         if any(not one.holds for one in proofs) or any(one.changed is not None for one in askings):

@@ -57,8 +57,7 @@ async def test_states_and_parts_of_two_labelers(tmp_path: Path) -> None:
     calm = ("--chaos", "off", "--speed", "20")
     async with simulator(*calm, module=MODULE) as left, simulator(*calm, module=MODULE) as right:
         async with daemon(tmp_path, document({"left": left.port, "right": right.port})) as one:
-            for name in ("left", "right"):
-                await until(lambda name=name: _is_in(one, name, "execute"))
+            await until(lambda: _is_in(one, "left", "execute") and _is_in(one, "right", "execute"))
             lost = of(one, "signal.quarantined", "left_plc")
             assert [event["address"] for event in lost] == ["Labeler_Cuont"]
             assert "did you mean Labeler_Count" in lost[0]["why"]

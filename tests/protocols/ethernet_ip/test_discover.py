@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from protocols.discovery import Discovery, FoundSignal, Pace, Wishes
-from protocols.driver import ConfigError, ConnectFailed, NotConnected
+from protocols.driver import ConnectFailed, NotConnected
 from protocols.ethernet_ip import discover
 from protocols.ethernet_ip.config import EthernetIpDevice
 from protocols.ethernet_ip.discover import discover_ethernet_ip
@@ -127,7 +127,7 @@ async def test_requests_are_few_and_kept_apart() -> None:
 
 async def test_a_slot_where_nobody_is() -> None:
     async with controller() as plc:
-        with pytest.raises(ConfigError, match="nobody answers at the end of the route"):
+        with pytest.raises(NotConnected, match="nothing at an address on the route"):
             await looked_at(plc.port, slot=5)
 
 
