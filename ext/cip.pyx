@@ -59,7 +59,7 @@ cdef dict TYPES = {
 
 
 class TypeChanged(DecodeError):
-    """A reply of another type or edition than the plan's, as after a download; `service` is its number."""
+    """A reply of another type, length or edition than the plan's, as after a download; `service` is its number."""
 
     def __init__(self, message, offset, service):
         super().__init__(message, offset)
@@ -392,6 +392,6 @@ cdef int check(const Finding* finding) except -1:
     if finding.fault == NO_FAULT:
         return 0
     message = FAULTS[finding.fault].format(service=finding.service, told=finding.told, wanted=finding.wanted)
-    if finding.fault in (OTHER_TYPE, OTHER_HANDLE, OTHER_EDITION):
+    if finding.fault in (OTHER_TYPE, OTHER_HANDLE, OTHER_LENGTH, OTHER_EDITION):
         raise TypeChanged(message, finding.offset, finding.service)
     raise DecodeError(message, finding.offset)

@@ -16,7 +16,7 @@ from protocols.ethernet_ip.config import EthernetIpDevice
 from protocols.ethernet_ip.controller import STATUS_REQUEST, Identity, identify
 from protocols.ethernet_ip.link import GARBLED_REMEDY, EipLink
 from protocols.ethernet_ip.plan import Limits
-from protocols.ethernet_ip.project import Project, upload
+from protocols.ethernet_ip.project import Project, is_current, upload
 from protocols.ethernet_ip.unit import Unit, Verdict
 from protocols.model import Batch
 from protocols.schedule import Scan, Schedule
@@ -103,10 +103,10 @@ class EthernetIpDriver:
             await self._relearn(link)
         for unit in self._units.values():
             if now >= unit.retry_at:
-                if unit.retry() is Verdict.CHANGED:
-                    await self._relearn(link)
-                else:
+                if unit.retry() is Verdict.AGAIN:
                     await self._scan(link, unit, unit.all_scans)
+                elif self._project is not None and not await is_current(link, self._project):
+                    await self._relearn(link)
         if asyncio.get_running_loop().time() >= link.keep_alive_at:
             await link.call(STATUS_REQUEST)
 

@@ -56,6 +56,11 @@ async def upload(link: EipLink, identity: Identity, wanted: Collection[TagAddres
     return None
 
 
+async def is_current(link: EipLink, project: Project) -> bool:
+    """Whether a project is still the one that is loaded, by a single request; not where no edition tells that."""
+    return project.edition is not None and await _edition(link) == project.edition
+
+
 async def _is_same(
     link: EipLink, identity: Identity, wanted: Collection[TagAddress], edition: bytes | None, symbols: list[Symbol]
 ) -> bool:

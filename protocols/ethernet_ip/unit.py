@@ -97,11 +97,8 @@ class Unit:
 
     def _blamed(self, project: Project | None) -> dict[int, str]:
         """Signals that are of another type than the upload says, though the project is the same one."""
-        before = self._project
-        if before is None or project is None or before.edition != project.edition:
+        if project is None or project != self._project:
             self._doubted.clear()
-            return {}
-        if before.edition is None and before.symbols != project.symbols:
             return {}
         found: dict[int, str] = {}
         for asking in self._askings:
@@ -219,13 +216,13 @@ class Unit:
 
     def _set_retry(self) -> None:
         until = [when for _, when in self._aside.values()]
-        if self._planner.unresolved and self._project is not None and self._project.edition is None:
+        if self._planner.unresolved and self._project is not None:
             until.append(time.monotonic() + QUARANTINE_RETRY_S)
         self._retry_at = min(until, default=float("inf"))
 
     @property
     def retry_at(self) -> float:
-        """When something refused is due again, by the monotonic clock; a changed edition brings all the rest back."""
+        """When something that could not be read is due again, by the monotonic clock."""
         return self._retry_at
 
     def retry(self) -> Verdict:

@@ -28,6 +28,14 @@ class Garbled(Exception):
         self.of_type = of_type
 
 
+class Untold(Exception):
+    """The edition is refused, and with it the packet."""
+
+    def __init__(self, status: int, extended: int) -> None:
+        super().__init__(status)
+        self.status, self.extended = status, extended
+
+
 @dataclass(frozen=True)
 class Service:
     """One of a packet: `kind` is tag (of type `code`), structure (of handle `code`), attribute, text or edition."""
@@ -145,6 +153,12 @@ class Model:
         """What was refused; the states change. Raises Garbled, and then they do not."""
         if self.case.packing == 2:
             return self._fragment(reply)
+        try:
+            return self._whole(reply)
+        except Untold as untold:
+            return ((-1, untold.status, untold.extended),)
+
+    def _whole(self, reply: bytes) -> tuple[Refused, ...]:
         refused: list[Refused] = []
         if self.case.packing == 0:
             found = [_service(self.case.services[0], 0, reply, refused)]
@@ -184,11 +198,11 @@ class Model:
         data, left = _typed(service, body), service.size - len(received)
         if status == 6:
             if not 0 < len(data) < left:
-                raise Garbled
+                raise Garbled(of_type=True)
             self.received = received + data
             return ()
         if not _is_padded(len(data), left):
-            raise Garbled
+            raise Garbled(of_type=True)
         self._set([received + data[:left]])
         return ()
 
@@ -224,7 +238,9 @@ def _typed(service: Service, body: bytes) -> bytes:
 def _service(service: Service, number: int, part: bytes, refused: list[Refused]) -> bytes | None:
     status, extended, body = _head(part, CODES[service.kind])
     if service.kind == "edition":
-        if status or body != service.edition:
+        if status:
+            raise Untold(status, extended)
+        if body != service.edition:
             raise Garbled(of_type=True)
         return b""
     if status:
@@ -233,7 +249,7 @@ def _service(service: Service, number: int, part: bytes, refused: list[Refused])
     if service.kind in ("tag", "structure"):
         data = _typed(service, body)
         if not _is_padded(len(data), service.size):
-            raise Garbled
+            raise Garbled(of_type=True)
         return data
     size = service.size
     if service.kind == "text":

@@ -13,6 +13,7 @@ from protocols.ethernet_ip import driver as driver_module
 from protocols.ethernet_ip import unit
 from protocols.model import Learned, Quality
 from protocols.simulated.ethernet_ip import LabelerPlc
+from protocols.simulated.ethernet_ip import reading as reading_module
 from protocols.simulated.ethernet_ip.datatypes import DINT, INT
 from protocols.simulated.ethernet_ip.objects import Identity
 from protocols.simulated.ethernet_ip.project import Project
@@ -245,3 +246,46 @@ async def test_downloads_do_not_disturb_each_other() -> None:
                 await asyncio.gather(one.read(), other.read())
                 assert one.whys()
                 assert not other.whys()
+
+
+async def test_new_project_is_found_where_no_tag_of_the_old_one_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No packet tells the edition then; it is asked for when what is missing is due again."""
+    monkeypatch.setattr(unit, "QUARANTINE_RETRY_S", 0.1)
+    async with controller() as plc:
+        plc.edits.without = {"Labeler_Count"}
+        plc.download()
+        async with reading(plc.port, {"count": "Labeler_Count"}) as one:
+            plc.reset_counts()
+            await one.until(lambda: len(one.batches) > 20, "a retry or more")
+            assert plc.counts.keys() == {"frames", "get_attribute_list"}
+            assert one.whys().keys() == {"count"}
+            plc.edits.without = set()
+            plc.download(keep_connections=True)
+            await one.until(lambda: not one.whys(), "it is there")
+            assert [notice.quarantined for notice in one.notices] == [True, False]
+
+
+@pytest.mark.parametrize("answer", ["type", "length"])
+async def test_tag_that_is_not_what_the_controller_says_costs_itself_alone(
+    monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """A reply of another type or length, though the project is the uploaded one."""
+    read_tag = reading_module.read_tag
+
+    def misread(place: Any, request: Any, room: int) -> tuple[int, bytes]:
+        status, data = read_tag(place, request, room)
+        if place.symbol.name != "Labeler_Temp":
+            return status, data
+        return status, (b"\xc3\0\1\0" if answer == "type" else data + b"\0\0")
+
+    signals = {"count": "Labeler_Count", "temp": "Labeler_Temp", "step": "Program:MainProgram.Step"}
+    async with controller() as plc:
+        monkeypatch.setattr(reading_module, "read_tag", misread)
+        async with reading(plc.port, signals) as one:
+            await one.read()
+            assert one.whys().keys() == {"temp"}
+            assert ("type 0x00c3" if answer == "type" else "brings 6 bytes, not 4") in one.whys()["temp"]
+            plc.reset_counts()
+            await one.read()
+            assert plc.counts["frames"] == 1
+            assert [notice.address for notice in one.notices] == ["Labeler_Temp"]
