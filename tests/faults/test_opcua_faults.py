@@ -61,8 +61,9 @@ async def test_a_node_that_vanishes_is_bad_alone_and_comes_back(stack: Any, mode
         await line.until(lambda: line.table.good == 1)
         assert line.why("y").startswith("BadNodeId")
         await changes(line, server)
+        await line.until(lambda: bool(line.notices))
         await asyncio.sleep(1.0)
-        assert [n.address for n in line.notices] == [TWO["y"]["node"]]
+        assert [n.address for n in line.notices] == [TWO["y"]["node"]], "told once"
         await server.tell("appear", nodes=["Scalars.Double"])
         await line.until(lambda: line.table.good == 2)
         await line.until(lambda: [n.quarantined for n in line.notices] == [True, False])
