@@ -206,7 +206,8 @@ def test_the_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["plan", str(example), "--json"])
     assert done.exit_code == 0
     found = orjson.loads(done.stdout)
-    assert [device["name"] for device in found["devices"]] == ["filler_plc", "cutter_plc", "scale", "dryer", "capper_plc"]
+    names = [device["name"] for device in found["devices"]]
+    assert names == ["filler_plc", "cutter_plc", "scale", "dryer", "capper_plc"]
     assert {"endpoint": "/dev/ttyS0", "protocol": "modbus_rtu", "budget_ms": None}.items() <= found["endpoints"][
         2
     ].items()
