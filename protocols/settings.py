@@ -254,6 +254,11 @@ class SignalSettings(Settings):
         return None
 
     @property
+    def is_alarm(self) -> bool:
+        """Whether it is the text of what is wrong, and no variable."""
+        return False
+
+    @property
     def modulus(self) -> int | None:
         """How many values its type has, were it a counter; None where only the device knows it, or it is no number."""
         return None

@@ -82,11 +82,14 @@ def _rules(name: str, machine: ParsedMachine, parsed: Parsed) -> Iterator[Findin
 
 
 def _reason(at: Path, reason: SignalReason, parsed: Parsed) -> Iterator[Finding]:
-    place: Path = (*at, "signal" if reason.bits is None else "bits")
+    place: Path = (*at, next(way for way in ("signal", "bits", "alarms") if getattr(reason, way) is not None))
     if reason.source not in parsed.types:
         yield Finding(place, unknown_signal(reason.source, parsed.types))
     elif reason.bits is not None and parsed.types.get(reason.source) in ("bool", "float", "text"):
         yield Finding(place, f"{reason.source} has no bits; name a whole number, or write `signal: {reason.source}`")
+    elif reason.alarms is not None and (signal := parsed.signals.get(reason.source)) and not signal.is_alarm:
+        words = "write `signal:` in place of `alarms:`, or give an OPC UA device a signal like {alarms: i=2253}"
+        yield Finding(place, f"{reason.source} is a variable and no alarms; {words}")
 
 
 def _mode(at: Path, mode: ModeConfig, parsed: Parsed) -> Iterator[Finding]:

@@ -106,6 +106,8 @@ def explain(error: ValidationError, document: Document) -> Iterator[Explained]:
         path = path[: path.index("[key]")] if of_key else path + tuple(context.get("at", ()))
         value = _at(document.data, path)
         kind = one["type"] if not of_key else _KEY_KINDS.get(one["type"], "key")
+        if kind == "default_factory_not_called":
+            continue  # what it is made from has a problem of its own
         if kind == "too_short" and value:
             continue  # its entries are there, and have problems of their own
         at_key = kind in ("key", "number_key", "state_key", "extra_forbidden", "invalid_key")

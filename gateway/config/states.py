@@ -23,23 +23,31 @@ SignalRef = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\.
 
 
 class SignalReason(Settings):
-    """A reason that a signal gives: a fault number or a text, or the first bit of a word that is set."""
+    """A reason that a signal gives: a fault number or a text, the first bit of a word that is set, or an alarm."""
 
     signal: SignalRef | None = Field(default=None, examples=["filler_plc.fault"])
     """`device.signal`; 0, empty and false mean no reason."""
     bits: SignalRef | None = Field(default=None, examples=["filler_plc.alarms"])
     """`device.signal` of a word of alarms; its lowest bit that is set is the reason, by its position from 0."""
 
+    alarms: SignalRef | None = Field(default=None, examples=["capper_plc.alarm"])
+    """`device.signal` that an OPC UA device has as `{alarms: NODE}`: its most severe active alarm is the reason."""
+
     @model_validator(mode="after")
     def _check(self) -> SignalReason:
-        if (self.signal is None) == (self.bits is None):
-            raise misplaced("names one signal: {signal: filler_plc.fault}, or {bits: filler_plc.alarms}")
+        if len(self._given) != 1:
+            ways = "{signal: filler_plc.fault}, {bits: filler_plc.word} or {alarms: capper_plc.alarm}"
+            raise misplaced(f"names one signal in one way: {ways}")
         return self
+
+    @property
+    def _given(self) -> list[str]:
+        return [one for one in (self.signal, self.bits, self.alarms) if one is not None]
 
     @property
     def source(self) -> str:
         """The signal, whichever way it is read."""
-        return str(self.bits if self.signal is None else self.signal)
+        return self._given[0]
 
 
 class StateRule(Settings):
@@ -56,7 +64,7 @@ class StateRule(Settings):
     reason: Annotated[Annotated[str, Tag(TEXT)] | Annotated[SignalReason, Tag(SECTION)], text_or_section] | None = (
         Field(default=None, examples=["emergency stop"])
     )
-    """A text, {signal: device.signal}, or {bits: device.signal}."""
+    """A text, {signal: device.signal}, {bits: device.signal} or {alarms: device.signal}."""
     cause: Literal["starved", "blocked"] | None = None
     """Of suspended: starved (upstream) or blocked (downstream)."""
 

@@ -1,4 +1,4 @@
-"""Why a machine is in its state: from a rule's text, a signal's number or text, or the first bit that is set."""
+"""Why a machine is in its state: from a rule's text, a signal's number or text, the first bit that is set, an alarm."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class ReasonTexts:
         if entry is None:
             number = "1" if code == "True" else code
             text = _entry(number, self._signal_texts.get(given.source, {}))
+        if given.alarms is not None:
+            return {"code": code, "text": code, "source": "alarm"} | self._described(entry)
         return {"code": code, "text": text, "source": "signal"} | self._described(entry)
 
     @staticmethod

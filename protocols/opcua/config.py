@@ -130,6 +130,11 @@ class OpcuaSignal(TypedSignal):
         return self
 
     @property
+    def is_alarm(self) -> bool:
+        """Whether it is a notifier's most severe active condition."""
+        return self.alarms is not None
+
+    @property
     def address(self) -> Address:
         """The node, parsed."""
         return parse_node(self.node or self.alarms or "")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from protocols.model import Quality
+from tests.conftest import line_document
 from tests.peers.opcua import values
 from tests.peers.opcua.processes import OpcUaServer
+from tests.processes import daemon, free_port, until
 from tests.protocols.opcua.line import at, device, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -58,3 +63,34 @@ async def test_a_node_without_events_is_set_aside_by_name(peer: OpcUaServer) -> 
         await line.until(lambda: line.value("x") is not None)
         await line.until(lambda: any(notice.signal == 0 for notice in line.notices))
         assert line.why("alarm") == "the node notifies of no events; one that does is the Server (i=2253)"
+
+
+async def test_an_active_alarm_is_why_a_machine_stands(asyncua_peer: OpcUaServer, tmp_path: Path) -> None:
+    """Through the whole daemon, from the condition to the event."""
+    states = [{"state": "held", "when": 'plc.alarm != ""', "reason": {"alarms": "plc.alarm"}}, {"state": "execute"}]
+    document = line_document(
+        devices={
+            "plc": {
+                "protocol": "opcua",
+                "endpoint": asyncua_peer.url,
+                "scan_interval": "100ms",
+                "signals": {"alarm": {"alarms": "i=2253"}},
+            }
+        },
+        machines={"capper": {"states": states}},
+        reasons={"cap jam": {"text": "cap jam", "group": "mechanical"}},
+        health={"listen": f"127.0.0.1:{free_port()}"},
+    )
+    async with daemon(tmp_path, document) as gateway:
+
+        def reasons(state: str) -> list[dict[str, Any]]:
+            told = [event["data"] for event in gateway.events() if event["type"] == "linegate.machine.state.v1"]
+            return [one["reason"] for one in told if one["state"] == state and not one["final"]]
+
+        await until(lambda: reasons("execute"))
+        await asyncua_peer.tell("alarm", name="CapJam", active=True, severity=700, message="cap jam")
+        await until(lambda: reasons("held"))
+        await asyncua_peer.tell("alarm", name="CapJam", active=False)
+        await until(lambda: len(reasons("execute")) > 1)
+        assert await gateway.stop() == 0
+    assert reasons("held")[0] == {"code": "cap jam", "text": "cap jam", "source": "alarm", "group": "mechanical"}
