@@ -235,8 +235,9 @@ class App:
         while True:
             await asyncio.sleep(ALIVE_S)
             backlog = {name: outbox.backlog(name) for name in self._config.uplinks}
-            open_intervals = [machine["interval"] for machine in engine.snapshot().values() if machine["interval"]]
-            data = {"last_seq": str(outbox.last_seq), "backlog": backlog, "open": open_intervals}
+            machines = engine.snapshot().values()
+            ids = [machine[kind] for machine in machines for kind in ("stop", "interval") if machine[kind]]
+            data = {"last_seq": str(outbox.last_seq), "backlog": backlog, "open": ids}
             outbox.append([self._event("gateway.alive", engine.clock, data)])
 
     async def _watch(self) -> None:

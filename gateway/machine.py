@@ -13,11 +13,12 @@ from gateway.kpi.parts import Parts, Window
 from gateway.linetime import MINUTE_MS, LineTime, Planned
 from gateway.states.account import Accounts, Context
 from gateway.states.decision import Decision
-from gateway.states.interval import Interval, Timeline, decided_by
+from gateway.states.interval import MOST_CLOSED, Interval, Timeline, decided_by
 from gateway.states.output import OutputWatch
 from gateway.states.packml import UNKNOWN
 from gateway.states.ruleset import Evidence, Ruleset, Verdict
-from gateway.states.told import cause_of, state_data
+from gateway.states.stops import Stops, ToldStop
+from gateway.states.told import cause_of, state_data, stop_data
 from protocols.model import Value
 from protocols.types import WireType
 
@@ -54,6 +55,7 @@ class Machine:
         self._accounts = Accounts(config.categories)
         self._timeline = Timeline(name, config.settle, self._accounts, line_time.text)
         self._watch = OutputWatch(config.no_output_ms, config.no_output_ms or config.resume_ms, config.ideal or 0.0)
+        self._stops = Stops(name, config.resume_ms, config.short_stop)
         self._verdict: Verdict | None = None
         self._mode_now = None if config.mode is None else UNKNOWN
         self._time = line_time
@@ -69,14 +71,15 @@ class Machine:
         return min((moment for moment in self._due() if moment is not None), default=None)
 
     def _due(self) -> tuple[int | None, ...]:
-        """A rule that has held for long enough, a state that settles, a shift's end, no part, a minute's end."""
+        """A rule that has held for long enough, a state that settles, a boundary, no part, a stop, a minute's end."""
         minute = self.parts.minute_ends if self.parts is not None and self.parts.minute is not None else None
         boundary = None if self._timeline.current is None else self._planned.until
-        return self.rules.holds.deadline, self._timeline.deadline, boundary, self._watch.deadline, minute
+        stop = self._stops.deadline
+        return self.rules.holds.deadline, self._timeline.deadline, boundary, self._watch.deadline, stop, minute
 
     def fire(self, at: int, values: Mapping[str, Value], evidence: Evidence) -> list[Event]:
         """What is due at `at`, the machine's own deadline."""
-        held, settles, boundary, output, _ = self._due()
+        held, settles, boundary, output, stop, _ = self._due()
         self._begin(at)
         if held == at:
             self._complete(at, values, evidence)
@@ -86,6 +89,8 @@ class Machine:
             self._planned = self._time.planned(self.name, at)
         elif output == at:
             self._rewrite_output(self._watch.fire())
+        elif stop == at:
+            return self._publish(at)
         else:
             return self._end_minute(at)
         return self._account(at, values)
@@ -141,7 +146,7 @@ class Machine:
         self._begin(at)
         self._planned = self._time.planned(self.name, at)
         self._timeline.place(self._context(), at)
-        return self._publish()
+        return self._publish(at)
 
     def _context(self) -> Context:
         return Context.of(self._mode_now, self._planned, self._watch.output)
@@ -155,7 +160,7 @@ class Machine:
         known = self.parts is not None and self.parts.is_known(values)
         self._watch.follow(natural == "production", self._planned.planned, known, current.began, at)
         self._timeline.place(self._context(), at)
-        return [] if self._timeline.is_told else self._publish()
+        return [] if self._timeline.is_told and not self._stops.waits else self._publish(at)
 
     def learn(self, signal: str, type_: WireType, at: int) -> list[Event]:
         """The device has said what type a signal is: as a counter, it counts as far as that does."""
@@ -295,8 +300,22 @@ class Machine:
             (one for one in (self.rules.holds.since, pending, self._watch.since, off) if one is not None), default=None
         )
 
-    def _publish(self) -> list[Event]:
-        return [self._state(interval) for interval in self._timeline.publish(self._horizon())]
+    def _publish(self, now: int) -> list[Event]:
+        timeline = self._timeline
+        if timeline.current is None:
+            return []
+        horizon = self._horizon()
+        if horizon is None:
+            timeline.forget_marks()
+        crowded = len(timeline.closed) > MOST_CLOSED
+        final, stops = self._stops.follow(timeline.closed, timeline.current, None if crowded else horizon, now)
+        return [self._state(interval) for interval in timeline.publish(final)] + [self._stop(told) for told in stops]
+
+    def _stop(self, told: ToldStop) -> Event:
+        stop = told.stop
+        total = None if self.parts is None else self.parts.figures(stop.parts)["total"]
+        at = stop.began if stop.ended is None else stop.ended
+        return self._event("machine.stop", self.name, at, stop_data(self.name, told, total, self.ideal_ms), stop.began)
 
     def _state(self, interval: Interval) -> Event:
         parts = None if self.parts is None else self.parts.figures(interval.parts)
@@ -321,6 +340,7 @@ class Machine:
             "reason": decision.reason,
             "rule": decision.rule,
             "interval": None if current is None else current.id,
+            "stop": None if current is None else current.stop,
             "parts": None if self.parts is None else self.parts.figures(self.parts.day),
             "rate_per_min": None if minute is None or now - minute[0] > 2 * MINUTE_MS else minute[1],
             "ideal_s": None if self.ideal_ms is None else self.ideal_ms / 1000,
@@ -335,6 +355,7 @@ class Machine:
             "mode": self._mode_now,
             "planned": astuple(self._planned),
             "output": self._watch.checkpoint(),
+            "stops": self._stops.checkpoint(),
             "parts": None if self.parts is None else self.parts.checkpoint(),
         }
 
@@ -349,5 +370,6 @@ class Machine:
         self._verdict = self.rules.verdict(values)
         self._mode_now = saved["mode"] if self._mode is not None else None
         self._watch.restore(saved["output"])
+        self._stops.restore(saved["stops"])
         self._planned = Planned(*saved["planned"])
         return self._at

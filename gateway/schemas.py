@@ -97,6 +97,46 @@ class MachineState(OfLine):
     previous: Previous | None
 
 
+class StopReason(TypedDict):
+    """The first reason that was known in a stop; its group is null where it has none."""
+
+    code: str
+    text: str | None
+    source: Literal["rule", "signal", "alarm", "operator"]
+    group: str | None
+    category: NotRequired[str]
+    failure: NotRequired[bool]
+    owner: NotRequired[str]
+
+
+class FirstOut(TypedDict):
+    """The signal that gave a stop's reason, or that decided where it began."""
+
+    signal: str
+    value: bool | int | float | str | None
+    time: str | None
+
+
+class MachineStop(OfLine):
+    """A stop as a person calls it, over all states from leaving production until production has lasted."""
+
+    stop: str
+    kind: Literal["own", "external", "setup", "unknown", "idle"]
+    rev: int
+    final: bool
+    began: str
+    ended: str | None
+    duration_s: float | None
+    planned_overlap_s: float
+    category: str
+    minor: bool | None
+    failure: bool | None
+    reason: StopReason | None
+    first_out: FirstOut | None
+    intervals: list[str]
+    lost_parts: int | None
+
+
 class Bounds(TypedDict):
     """What the total lies between where it is ambiguous."""
 
@@ -241,6 +281,7 @@ class GatewayAlive(TypedDict):
 
 EVENT_DATA: dict[str, type] = {
     "machine.state": MachineState,
+    "machine.stop": MachineStop,
     "machine.production": MachineProduction,
     "counter.fault": CounterFaultData,
     "signal.trend": SignalTrend,

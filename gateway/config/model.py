@@ -157,12 +157,10 @@ class MachineConfig(Settings):
     no_output: Duration | None = None
     """So long without a part, execute is no production, from the last part on; 0 is never, by default 10 ideal cycles
     where there is a counter and an ideal. Parts that one scan shows together are allowed their ideal time more."""
-    resume: Annotated[Duration, between("1s", "1h")] | None = Field(
-        default=None, json_schema_extra={"x-no-effect-yet": True}
-    )
+    resume: Annotated[Duration, between("1s", "1h")] | None = None
     """A stop ends where production began that lasts this long; by default 10 ideal cycles, at least 10s."""
-    short_stop: Duration = Field(default=120_000, json_schema_extra={"x-no-effect-yet": True})
-    """A stop shorter than this is a minor stop."""
+    short_stop: Duration = 120_000
+    """A stop of the machine's own shorter than this is a minor stop, else a downtime."""
     reasons: Reasons = Field(default_factory=dict, validate_default=True)
     """Texts of this machine's reasons, by number or name."""
 

@@ -26,6 +26,9 @@ class Decision:
     category_order: int = -1
     """Likewise of the rule that gave the category, or that let the state give it."""
 
+    gave: str | None = None
+    """The signal that gave the reason."""
+
     def same_as(self, other: Decision) -> bool:
         """Whether both are one interval: a reason may come late or go early, another one is another interval."""
         if (self.state, self.cause, self.category) != (other.state, other.cause, other.category):

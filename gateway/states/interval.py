@@ -38,6 +38,8 @@ class Interval:
     final: bool = False
     stop: str | None = None
     """Id of the stop that it belongs to."""
+    told_stop: str | None = None
+    """The same as it was published."""
     parts: Tally = field(default_factory=Tally)
     marks: list[tuple[int, Tally]] = field(default_factory=list)
     """What had been made at moments at which it may yet turn out to have ended."""
@@ -174,6 +176,8 @@ class Timeline:
             began_text=self._text(at),
             rev=-1,
             uncertainty=0,
+            stop=None,
+            told_stop=None,
             parts=interval.parts.minus(made),
             marks=[(moment, tally.minus(made)) for moment, tally in interval.marks if moment > at],
         )
@@ -197,28 +201,30 @@ class Timeline:
         if self.current is not None:
             self.current.parts.add(role, parts)
 
-    def publish(self, horizon: int | None) -> list[Interval]:
-        """Intervals to be told, in order of time; what ended by `horizon` (None: any) is final from now on."""
+    def publish(self, final: int) -> list[Interval]:
+        """Intervals to be told, in order of time; so many of the closed ones are final from now on."""
         current, told = self.current, []
         before = self._before
-        for interval in [*self.closed, *([] if current is None else [current])]:
-            if interval.previous != before:
-                interval.previous = before
+        for index, interval in enumerate([*self.closed, *([] if current is None else [current])]):
+            if (interval.previous, interval.told_stop) != (before, interval.stop):
+                interval.previous, interval.told_stop = before, interval.stop
                 self._touched.add(interval.id)
             before = {"state": interval.decision.state, "interval": interval.id}
-            surplus = len(self.closed) > MOST_CLOSED and interval is self.closed[0]
-            if interval.ended is not None and (horizon is None or interval.ended <= horizon or surplus):
+            if index < final:
                 interval.final = True
                 self._touched.add(interval.id)
                 self._before = before
             if interval.id in self._touched:
                 interval.rev += 1
                 told.append(interval)
-        self.closed = [interval for interval in self.closed if not interval.final]
-        if current is not None and horizon is None:
-            current.marks = []
+        self.closed = self.closed[final:]
         self._touched = set()
         return told
+
+    def forget_marks(self) -> None:
+        """Nothing can turn out to have ended before now."""
+        if self.current is not None:
+            self.current.marks = []
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""

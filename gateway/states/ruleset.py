@@ -128,7 +128,8 @@ class Ruleset:
             reason = None if verdict.code is None else self._texts.of_signal(verdict.code, given)
         elif given is not None:
             reason = self._texts.of_rule(given)
-        return replace(decision, reason=reason, because=because)
+        gave = given.source if reason is not None and isinstance(given, SignalReason) else None
+        return replace(decision, reason=reason, because=because, gave=gave)
 
     def _by_rule(self, verdict: Verdict, evidence: Evidence) -> Decision:
         assert verdict.rule is not None

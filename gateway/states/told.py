@@ -1,4 +1,4 @@
-"""Intervals as the data of `machine.state`."""
+"""Intervals and stops as the data of `machine.state` and `machine.stop`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from gateway.states.account import Account
 from gateway.states.interval import Interval
 from gateway.states.packml import UNKNOWN
+from gateway.states.stops import ToldStop
 
 
 def cause_of(account: Account) -> str | None:
@@ -41,4 +42,30 @@ def state_data(interval: Interval, parts: dict[str, int | None] | None) -> dict[
         "because": decision.because,
         "parts": parts,
         "previous": interval.previous,
+    }
+
+
+def stop_data(machine: str, told: ToldStop, total: int | None, ideal_ms: float | None) -> dict[str, Any]:
+    """The fields of a stop as it is now; `total` parts were made in it."""
+    stop = told.stop
+    duration = None if stop.ended is None else stop.ended - stop.began
+    lost = None
+    if duration is not None and ideal_ms is not None:
+        lost = max(0, int((duration - stop.planned_ms) / ideal_ms) - (total or 0))
+    return {
+        "stop": stop.id,
+        "kind": stop.kind,
+        "rev": told.rev,
+        "final": told.final,
+        "began": stop.began_text,
+        "ended": stop.ended_text,
+        "duration_s": None if duration is None else duration / 1000,
+        "planned_overlap_s": stop.planned_ms / 1000,
+        "category": stop.category,
+        "minor": told.minor,
+        "failure": told.failure,
+        "reason": None if stop.reason is None else {"group": None, **stop.reason},
+        "first_out": stop.first_out,
+        "intervals": [f"{machine}-{began}" for began in stop.intervals],
+        "lost_parts": lost,
     }

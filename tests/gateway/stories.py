@@ -53,7 +53,11 @@ def machine(device: dict[str, Any] | None = None, **settings: Any) -> Config:
     line = {key: settings.pop(key) for key in ("calendar", "reasons") if key in settings}
     plc = {"protocol": "modbus_tcp", "host": "127.0.0.1", "scan_interval": "1s", "signals": SIGNALS, **(device or {})}
     return Config.model_validate(
-        line_document(devices={"plc": plc}, machines={"m": {"states": RULES, **settings}}, **line)
+        line_document(
+            devices={"plc": plc},
+            machines={"m": settings if "packml_state" in settings else {"states": RULES, **settings}},
+            **line,
+        )
     )
 
 

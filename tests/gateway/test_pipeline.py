@@ -202,10 +202,38 @@ def test_final_intervals_tile_time_and_events_keep_their_contract(inputs: list[I
         if final:  # so that the categories of any window sum to it
             span = datetime.fromisoformat(final[-1]["ended"]) - datetime.fromisoformat(final[0]["began"])
             assert round(sum(state["duration_s"] for state in final), 3) == span.total_seconds()
+        check_stops([e.data for e in events if e.type == "machine.stop" and e.subject == machine], final)
         revisions: dict[str, int] = {}
         for state in states:
             assert state["rev"] == revisions.get(state["interval"], -1) + 1
             revisions[state["interval"]] = state["rev"]
+
+
+def check_stops(told: list[dict[str, Any]], intervals: list[dict[str, Any]]) -> None:
+    """Each is final once; they do not overlap; each final interval is within the stop that it names, or in none."""
+    revisions: dict[str, int] = {}
+    for stop in told:
+        assert stop["rev"] == revisions.get(stop["stop"], -1) + 1
+        revisions[stop["stop"]] = stop["rev"]
+    final = {stop["stop"]: stop for stop in told if stop["final"]}
+    assert len(final) == len([stop for stop in told if stop["final"]])
+    assert all(stop["final"] for stop in told if stop["stop"] in final and stop["rev"] == revisions[stop["stop"]])
+    for before, after in pairwise(sorted(final.values(), key=lambda stop: (stop["began"], stop["ended"]))):
+        assert before["ended"] <= after["began"]
+    for interval in intervals:
+        assert interval["stop"] is not None or interval["category"] in ("production", "planned_stop", "no_demand")
+        if interval["stop"] in final:
+            stop = final[interval["stop"]]
+            assert stop["began"] <= interval["began"]
+            assert interval["ended"] <= stop["ended"]
+        for stop in final.values():
+            apart = stop["ended"] <= interval["began"] or interval["ended"] <= stop["began"]
+            assert apart or interval["stop"] == stop["stop"]
+    for stop in final.values():
+        whole = {interval["stop"] for interval in intervals if interval["interval"] in stop["intervals"]}
+        assert whole <= {stop["stop"]}
+        seconds = sum(interval["duration_s"] for interval in intervals if interval["stop"] == stop["stop"])
+        assert round(seconds, 3) == stop["duration_s"]
 
 
 @given(recordings())
@@ -228,11 +256,11 @@ def filler(**settings_: Any) -> Config:
 
 
 def story(*steps: tuple[int, list[Change] | Input], config: Config | None = None) -> list[Event]:
-    """Start at 0, then batches of the filler (or inputs) at milliseconds after it."""
+    """Start at 0, then batches of the filler (or inputs) at milliseconds after it; without its stops."""
     inputs: list[Input] = [Reload(T0, 0), DeviceState("filler_plc", True, T0)]
     for at, step in steps:
         inputs.append(Batch("filler_plc", 0, step, T0 + at) if isinstance(step, list) else replace(step, at=T0 + at))
-    return run(inputs, config=config or filler())
+    return [event for event in run(inputs, config=config or filler()) if event.type != "machine.stop"]
 
 
 def states(events: list[Event]) -> list[tuple[str, bool, float | None]]:

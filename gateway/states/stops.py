@@ -1,0 +1,150 @@
+"""Stops as people call them, told at once, revised under one id, and final when nothing can change them any more.
+
+What a stop is follows from the intervals alone: those that are final are folded once, the others again each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from gateway.kpi.parts import Tally
+from gateway.states.fold import Fold, Stop
+from gateway.states.interval import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class ToldStop:
+    """A stop to be published."""
+
+    stop: Stop
+    rev: int
+    final: bool
+    minor: bool | None
+    """None while it can still be one."""
+
+    @property
+    def failure(self) -> bool | None:
+        """Whether it counts as one, for MTBF and MTTR."""
+        if self.stop.kind != "own" or self.minor is None:
+            return None if self.stop.kind == "own" else False
+        reason = self.stop.reason
+        return not self.minor and (reason is None or bool(reason.get("failure", True)))
+
+
+class Stops:
+    """One machine's stops. Times are engine milliseconds."""
+
+    def __init__(self, machine: str, resume: int, short_stop: int) -> None:
+        """`resume`: how long production must last to end a stop; `short_stop`: a shorter one is minor."""
+        self._machine, self._resume, self._short = machine, resume, short_stop
+        self._settled: Stop | None = None
+        """The one that is open after all final intervals."""
+        self._used: str | None = None
+        """Id of the last final one."""
+        self._published: dict[str, tuple[int, list[Any], Stop]] = {}
+        """Revision, what was told, and the stop, of each that is not final."""
+        self.deadline: int | None = None
+        """When time alone says more of the open stop: that it is no minor one, or that it is over."""
+        self.waits = False
+        """Whether production has lasted, as soon as it is certain that it was production."""
+
+    def follow(
+        self, closed: Sequence[Interval], current: Interval, horizon: int | None, now: int
+    ) -> tuple[int, list[ToldStop]]:
+        """How many of the closed intervals are decided for good, and the stops to be told; sets intervals' `stop`."""
+        sure = now if horizon is None else min(horizon, now)
+        fold = Fold(self._machine, self._resume, self._settled, self._used)
+        final, ended = 0, 0
+        for index, interval in enumerate(closed):
+            assert interval.ended is not None
+            if interval.ended > sure:
+                break
+            fold.begin(interval, interval.ended)
+            fold.include(interval, interval.ended)
+            if not fold.run:
+                final, ended = index + 1, len(fold.ended)
+                self._keep(fold)
+        else:
+            fold.begin(current, sure)
+            # how it began decides what was before it, unless it may yet turn out to be something else from its begin
+            if not fold.run and (horizon is None or current.began < sure):
+                final, ended = len(closed), len(fold.ended)
+                self._keep(fold)
+            fold.include(current, now)
+        done = fold.ended[:ended]
+        self._look_ahead(fold, closed, current, sure, now)
+        for interval in (*closed, current):
+            interval.stop = fold.owners.get(interval.id)
+        return final, self._tell(fold, done, now)
+
+    def _keep(self, fold: Fold) -> None:
+        """What has been taken so far is decided."""
+        stop = fold.stop
+        self._settled = None if stop is None else replace(stop, parts=replace(stop.parts), intervals=[*stop.intervals])
+        if fold.ended:
+            self._used = fold.ended[-1].id
+
+    def _look_ahead(self, fold: Fold, closed: Sequence[Interval], current: Interval, sure: int, now: int) -> None:
+        """The intervals that may yet be revised."""
+        for interval in (*closed, current):
+            if interval.id not in fold.owners and interval not in fold.run:
+                until = now if interval.ended is None else interval.ended
+                fold.begin(interval, min(until, sure))
+                fold.include(interval, until)
+        run = fold.run[0].began + self._resume if fold.run else None
+        self.waits = run is not None and run <= now
+        long = None
+        if fold.stop is not None and fold.stop.kind == "own" and not fold.run:
+            long = fold.stop.began + self._short
+        self.deadline = min((one for one in (run, long) if one is not None and one > now), default=None)
+
+    def _tell(self, fold: Fold, done: Sequence[Stop], now: int) -> list[ToldStop]:
+        told = []
+        known = {stop.id for stop in fold.ended} | ({fold.stop.id} if fold.stop is not None else set())
+        for name in [name for name in self._published if name not in known]:
+            rev, _, stop = self._published.pop(name)  # it turned out to have been something else from its begin on
+            gone = replace(
+                stop, ended=stop.began, ended_text=stop.began_text, planned_ms=0, parts=Tally(), intervals=[]
+            )
+            told.append(ToldStop(gone, rev + 1, True, self._minor(gone, now)))
+        until = fold.run[0].began if fold.run else now
+        for stop in [*fold.ended, *([] if fold.stop is None else [fold.stop])]:
+            final = any(stop is one for one in done)
+            minor = self._minor(stop, until)
+            content = [stop.kind, stop.category, stop.began, stop.ended, stop.reason, stop.first_out, minor]
+            rev, before, _ = self._published.get(stop.id, (-1, [], stop))
+            if final:
+                self._published.pop(stop.id, None)
+            elif content != before:
+                self._published[stop.id] = (rev + 1, content, replace(stop, intervals=[]))
+            if final or content != before:
+                told.append(ToldStop(stop, rev + 1, final, minor))
+        return told
+
+    def _minor(self, stop: Stop, until: int) -> bool | None:
+        if stop.kind != "own" or (until if stop.ended is None else stop.ended) - stop.began >= self._short:
+            return False
+        return None if stop.ended is None else True
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Plain values from which `restore` goes on."""
+        return {
+            "settled": None if self._settled is None else asdict(self._settled),
+            "used": self._used,
+            "published": {name: [rev, told, asdict(stop)] for name, (rev, told, stop) in self._published.items()},
+            "deadline": self.deadline,
+            "waits": self.waits,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._settled = None if saved["settled"] is None else _stop(saved["settled"])
+        self._used = saved["used"]
+        self._published = {name: (rev, told, _stop(stop)) for name, (rev, told, stop) in saved["published"].items()}
+        self.deadline, self.waits = saved["deadline"], saved["waits"]
+
+
+def _stop(saved: dict[str, Any]) -> Stop:
+    return Stop(**{**saved, "parts": Tally(**saved["parts"])})
