@@ -157,12 +157,12 @@ class EthernetIpDriver:
             self._ready.append(batch)
 
     async def _wait(self, link: EipLink) -> None:
-        """Until a scan or something else is due."""
+        """Until a scan or something else is due, or the link has ended."""
         loop = asyncio.get_running_loop()
         now = time.monotonic()
         other = min(self._look_at, *(unit.retry_at for unit in self._units.values())) - now
         at = min(self._schedule.next_due(), link.keep_alive_at)
-        await asyncio.sleep(max(0.0, min(at - loop.time(), other)))
+        await link.rest(max(0.0, min(at - loop.time(), other)))
 
     async def close(self) -> None:
         """End connection and session."""

@@ -66,6 +66,7 @@ class EipLink(asyncio.Protocol):
         self._is_connected = False
         """Whether what is waited for came over the connection."""
         self._done: asyncio.Future[None] | None = None
+        self._resting: asyncio.Future[None] | None = None
         self._give_up_at = 0.0
         self._sent_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -81,6 +82,20 @@ class EipLink(asyncio.Protocol):
         """Raises NotConnected where the link has ended, also while nothing was asked."""
         if self._lost is not None:
             raise self._lost
+
+    async def rest(self, seconds: float) -> None:
+        """Until they are over, or the link has ended."""
+        self._resting = self._loop.create_future()
+        timer = self._loop.call_later(seconds, self._wake)
+        try:
+            await self._resting
+        finally:
+            timer.cancel()
+            self._resting = None
+
+    def _wake(self) -> None:
+        if self._resting is not None and not self._resting.done():
+            self._resting.set_result(None)
 
     async def open(self, host: str, port: int) -> None:
         """Connect and open a session. Raises ConnectFailed, or NotConnected where it is not answered as one."""
@@ -249,6 +264,7 @@ class EipLink(asyncio.Protocol):
             self._transport.abort()
         if self._done is not None and not self._done.done():
             self._done.set_exception(error)
+        self._wake()
 
     async def close(self) -> None:
         """Close connection, session and socket; whether that is heard is not waited for."""

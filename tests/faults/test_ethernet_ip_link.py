@@ -133,6 +133,16 @@ async def test_what_the_controller_forgets_is_an_end_of_the_link(lost: str) -> N
             await one.until(lambda: False, "it ends")
 
 
+async def test_end_of_the_link_is_noticed_between_slow_scans() -> None:
+    async with controller() as plc, reading(plc.port, {"count": "Labeler_Count"}, scan_interval="1min") as one:
+        task = asyncio.create_task(one.driver.read())
+        await asyncio.sleep(0)
+        plc.drop()
+        async with asyncio.timeout(2):
+            with pytest.raises(NotConnected, match="closed"):
+                await task
+
+
 async def test_mute_controller_is_no_connection() -> None:
     async with controller() as plc:
         plc.muted = True
