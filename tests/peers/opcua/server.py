@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -50,6 +51,7 @@ class Life:
 
     async def begin(self) -> Commands:
         """Builds the address space and listens."""
+        gc.disable()  # else half of the time goes into looking through nodes that stay
         lacking.complete(self.guard.server)
         await self.guard.prepare()
         await self._security.prepare(self.guard.server)
@@ -65,6 +67,8 @@ class Life:
         self.guard.before = before
         await self.guard.start()
         self._security.send_chain(self.guard.server)
+        gc.freeze()
+        gc.enable()
         return Commands(self.guard, tree, limits, self._chosen.nodes)
 
 

@@ -21,13 +21,13 @@ def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return str(request.param)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def asyncua_peer() -> AsyncIterator[OpcUaServer]:
     async with asyncua_server("--nodes", "40") as server:
         yield server
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def node_peer() -> AsyncIterator[OpcUaServer]:
     async with node_opcua_server("--nodes", "40") as server:
         yield server

@@ -8,20 +8,24 @@ from typing import Any
 import pytest
 
 from protocols.model import Quality
+from protocols.opcua import alarms
 from tests.conftest import line_document
 from tests.peers.opcua import values
 from tests.peers.opcua.processes import OpcUaServer
 from tests.processes import daemon, free_port, until
 from tests.protocols.opcua.line import at, device, running
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NOTIFIERS = {"server": "i=2253", "machine": f"/Objects/nsu={values.NAMESPACE};Test"}
 
 
 @pytest.mark.parametrize("mode", ["subscribe", "poll"])
 @pytest.mark.parametrize("notifier", list(NOTIFIERS))
-async def test_the_most_severe_active_alarm(peer: OpcUaServer, decoder: str, notifier: str, mode: str) -> None:
+async def test_the_most_severe_active_alarm(
+    peer: OpcUaServer, decoder: str, notifier: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alarms, "REFRESH_S", 0.5)  # node-opcua does not say the end of a machine's
     await peer.tell("alarm", name="Early", active=True, severity=300, message="low stock")
     signals = {"alarm": {"alarms": NOTIFIERS[notifier]}, "x": at("Scalars.Int32")}
     async with running(device(peer.url, signals, mode=mode)) as line:

@@ -15,7 +15,7 @@ from tests.peers.opcua import values
 from tests.peers.opcua.processes import OpcUaServer
 from tests.protocols.opcua.line import at, device, running
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ALL = sorted(
     name.removesuffix("Request_Encoding_DefaultBinary")

@@ -100,36 +100,38 @@ async def test_users_with_certificates(server: OpcUaServer, own: Issued, authori
         await is_let_in(client)
 
 
-async def test_asyncua_takes_only_whom_it_trusts(tmp_path: Path, authority: Authority, own: Issued) -> None:
-    async with asyncua_server("--pki", str(tmp_path), "--trust", "--users", "anonymous") as server:
+async def chain_is_sent(server: OpcUaServer) -> None:
+    """The endpoints show the server's certificate with its authority's behind it."""
+    (endpoint, *_) = [
+        each
+        for each in await Client(server.url).connect_and_get_server_endpoints()
+        if each.SecurityMode == ua.MessageSecurityMode.Sign
+    ]
+    sent = Path(server.ready["certificate"]).read_bytes() + Path(server.ready["ca"]).read_bytes()
+    assert endpoint.ServerCertificate == sent
+
+
+async def test_asyncua_takes_only_whom_it_trusts_and_sends_its_chain(
+    tmp_path: Path, authority: Authority, own: Issued
+) -> None:
+    arguments = ("--pki", str(tmp_path), "--trust", "--users", "anonymous", "--certificate", "chain")
+    async with asyncua_server(*arguments) as server:
+        await chain_is_sent(server)
         with pytest.raises(ua.UaStatusCodeError, match="BadCertificateUntrusted"):
             await is_let_in(await connected(server, own))
         (Path(server.ready["trusted"]) / "client.der").write_bytes(own.certificate.read_bytes())
         assert await is_let_in(await connected(server, own))
 
 
-async def test_node_opcua_takes_only_whom_it_trusts(tmp_path: Path, authority: Authority, own: Issued) -> None:
+async def test_node_opcua_takes_only_whom_it_trusts_and_sends_its_chain(
+    tmp_path: Path, authority: Authority, own: Issued
+) -> None:
     Authority(tmp_path).trust(own.certificate)
-    async with node_opcua_server(pki=tmp_path, trust=True) as server:
+    async with node_opcua_server(pki=tmp_path, trust=True, certificate="chain") as server:
+        await chain_is_sent(server)
         assert await is_let_in(await connected(server, own))
         with pytest.raises((ua.UaError, ConnectionError, AssertionError)):
             await is_let_in(await connected(server, authority.client(CLIENT_URI, "unknown")))
-
-
-@pytest.mark.parametrize("serve", [asyncua_server, node_opcua_server])
-async def test_a_chain_is_sent(serve: Any, tmp_path: Path) -> None:
-    if serve is asyncua_server:
-        running = serve("--pki", str(tmp_path), "--certificate", "chain")
-    else:
-        running = serve(pki=tmp_path, certificate="chain")
-    async with running as server:
-        (endpoint, *_) = [
-            each
-            for each in await Client(server.url).connect_and_get_server_endpoints()
-            if each.SecurityMode == ua.MessageSecurityMode.Sign
-        ]
-    sent = Path(server.ready["certificate"]).read_bytes() + Path(server.ready["ca"]).read_bytes()
-    assert endpoint.ServerCertificate == sent
 
 
 @pytest.mark.parametrize("kind", KINDS)
