@@ -88,7 +88,9 @@ class Machine:
         elif boundary == at:
             self._planned = self._time.planned(self.name, at)
         elif output == at:
-            self._rewrite_output(self._watch.fire())
+            if (since := self._watch.fire(at)) is None:
+                return []
+            self._rewrite_output(since)
         elif stop == at:
             return self._publish(at)
         else:
@@ -254,10 +256,8 @@ class Machine:
 
     def _saw(self, role: str, parts: int, at: int) -> None:
         """Parts came while somebody looked."""
-        current = self._timeline.current
-        if role != "scrap" and parts > 0 and current is not None:
-            natural = self._accounts.natural(current.decision, self._mode_now)
-            self._watch.counted(parts, at, natural == "production", self._planned.planned)
+        if role != "scrap" and parts > 0 and self._timeline.current is not None:
+            self._watch.counted(parts, at, self._planned.planned)
 
     def _end_minute(self, at: int) -> list[Event]:
         window = self.parts.close_minute(at) if self.parts is not None else None

@@ -91,6 +91,8 @@ class Pipeline:
             self._fire(min(given.at, self._known_until), events)
             self._interrupt(given.at, events)  # what was due since then was not seen
         self._fire(given.at, events)
+        if isinstance(given, Reload) and given.cause == "start":
+            events += self._trends.interrupt(self._known_until)  # a value holds for some scans, whoever looks
         self.at = max(self.at, given.at)
         if not isinstance(given, Tick):
             self._known_until = self.at
@@ -137,20 +139,21 @@ class Pipeline:
         for number, learned in (batch.learned or {}).items():
             self._learn(device.subject(number), learned, batch.at, events)
         events += [notice_event(device, notice, self._time, batch.at) for notice in batch.notices]
-        changes: list[tuple[str, Value, Proof]] = [
-            (name, value, (quality, why, batch.at, source_time))
-            for number, value, quality, why, source_time in batch.changes
-            if (name := device.route.get(number)) is not None
-        ]
-        if device.beat is not None:
-            changes = self._beat(device, changes, batch.at, events)
         changed: set[str] = set()
-        for name, value, proof in changes:
-            self._values[name] = value
-            self._proofs[name] = proof
-            changed.add(name)
-            if name in self._trends.signals:
-                events += self._trends.sample(name, Point(batch.at, value, proof[0], proof[3]))
+        if batch.changes:
+            changes: list[tuple[str, Value, Proof]] = [
+                (name, value, (quality, why, batch.at, source_time))
+                for number, value, quality, why, source_time in batch.changes
+                if (name := device.route.get(number)) is not None
+            ]
+            if device.beat is not None:
+                changes = self._beat(device, changes, batch.at, events)
+            for name, value, proof in changes:
+                self._values[name] = value
+                self._proofs[name] = proof
+                changed.add(name)
+                if name in self._trends.signals:
+                    events += self._trends.sample(name, Point(batch.at, value, proof[0], proof[3]))
         interval = device.intervals[batch.scan]
         self._resume(device, interval, batch.at, changed, events)
         affected = {index for name in changed for index in self._users[name]}
@@ -262,7 +265,6 @@ class Pipeline:
             device.dirty = True
         for owner in range(len(self._watched)):
             self._deadlines.set(self._first_watched + owner, None)
-        events += self._trends.interrupt(self._known_until)
         for index, machine in enumerate(self._machines):
             events += machine.interrupt(self._known_until, at)
             self._schedule(index)

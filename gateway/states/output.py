@@ -22,50 +22,63 @@ class OutputWatch:
         self.since: int | None = None
         """The last part, or when production began; None while nothing is watched."""
         self._more = 0
+        self._alarm: int | None = None
         self._produced = False
         self.output: Output = ""
 
     @property
     def deadline(self) -> int | None:
-        """When it has been too long without a part."""
+        """When to look whether it has been too long without a part; not moved by each part, but then."""
+        return None if self.since is None else self._alarm
+
+    def _due(self) -> int | None:
         longest = self._quiet if self.output == "coming" else self._no_output
         return None if self.since is None or longest is None else self.since + longest + self._more
 
-    def counted(self, parts: int, at: int, produces: bool, planned: bool) -> None:
-        """Parts were made; `produces` where the state says so too."""
-        self.output = "" if produces or planned else "coming"
-        self.since = at if self.output or (produces and self._no_output is not None) else None
-        self._more = round((parts - 1) * self._ideal_ms)
-        self._produced = produces
+    def _watch(self, since: int | None, more: int = 0) -> None:
+        self.since, self._more = since, more
+        due = self._due()
+        self._alarm = due if self._alarm is None or due is None else min(self._alarm, due)
+
+    def counted(self, parts: int, at: int, planned: bool) -> None:
+        """Parts were made."""
+        self.output = "" if self._produced or planned else "coming"
+        watched = self.output == "coming" or (self._produced and self._no_output is not None)
+        self._watch(at if watched else None, round((parts - 1) * self._ideal_ms))
 
     def follow(self, produces: bool, planned: bool, known: bool, began: int, at: int) -> None:
         """The state since `began`, what is planned, or whether the counter is known at all may have changed."""
         begins, self._produced = produces and not self._produced, produces
         if not produces and (self.output != "coming" or planned):
-            self.since, self.output = None, ""
+            self.output = ""
+            self._watch(None)
         elif produces and (begins or self.output == "coming"):
-            self.output, self._more = "", 0
-            self.since = began if known and self._no_output is not None else None
+            self.output = ""
+            self._watch(began if known and self._no_output is not None else None)
+            self._alarm = None if self._alarm is None else max(self._alarm, at)  # a state that settled began long ago
         elif self.output == "missing":
             pass  # until a part is seen
         elif not known:
-            self.since = None
+            self._watch(None)
         elif self.since is None and self._no_output is not None:
-            self.since, self._more = at, 0
+            self._watch(at)
 
-    def fire(self) -> int:
-        """It has been too long; since when there is none."""
-        since, self.since = self.since, None
-        assert since is not None
+    def fire(self, at: int) -> int | None:
+        """Where it has been too long: since when there was no part."""
+        since, self._alarm = self.since, self._due()
+        if self._alarm is None or self._alarm > at:
+            return None
+        self._watch(None)
         self.output = "" if self.output == "coming" else "missing"
         return since
 
     def checkpoint(self) -> list[Any]:
         """Plain values from which `restore` goes on."""
-        return [self.since, self._more, self._produced, self.output]
+        return [self.since, self._more, self._alarm, self._produced, self.output]
 
     def restore(self, saved: list[Any]) -> None:
         """Go on from a checkpoint."""
-        self.since, self._more, self._produced, self.output = saved
+        self.since, self._more, self._alarm, self._produced, self.output = saved
         if self._no_output is None and self.output != "coming":
-            self.since, self.output = None, ""
+            self.output = ""
+            self._watch(None)
