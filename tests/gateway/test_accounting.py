@@ -252,6 +252,6 @@ def test_a_step_of_the_clock_over_a_boundary_changes_what_is_planned() -> None:
 def test_a_state_that_takes_long_to_settle_may_have_had_no_part_for_too_long_already() -> None:
     config = machine(**{**COUNTED, "settle": "20s"})
     assert times(run(config, (5000, {"run": True}), tick(25_000), tick(25_001))) == [
-        ("idle", 5.0),
+        ("unknown", 5.0),
         ("unplanned_stop", None),
     ]
