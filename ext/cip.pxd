@@ -14,7 +14,7 @@ cdef enum Op:
 cdef enum:
     CHUNK = 8                   # bytes of a reply that are compared at once with those of the last
 
-cdef struct Entry:              # 80 bytes: how one signal is read
+cdef struct Entry:              # 72 bytes: how one signal is read
     double scale
     double offset
     uint64_t mask               # of a field, when it was shifted down; of bits of which any may be set
@@ -26,6 +26,7 @@ cdef struct Entry:              # 80 bytes: how one signal is read
     int32_t capacity            # of a text: bytes that there are for it
     int32_t most                # of a text: bytes that the signal takes
     int32_t why                 # of a text: why one of more bytes is bad
+    int32_t beyond              # of a text: why one of more bytes than there are is bad
     uint16_t n_invalid
     uint16_t skip               # of a text: from its length to its first byte
     uint8_t size                # bytes of the number, or of a text's length
@@ -69,9 +70,12 @@ cdef inline void set_real(SignalTable table, Entry* entry, double raw) noexcept 
 
 
 cdef inline void set_characters(SignalTable table, Entry* entry, Reader* reader) noexcept nogil:
-    """A length and so many bytes, capped by what there is for them."""
+    """A length and so many bytes; one beyond what there is for them is no text."""
     cdef uint64_t told = read_raw(reader, entry.place, entry.size)
-    cdef Py_ssize_t length = <Py_ssize_t>min(told, <uint64_t>entry.capacity)
+    if told > <uint64_t>entry.capacity:
+        set_bad(table, entry.signal, entry.beyond)
+        return
+    cdef Py_ssize_t length = <Py_ssize_t>told
     if not reader_has(reader, entry.place + entry.skip, length):
         return
     if length > entry.most:

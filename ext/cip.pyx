@@ -173,7 +173,7 @@ cdef class CipPlan:
         or, of the whole number `type`, where any bit of `any_of` is set. `width` makes a bit field of a whole
         number: so many bits from `bit` up, as an unsigned number; 0 is no field. A string is a length of
         `prefix` bytes and, `skip` bytes after where that begins, at most `capacity` bytes of Latin-1;
-        one of more than `most` bytes is bad. `invalid` are raw values, before scaling, that mean
+        one of more than either is bad. `invalid` are raw values, before scaling, that mean
         bad (see ext.invalid.patterns). Raises ValueError for what cannot be, and then plans nothing.
         """
         self.table.check(signal)
@@ -188,6 +188,7 @@ cdef class CipPlan:
         if type == "string":
             kind = describe_text(&entry, capacity, prefix, skip, most)
             entry.why = self.table.why_number(f"a text of more bytes than length allows, {most}")
+            entry.beyond = self.table.why_number(f"a text that claims more bytes than the {capacity} there are")
         elif type in TYPES:
             op, octets, kind = TYPES[type]
             kind = describe_number(&entry, op, octets, kind, bit, width, any_of)

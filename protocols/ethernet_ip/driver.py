@@ -16,8 +16,9 @@ from protocols.ethernet_ip.config import EthernetIpDevice
 from protocols.ethernet_ip.controller import STATUS_REQUEST, Identity, identify
 from protocols.ethernet_ip.link import GARBLED_REMEDY, EipLink
 from protocols.ethernet_ip.plan import Limits
-from protocols.ethernet_ip.project import Project, is_current, upload
-from protocols.ethernet_ip.unit import Unit, Verdict
+from protocols.ethernet_ip.project import Project, Upload
+from protocols.ethernet_ip.templates import Unfinished
+from protocols.ethernet_ip.unit import LISTING, UNLOADED, Unit, Verdict
 from protocols.model import Batch
 from protocols.schedule import Scan, Schedule
 
@@ -28,8 +29,12 @@ log = structlog.get_logger("ethernet_ip")
 
 LOOK_AGAIN_S = 1.0
 """How often a controller that is being downloaded to is asked whether that is over."""
+CONNECT_UPLOAD_S, UPLOAD_S = 10.0, 2.0
+"""How long an upload may hold up everything, while connecting and then; it goes on after what else there is to read."""
 ROUNDS = 8
 """How often one scan is asked again with other packets, before it is left as it is."""
+MOST_BLAMED = 64
+"""How often all is asked again without those of another type than uploaded, one a packet, before the next look."""
 
 
 class EthernetIpDriver:
@@ -50,6 +55,7 @@ class EthernetIpDriver:
         self._link: EipLink | None = None
         self._identity = Identity()
         self._project: Project | None = None
+        self._upload: Upload | None = None
         self._look_at = float("inf")
         """When the project is looked for again, by the monotonic clock."""
         self._ready: deque[Batch] = deque()
@@ -61,22 +67,30 @@ class EthernetIpDriver:
             await link.open(self._device.host, self._device.port)
             await link.open_connection()
             self._identity = await identify(link)
-            await self._learn(link)
+            wanted = [address for unit in self._units.values() for address in unit.wanted]
+            self._upload = Upload(link, self._identity, wanted)
+            await self._learn(link, self._upload, CONNECT_UPLOAD_S)
         except NotConnected as error:
             raise ConnectFailed(error.why, error.remedy) from error
 
-    async def _learn(self, link: EipLink) -> None:
-        """Upload the project, and plan all packets by it."""
-        wanted = [address for unit in self._units.values() for address in unit.wanted]
-        self._plan(link, await upload(link, self._identity, wanted))
+    async def _learn(self, link: EipLink, upload: Upload, within_s: float) -> None:
+        """Upload the project, and plan all packets by it; what takes longer goes on at once after what can be read."""
+        try:
+            self._plan(link, await upload.run(time.monotonic() + within_s))
+        except Unfinished:
+            self._plan(link, None, LISTING)
+            self._look_at = time.monotonic()
 
-    def _plan(self, link: EipLink, project: Project | None) -> None:
+    def _plan(self, link: EipLink, project: Project | None, why: str = UNLOADED) -> None:
         """Plan all packets by a project; without one what is no tag is read, and it is looked for again."""
         self._project = project
         self._look_at = time.monotonic() + LOOK_AGAIN_S if project is None else float("inf")
-        by_instance = project is not None and project.by_instance
         for unit in self._units.values():
-            unit.plan(project, Limits(link.size, multiple=True, by_instance=by_instance), link.framed)
+            self._plan_unit(link, unit, why)
+
+    def _plan_unit(self, link: EipLink, unit: Unit, why: str = UNLOADED) -> None:
+        by_instance = self._project is not None and self._project.by_instance
+        unit.plan(self._project, Limits(link.size, multiple=True, by_instance=by_instance), link.framed, why)
 
     async def read(self) -> Batch:
         """The next scan. After a change of the project all scans of its devices, by a fresh upload."""
@@ -97,6 +111,7 @@ class EthernetIpDriver:
 
     async def _mend(self, link: EipLink) -> None:
         """Look for the project, take up what was refused, and keep the connection alive, where that is due."""
+        assert self._upload is not None
         link.check()
         now = time.monotonic()
         if now >= self._look_at:
@@ -105,19 +120,27 @@ class EthernetIpDriver:
             if now >= unit.retry_at:
                 if unit.retry() is Verdict.AGAIN:
                     await self._scan(link, unit, unit.all_scans)
-                elif self._project is not None and not await is_current(link, self._project):
+                elif self._project is not None and not (
+                    self._project.is_whole and await self._upload.is_current(self._project)
+                ):
                     await self._relearn(link)
         if asyncio.get_running_loop().time() >= link.keep_alive_at:
             await link.call(STATUS_REQUEST)
 
     async def _relearn(self, link: EipLink) -> None:
         """Upload again; with a new plan all signals are unread, so all are read at once."""
+        assert self._upload is not None
         before = self._project
-        await self._learn(link)
+        await self._learn(link, self._upload, UPLOAD_S)
         if before is not None and self._project != before:
             log.info("project_changed", host=self._device.host, uploaded=self._project is not None)
         for unit in self._units.values():
             verdict = await self._ask(link, unit, unit.all_scans)
+            for _ in range(MOST_BLAMED):
+                if verdict is not Verdict.CHANGED or not await self._upload.is_current(self._project):
+                    break
+                self._plan_unit(link, unit)
+                verdict = await self._ask(link, unit, unit.all_scans)
             if verdict is Verdict.CHANGED:  # again: it is left alone for a while
                 self._plan(link, None)
                 await self._ask(link, unit, unit.all_scans)

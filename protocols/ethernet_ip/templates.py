@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+import time
 
 from ext.table import DecodeError
 from protocols.ethernet_ip.allowed import Service, read_request
 from protocols.ethernet_ip.epath import CLASS, INSTANCE, TEMPLATE_CLASS, logical
 from protocols.ethernet_ip.link import EipLink
-from protocols.ethernet_ip.reply import Reader
+from protocols.ethernet_ip.reply import Reader, Reply
 from protocols.ethernet_ip.status import PARTIAL_TRANSFER, SUCCESS
 from protocols.ethernet_ip.types import BOOL, BY_CODE, Elementary, Member, Template
 
@@ -23,6 +24,9 @@ _BESIDE = 21
 _MOST_A_READ = 0xFFFF
 _DEEPEST = 32
 _MOST_BYTES = 0x100000
+_MOST_IN_ALL = 0x1000000
+_MOST_SIZE = 0xFFFFFF
+"""Bytes of one structure."""
 _INTERNAL_NAMES = {"ASCIISTRING82": "STRING"}
 
 
@@ -31,22 +35,41 @@ def elementary(kind: int) -> Elementary | None:
     return BY_CODE.get(kind & _CODE)
 
 
+class NotTold(DecodeError):
+    """A template that the controller refused to tell, with the status."""
+
+    def __init__(self, instance: int, reply: Reply) -> None:
+        super().__init__(f"template {instance} is not told: {reply.why}", 0)
+        self.status = reply.status
+
+
+class Unfinished(Exception):
+    """There was no time for the whole of an upload: it goes on from here the next time."""
+
+
 class Templates:
-    """The templates of one upload, each uploaded once and when it is needed."""
+    """The templates of one upload, each uploaded once and when it is needed, until it is too late for more."""
 
     def __init__(self, link: EipLink) -> None:
+        self.until = float("inf")
+        """By the monotonic clock."""
         self._link = link
+        self._left = _MOST_IN_ALL
         self._known: dict[int, Template] = {}
 
     async def get(self, kind: int, depth: int = 0) -> Template:
-        """The structure that a type names, with the structures in it. Raises DecodeError for what is none."""
+        """The structure that a type names, with those in it. Raises DecodeError for what is none, and Unfinished."""
         instance = kind & _INSTANCE
         if instance not in self._known:
             if depth > _DEEPEST:
                 raise DecodeError("structures lie within each other without an end", 0)
             handle, count, words, size = await self._attributes(instance)
+            if not 0 < size <= _MOST_SIZE:
+                raise DecodeError(f"template {instance} claims to be of structures of {size} bytes", 0)
             definition = await self._definition(instance, 4 * words - _BESIDE)
             self._known[instance] = await self._parsed(definition, handle, count, size, depth)
+            if time.monotonic() >= self.until:
+                raise Unfinished
         return self._known[instance]
 
     async def _attributes(self, instance: int) -> tuple[int, int, int, int]:
@@ -54,7 +77,7 @@ class Templates:
         path = logical(CLASS, TEMPLATE_CLASS) + logical(INSTANCE, instance)
         reply = await self._link.call(read_request(Service.GET_ATTRIBUTE_LIST, path, numbers))
         if reply.status != SUCCESS:
-            raise DecodeError(f"template {instance} is not told: {reply.why}", 0)
+            raise NotTold(instance, reply)
         read = Reader(reply.data)
         found: dict[int, int] = {}
         for _ in range(read.uint(2)):
@@ -67,7 +90,8 @@ class Templates:
         return found[_HANDLE], found[_MEMBERS], found[_WORDS], found[_SIZE]
 
     async def _definition(self, instance: int, size: int) -> bytes:
-        if size > _MOST_BYTES:
+        self._left -= max(size, 0)
+        if size > _MOST_BYTES or self._left < 0:
             raise DecodeError(f"template {instance} claims to have {size} bytes", 0)
         path = logical(CLASS, TEMPLATE_CLASS) + logical(INSTANCE, instance)
         definition = b""
@@ -75,7 +99,7 @@ class Templates:
             asked = struct.pack("<IH", len(definition), min(size - len(definition), _MOST_A_READ))
             reply = await self._link.call(read_request(Service.READ_TAG, path, asked))
             if reply.status not in (SUCCESS, PARTIAL_TRANSFER):
-                raise DecodeError(f"template {instance} is not told: {reply.why}", 0)
+                raise NotTold(instance, reply)
             definition += reply.data
             if reply.status == SUCCESS:
                 break
@@ -98,4 +122,5 @@ class Templates:
                 members.append(Member(member, BOOL, offset + info // 8, bit=info % 8))
             elif known is not None:
                 members.append(Member(member, known, offset, info))
-        return Template(_INTERNAL_NAMES.get(name, name), handle, size, tuple(members))
+        inside = (one for one in members if one.offset + one.type.size * (one.count or 1) <= size)
+        return Template(_INTERNAL_NAMES.get(name, name), handle, size, tuple(inside))

@@ -36,6 +36,7 @@ QUARANTINE_RETRY_S = 60.0
 LEAST_SIZE = 200
 """Bytes to which replies are made smaller, where they turn out to be too large for the controller."""
 UNLOADED = "the controller's project is being changed"
+LISTING = "the controller's tags are being listed"
 UNPROVEN = "the controller did not say whether its project is the same"
 
 
@@ -68,14 +69,19 @@ class Unit:
         self._aside: dict[int, tuple[Place, float]] = {}
         self._doubted: set[int] = set()
         """Signals whose path was refused, for which the project was uploaded once more."""
+        self._blamed: dict[int, str] = {}
+        """Why signals are of another type than the upload says, in the project `_blamed_in`."""
+        self._blamed_in: Project | None = None
         self.all_scans = tuple(range(len(device.scan_classes)))
         self._learned: dict[int, Learned] | None = None
         self._notices: list[Notice] = []
         self._retry_at = float("inf")
 
-    def plan(self, project: Project | None, limits: Limits, framed: Callable[[bytes], Framed]) -> None:
-        """Resolve all signals against an upload; without one those that are no tags are asked."""
-        blamed = self._blamed(project)
+    def plan(
+        self, project: Project | None, limits: Limits, framed: Callable[[bytes], Framed], why: str = UNLOADED
+    ) -> None:
+        """Resolve all signals against an upload; without one those that are no tags are asked, and `why` is told."""
+        self._forget(project)
         self._project, self.limits, self._framed = project, limits, framed
         self._apart.clear()
         self._aside.clear()
@@ -83,28 +89,31 @@ class Unit:
         self._planner = Planner(self.device, self.table, symbols, edition)
         self._learned = self._planner.learned()
         self._replan()
-        for number, why in self._planner.unresolved.items():
+        for number, unresolved in self._planner.unresolved.items():
             if project is None:
-                self.table.fail(number, UNLOADED)
+                self.table.fail(number, why)
             else:
-                self._quarantine(number, why)
-        for number, why in blamed.items():
+                self._quarantine(number, unresolved)
+        for number, blame in self._blamed.items() if project is not None else ():
             if number in self._planner.places:
-                self._set_aside(number, why)
-        if blamed:
+                self._set_aside(number, blame)
+        if self._aside:
             self._replan()
         self._set_retry()
 
-    def _blamed(self, project: Project | None) -> dict[int, str]:
-        """Signals that are of another type than the upload says, though the project is the same one."""
-        if project is None or project != self._project:
+    def _forget(self, project: Project | None) -> None:
+        """What was found out about signals holds as long as the project is the same one."""
+        if project is None or not project.is_same(self._project):
             self._doubted.clear()
-            return {}
-        found: dict[int, str] = {}
-        for asking in self._askings:
-            if (error := asking.changed) is not None and asking.packet.services[error.service].signals:
-                found |= dict.fromkeys(asking.packet.services[error.service].signals, str(error))
-        return found
+        if project is not None and not project.is_same(self._blamed_in):
+            self._blamed.clear()
+
+    def _blame(self, askings: Iterable[Asking]) -> None:
+        """Note who is of another type than the upload says: should the project prove the same, they are set aside."""
+        self._blamed_in = self._project
+        for asking in askings:
+            if (error := asking.changed) is not None:
+                self._blamed |= dict.fromkeys(asking.packet.services[error.service].signals, str(error))
 
     def _replan(self) -> None:
         has_edition = self._project is not None and self._project.edition is not None
@@ -129,6 +138,7 @@ class Unit:
             return Verdict.DONE
         askings = [one for one in asked if isinstance(one, Asking)]
         proofs = [one for one in asked if isinstance(one, Proof)]
+        self._blame(askings)
         if any(not one.holds for one in proofs) or any(one.changed is not None for one in askings):
             return Verdict.CHANGED
         is_proven = bool(proofs) or any(one.proves for one in askings)
@@ -137,6 +147,7 @@ class Unit:
                 one.believe()
             elif one.is_kept:
                 one.packet.decode.fail(UNPROVEN)
+        self._blame(askings)
         if any(one.changed is not None for one in askings):
             return Verdict.CHANGED
         verdict = Verdict.DONE
