@@ -129,19 +129,24 @@ class Machine:
         """Signals changed; `since` tells when one of them was sampled before."""
         self._touch(at)
         events = self._count(changed, values, at, since)
+        if self._verdict is None or not self.rules.signals.isdisjoint(changed):
+            self._decide(changed, values, at, since, evidence)
+        if self._mode is not None and self._mode.signal in changed:
+            self._mode_now = self._mode.name_of(values.get(self._mode.signal))
+        return events + self._account(at, values)
+
+    def _decide(
+        self, changed: Collection[str], values: Mapping[str, Value], at: int, since: Since, evidence: Evidence
+    ) -> None:
         before = min((moment for signal in changed if (moment := since(signal)) is not None), default=None)
         uncertainty = None if before is None else at - before
         begins = self.rules.update(changed, values, at, uncertainty)
         verdict = self.rules.verdict(values)
         if verdict != self._verdict:
             self._verdict = verdict
-            decision = self.rules.decision(verdict, evidence)
-            self._timeline.decide(decision, self._context(), at, uncertainty)
+            self._timeline.decide(self.rules.decision(verdict, evidence), self._context(), at, uncertainty)
         if begins:
             self._timeline.mark(at)
-        if self._mode is not None and self._mode.signal in changed:
-            self._mode_now = self._mode.name_of(values.get(self._mode.signal))
-        return events + self._account(at, values)
 
     def follow_clock(self, at: int) -> list[Event]:
         """UTC or the calendar is another from `at` on."""

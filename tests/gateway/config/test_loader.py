@@ -35,14 +35,14 @@ def test_the_commented_example_is_loaded_as_it_reads() -> None:
     config = load_config(ROOT / "config" / "line.yaml").config
     plc, filler = config.devices["filler_plc"], config.machines["filler"]
     assert (plc.endpoint, plc.scan_interval, plc.timeout) == ("192.168.0.10:502", 250, 1000)
-    assert list(plc.signals)[:3] == ["running", "infeed_ready", "estop"]
+    assert list(plc.signals)[1:4] == ["running", "infeed_ready", "estop"]
     assert (plc.signals["level"].scale, plc.signals["level"].offset) == (0.1, -40.0)
     assert (filler.ideal, filler.settle, filler.short_stop) == (500.0, 250, 120_000)
     assert filler.parts is not None
     assert filler.parts.scrap is not None
     assert filler.parts.scrap.max_rate == pytest.approx(80.0)
     assert filler.states[1].reason == SignalReason(signal="filler_plc.fault")
-    assert (filler.reasons[17], config.reasons[40]) == ("cap jam", "no closures")
+    assert (filler.reasons[17], config.reasons[99]) == ("cap jam", "quality hold")
     plant = config.uplinks["plant"]
     assert isinstance(plant, MqttUplink)
     assert (plant.from_, plant.user) == ("oldest", "line-3")

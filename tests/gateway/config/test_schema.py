@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ def plain(text: str) -> Any:
     def texts(value: Any) -> Any:
         if isinstance(value, dict):
             return {str(key): texts(item) for key, item in value.items()}
+        if isinstance(value, date):  # of YAML 1.1; a text in 1.2
+            return value.isoformat()
         return [texts(item) for item in value] if isinstance(value, list) else value
 
     return texts(YAML(typ="safe", pure=True).load(text))
