@@ -72,6 +72,17 @@ def test_notes_say_what_may_not_be_meant(load: Load) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("late", "overlaps"),
+    [('"14:00"', False), ('"13:45"', True), ('"05:00"', True)],
+    ids=["after", "handover", "around"],
+)
+def test_shifts_that_overlap_are_noted(load: Load, late: str, overlaps: bool) -> None:
+    shifts = f'{{early: {{days: [mon], from: "06:00", to: "14:00"}}, late: {{days: [mon], from: {late}, to: "22:00"}}}}'
+    notes = load(BASE + f"calendar: {{shifts: {shifts}}}\n").notes
+    assert ["overlaps with early" in note for note in notes] == [True] * overlaps
+
+
 def test_a_path_that_may_be_another_ones_is_noted(load: Load) -> None:
     uplinks = "uplinks: {a: {type: file, path: /nowhere/line.db-wal}, b: {type: file, path: /nowhere/aline.db}}\n"
     (note,) = load(BASE + uplinks).notes
