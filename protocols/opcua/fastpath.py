@@ -20,10 +20,11 @@ from asyncua.common.connection import SecureConnection
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import struct_to_binary, to_binary, variant_from_binary
 
-from ext.table import SignalTable
+from ext.table import DecodeError, SignalTable
 from protocols.opcua.config import OpcuaDevice
 from protocols.opcua.point import Point
-from protocols.opcua.session import decoded, look_at, status_name
+from protocols.opcua.session import decoded, garbled, look_at, status_name
+from protocols.opcua.transport import GARBLED
 from protocols.opcua.values import EVENTS, STATUS_CHANGE, PlainValues, Points, Publication, now_ms
 
 _KINDS = {STATUS_CHANGE: ua.StatusChangeNotification, EVENTS: ua.EventNotificationList}
@@ -96,14 +97,20 @@ class NativeValues:
     def read(self, body: Buffer, handles: Any) -> int:
         """Decode a ReadResponse."""
         data = bytes(body)
-        status, left = self._plan.read(data, handles, now_ms())
+        try:
+            status, left = self._plan.read(data, handles, now_ms())
+        except DecodeError as error:
+            raise garbled("ReadResponse", error) from error
         self.put(data, left)
         return status
 
     def publish(self, body: Buffer) -> NativePublication:
         """The response around its values."""
         data = bytes(body)
-        return NativePublication(self, self._plan.publish(data, now_ms()), data)
+        try:
+            return NativePublication(self, self._plan.publish(data, now_ms()), data)
+        except DecodeError as error:
+            raise garbled("PublishResponse", error) from error
 
     def republish(self, message: Any) -> Publication:
         """A message by itself; so rare that asyncua's decoder will do."""
@@ -112,7 +119,12 @@ class NativeValues:
     def put(self, data: bytes, left: Sequence[Any]) -> None:
         """Values that were left over, by asyncua."""
         for handle, start, end, uncertain, time_ms in left:
-            self._points.put(handle, variant_from_binary(Buffer(data[start:end])), time_ms, uncertain)
+            try:
+                variant = variant_from_binary(Buffer(data[start:end]))
+            except GARBLED as error:
+                self._points.fail(f"the value is garbled: {type(error).__name__}", handle)
+            else:
+                self._points.put(handle, variant, time_ms, uncertain)
 
 
 class NativePublication:
@@ -132,7 +144,11 @@ class NativePublication:
 
     def decode(self) -> bool:
         """Decode up to a second value of a signal of which every change counts."""
-        self._values.put(self._data, self._inner.decode())
+        try:
+            left = self._inner.decode()
+        except DecodeError as error:
+            raise garbled("PublishResponse", error) from error
+        self._values.put(self._data, left)
         return bool(self._inner.done)
 
     def others(self) -> Iterator[tuple[int, Any]]:

@@ -163,7 +163,11 @@ class Poller:
         await asyncio.wait([future for _, _, future in self._late], timeout=min(wait_s, 1.0))
         for unit, group, future in self._late:
             if future.done():
+                aside = [signal for item in group.items if item.monitored_id is None for signal in item.points]
+                whys = [unit.table.read(signal)[3] or "no answer" for signal in aside]
                 self._take(unit, group, future)
+                for signal, why in zip(aside, whys, strict=True):
+                    unit.table.fail(signal, why)  # nobody reads it any more, so that it would stay as it is
         self._late = [late for late in self._late if not late[2].done()]
         return not self._late
 

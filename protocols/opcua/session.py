@@ -22,6 +22,8 @@ from protocols.opcua.security import secure
 from protocols.opcua.transport import ANSWER_S, GARBLED, SERVICE_FAULT, connect_socket
 
 CLOSE_S = 1.0
+MOST_SAID = 200
+"""Characters of an error's text, in which the server may have a part."""
 SESSION_S = 60
 """An abandoned session dies after so long, so that sessions never pile up; longer where scans are rarer."""
 RENEW_AT = 0.75
@@ -165,8 +167,13 @@ def decoded(kind: Any, body: Buffer) -> Any:
     try:
         return struct_from_binary(kind, body)
     except GARBLED as error:
-        words = f"{kind.__name__} is garbled: {error or type(error).__name__}"
-        raise NotConnected(words, "report it to the server's maker") from error
+        raise garbled(kind.__name__, error) from error
+
+
+def garbled(name: str, error: Exception) -> NotConnected:
+    """A response that is not what its type has, in words."""
+    words = f"{name} is garbled: {f'{error}'[:MOST_SAID] or type(error).__name__}"
+    return NotConnected(words, "report it to the server's maker")
 
 
 def fault_of(body: Buffer) -> int | None:

@@ -58,30 +58,43 @@ class Structures:
         self._why: dict[Any, str] = {}
 
     async def learn(self, session: Session, limits: Limits, types: Sequence[Any]) -> None:
-        """Learn data types, and those of their fields. What cannot be learned is said where it is used."""
-        wanted = [one for one in dict.fromkeys(types) if one not in self._by_type and one not in self._why]
-        while wanted and len(self._by_type) < MOST_TYPES:
-            read = await read_attributes(session, limits, [(one, ua.AttributeIds.DataTypeDefinition) for one in wanted])
-            inner: set[Any] = set()
-            definitions = {}
-            for one, value in zip(wanted, read, strict=True):
-                definition = None if value.Value is None else value.Value.Value
-                if isinstance(definition, ua.StructureDefinition):
-                    definitions[one] = definition
-                    inner |= {_plain(each.DataType) for each in definition.Fields or []}
-                else:
-                    self._why[one] = f"the server does not define the structure: {status_text(value.StatusCode.value)}"
-            built_in = await built_in_types(session, limits, inner)
-            enumerations = await enumeration_texts(
-                session, limits, [t for t in inner if built_in.get(t, (0, False))[1]]
-            )
-            for one, definition in definitions.items():
-                self._add(one, definition, built_in, enumerations)
-            wanted = [
-                one for one in inner
-                if built_in.get(one, (None, False))[0] == ua.VariantType.ExtensionObject
-                and one != ua.NodeId(ua.ObjectIds.Structure) and one not in self._by_type and one not in self._why
-            ]  # fmt: skip
+        """Learn data types as they are now, and those of their fields.
+
+        What cannot be learned is said where it is used.
+        """
+        wanted = list(dict.fromkeys(types))
+        seen = set(wanted)
+        try:
+            while wanted and len(seen) <= MOST_TYPES + len(types):
+                wanted = await self._learn(session, limits, wanted, seen)
+        except ua.UaStatusCodeError as error:
+            why = f"the server does not tell how the structure is defined: {status_text(error.code)}"
+            self._why |= {one: why for one in seen if one not in self._by_type}
+
+    async def _learn(self, session: Session, limits: Limits, wanted: Sequence[Any], seen: set[Any]) -> list[Any]:
+        """Learn some; the structures among their fields' types that nobody has looked at."""
+        read = await read_attributes(session, limits, [(one, ua.AttributeIds.DataTypeDefinition) for one in wanted])
+        inner: set[Any] = set()
+        definitions = {}
+        for one, value in zip(wanted, read, strict=True):
+            definition = None if value.Value is None else value.Value.Value
+            if isinstance(definition, ua.StructureDefinition):
+                definitions[one] = definition
+                inner |= {_plain(each.DataType) for each in definition.Fields or []}
+            else:
+                self._by_type.pop(one, None)
+                self._why[one] = f"the server does not define the structure: {status_text(value.StatusCode.value)}"
+        built_in = await built_in_types(session, limits, inner)
+        enumerations = await enumeration_texts(session, limits, [t for t in inner if built_in.get(t, (0, False))[1]])
+        for one, definition in definitions.items():
+            self._add(one, definition, built_in, enumerations)
+        structures = [
+            one for one in inner
+            if built_in.get(one, (None, False))[0] == ua.VariantType.ExtensionObject
+            and one != ua.NodeId(ua.ObjectIds.Structure) and one not in seen
+        ]  # fmt: skip
+        seen.update(structures)
+        return structures
 
     def _add(self, data_type: Any, definition: Any, built_in: Any, texts: dict[Any, dict[int, str]]) -> None:
         members = tuple(
@@ -99,6 +112,7 @@ class Structures:
         is_union = kind in (ua.StructureType.Union, ua.StructureType.UnionWithSubtypedValues)
         made = Structure(members, is_union, kind == ua.StructureType.StructureWithOptionalFields)
         self._by_type[data_type] = made
+        self._why.pop(data_type, None)
         self._by_encoding[_plain(definition.DefaultEncodingId)] = made
 
     def shape(self, described: Description, steps: Sequence[str | int]) -> Shape:
@@ -132,7 +146,11 @@ class Structures:
             if structure is None or value.Body is None:
                 return None
             try:
-                return self._decode(structure, Buffer(value.Body), 0)
+                data = Buffer(value.Body)
+                members = self._decode(structure, data, 0)
+                if len(data):
+                    raise ValueError("it goes on behind its last member")
+                return members
             except GARBLED as error:
                 raise Unfit(f"the structure is not as it is defined: {error or type(error).__name__}") from None
         return value

@@ -120,6 +120,8 @@ class Subscriber:
             return []  # one that we have ended; its last words
         if subscription.unit is not self._units[0]:
             publication = subscription.unit.values.publish(body)
+        if not publication.keep_alive and subscription.is_old(publication.sequence_number):
+            return await self._late(subscription, publication.sequence_number)
         missing = subscription.missing(publication.sequence_number, publication.keep_alive)
         batches = await self._republished(subscription, missing) if missing else []
         if subscription.id != publication.subscription_id:
@@ -146,6 +148,14 @@ class Subscriber:
         batch = subscription.unit.batch(subscription.scan)
         return [*batches, batch] if batch.changes else batches
 
+    async def _late(self, subscription: Subscription, sequence_number: int) -> list[Batch]:
+        """A message behind whose time newer ones were taken: its values are not those of now."""
+        subscription.missing(sequence_number, keep_alive=False)
+        self._acknowledge(subscription, sequence_number)
+        if sequence_number not in subscription.republished:
+            await self._renew(subscription)
+        return []
+
     def _acknowledge(self, subscription: Subscription, sequence_number: int) -> None:
         self._acknowledgements.append(
             ua.SubscriptionAcknowledgement(SubscriptionId=subscription.id, SequenceNumber=sequence_number)
@@ -165,6 +175,7 @@ class Subscriber:
                 await self._renew(subscription)
                 return batches
             self._acknowledge(subscription, sequence_number)
+            subscription.republished.append(sequence_number)
             batches += await self._passed(subscription, subscription.unit.values.republish(message))
         return batches
 

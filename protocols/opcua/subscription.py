@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ KEEP_ALIVE_MS = 1000
 """A subscription without changes says so each publishing interval, but not more often than this."""
 SILENT_KEEP_ALIVES = 3
 """Keep-alives that may be missed: three scans, and never less than 3 s."""
+LONGEST_SILENCE_MS = 60_000
+"""However rarely a server wants to say that nothing changed; it is asked anew where it says nothing."""
+MOST_REPUBLISHED = 1000
 LIFETIME_MS = 60_000
 """A subscription whose client is gone dies after so long."""
 LAST_SEQUENCE = 2**32 - 1
@@ -40,6 +44,8 @@ class Subscription:
         self.id = 0
         self.expected = 1
         """The sequence number of the next message."""
+        self.republished: deque[int] = deque(maxlen=MOST_REPUBLISHED)
+        """Messages that were asked for again, and may come yet in their first edition."""
         self.heard_at = 0.0
         self.silence_s = float("inf")
         self._alarms: dict[int, Alarms] = {}
@@ -57,8 +63,12 @@ class Subscription:
         request.Parameters.PublishingEnabled = True
         result = (await session.ask(request)).Parameters
         self.id, self.expected = result.SubscriptionId, 1
-        keep_alive_ms = max(result.RevisedPublishingInterval * max(result.RevisedMaxKeepAliveCount, 1), publishing)
-        self.silence_s = SILENT_KEEP_ALIVES * max(keep_alive_ms, KEEP_ALIVE_MS) / 1000
+        self.republished.clear()
+        least_ms = max(publishing, KEEP_ALIVE_MS)
+        keep_alive_ms = result.RevisedPublishingInterval * max(result.RevisedMaxKeepAliveCount, 1)
+        keep_alive_ms = keep_alive_ms if keep_alive_ms > least_ms else least_ms  # also where it is not a number
+        longest_ms = max(SILENT_KEEP_ALIVES * least_ms, LONGEST_SILENCE_MS)
+        self.silence_s = min(SILENT_KEEP_ALIVES * keep_alive_ms, longest_ms) / 1000
         self.heard_at = asyncio.get_running_loop().time()
 
     async def monitor(self, session: Session, limits: Limits, items: Sequence[Item]) -> None:
@@ -161,12 +171,16 @@ class Subscription:
         A keep-alive has the number of the message to come, and takes none (OPC 10000-4, 5.14.5).
         """
         self.heard_at = asyncio.get_running_loop().time()
+        if self.is_old(sequence_number):
+            return []
         ahead = (sequence_number - self.expected) % LAST_SEQUENCE
-        if ahead > LAST_SEQUENCE // 2:
-            return []  # an old one again
         missing = [(self.expected - 1 + i) % LAST_SEQUENCE + 1 for i in range(min(ahead, 1000))]
         self.expected = sequence_number if keep_alive else sequence_number % LAST_SEQUENCE + 1
         return missing
+
+    def is_old(self, sequence_number: int) -> bool:
+        """Whether messages behind it have come already."""
+        return (sequence_number - self.expected) % LAST_SEQUENCE > LAST_SEQUENCE // 2
 
     def is_silent(self, now: float) -> bool:
         """Whether not even a keep-alive has come for too long."""

@@ -25,7 +25,7 @@ LOOK_S = 5.0
 """How often bad values are looked at for nodes that are gone."""
 
 _VANISHED = ("BadNodeIdUnknown", "BadNodeIdInvalid", "BadNodeIdRejected", "BadMonitoredItemIdInvalid")
-_CHANGED = ("does not fit", "where one value is expected", "and no array")
+_CHANGED = ("does not fit", "where one value is expected", "and no array", "not as it is defined")
 """Words for values of another type than the server said when it was asked."""
 
 

@@ -13,7 +13,7 @@ from asyncua.common.utils import Buffer
 from ext.table import SignalTable
 from protocols.opcua.config import OpcuaDevice
 from protocols.opcua.point import Point, Unfit
-from protocols.opcua.session import decoded, fault_of, status_text
+from protocols.opcua.session import decoded, fault_of, garbled, status_text
 from protocols.opcua.structures import Structures
 
 DATA_CHANGE, STATUS_CHANGE, EVENTS = 811, 820, 916
@@ -156,9 +156,15 @@ class PlainValues:
         if (fault := fault_of(body)) is not None:
             return fault
         response = decoded(ua.ReadResponse, body)
-        for handle, value in zip(handles, response.Results or [], strict=True):
+        status = int(response.ResponseHeader.ServiceResult.value)
+        results = response.Results or []
+        if status >> 31:
+            return status
+        if len(results) != len(handles):
+            raise garbled("ReadResponse", ValueError(f"{len(results)} values where {len(handles)} were asked for"))
+        for handle, value in zip(handles, results, strict=True):
             self._put(handle, value)
-        return int(response.ResponseHeader.ServiceResult.value)
+        return status
 
     def publish(self, body: Buffer) -> PlainPublication:
         """A response by asyncua's decoder; a ServiceFault has its status alone."""
