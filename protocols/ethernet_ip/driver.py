@@ -65,8 +65,11 @@ class EthernetIpDriver:
         link = self._link = EipLink(self._device.path, self._timeout_s, self._stats)
         try:
             await link.open(self._device.host, self._device.port)
-            await link.open_connection()
+            refused = await link.open_connection()
             self._identity = await identify(link)
+            if refused is not None:
+                remedy = "reading is slower without; see how many connections the controller and its modules have left"
+                log.warning("no_connection_given", host=self._device.host, why=refused, remedy=remedy)
             wanted = [address for unit in self._units.values() for address in unit.wanted]
             self._upload = Upload(link, self._identity, wanted)
             await self._learn(link, self._upload, CONNECT_UPLOAD_S)

@@ -112,8 +112,9 @@ class EipLink(asyncio.Protocol):
         await self._run(registration)
         self._session = registration.session
 
-    async def open_connection(self) -> None:
-        """Open the largest connection that the controller gives; without one, messages go unconnected."""
+    async def open_connection(self) -> str | None:
+        """Open the largest connection that the controller gives; without one, messages go unconnected: why it is."""
+        why = None
         for large, size in ((True, LARGE), (False, SMALL)):
             reply = await self._open(size, large=large)
             told = reply.extended[1] if len(reply.extended) > 1 else 0
@@ -121,7 +122,9 @@ class EipLink(asyncio.Protocol):
             if refused_size and SMALLEST <= told < size and (large or told < SMALL):
                 reply = await self._open(told, large=large)
             if reply.status == SUCCESS:
-                return
+                return None
+            why = reply.why
+        return why
 
     async def _open(self, size: int, *, large: bool) -> Reply:
         asked = Connection.asked(self._hops, size)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from heapq import nlargest, nsmallest
 
 from ext.invalid import patterns
 from protocols.ethernet_ip.address import Step, TagAddress, parse_tag
@@ -14,6 +15,10 @@ from protocols.ethernet_ip.types import BITS_A_DWORD, DWORD, DataType, Member, S
 from protocols.types import WIDTH, WireType
 
 _LISTED = 8
+_MOST_LOOKS = 10
+"""For how many tags that are not there others like them are looked for: each look goes through all names."""
+_COMPARED = 300
+"""Names, of all, that are held against one that is not there: those that begin most like it."""
 _FLOAT_BITS: dict[str, int] = {"float32": 32, "float64": 64}
 
 
@@ -26,6 +31,7 @@ class Resolver:
 
     def __init__(self, symbols: Iterable[Symbol]) -> None:
         self._symbols = {symbol.name.lower(): symbol for symbol in symbols}
+        self._looks = 0
 
     def resolve(self, signal: CipSignal) -> Place:
         """Where a signal lies. Raises Unresolved in words."""
@@ -58,6 +64,9 @@ class Resolver:
 
     def _unknown(self, address: TagAddress, scope: str, name: str) -> str:
         """What to say of a tag that is not there: tags of its scope with like names, programs, or other scopes."""
+        self._looks += 1
+        if self._looks > _MOST_LOOKS:
+            return f"{address}: the controller has no tag {scope}{name}"
         scopes: dict[str, dict[str, Symbol]] = {}
         for symbol in self._symbols.values():
             program, _, own_name = symbol.name.rpartition(".") if symbol.in_program else ("", "", symbol.name)
@@ -158,7 +167,18 @@ def _brackets(step: Step) -> str:
 def _instead(name: str, names: Iterable[str], scope: str = "") -> str:
     """The names most like one, or some of all."""
     by_name = {other.lower(): scope + other for other in names}
-    near = get_close_matches(name.lower(), by_name, n=3, cutoff=0.7)
+    near = get_close_matches(name.lower(), _most_like(name.lower(), by_name), n=3, cutoff=0.7)
     if near:
         return f"did you mean {' or '.join(by_name[one] for one in near)}?"
-    return f"it has {', '.join(sorted(by_name.values())[:_LISTED]) or 'none'}"
+    return f"it has {', '.join(nsmallest(_LISTED, by_name.values())) or 'none'}"
+
+
+def _most_like(name: str, names: Collection[str]) -> Collection[str]:
+    if len(names) <= _COMPARED:
+        return names
+    return nlargest(_COMPARED, names, key=lambda other: _alike(name, other))
+
+
+def _alike(name: str, other: str) -> int:
+    """With how many characters both begin."""
+    return next((place for place, (one, two) in enumerate(zip(name, other, strict=False)) if one != two), len(name))

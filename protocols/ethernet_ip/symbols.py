@@ -19,7 +19,7 @@ from protocols.ethernet_ip.epath import CLASS, INSTANCE, SYMBOL_CLASS, logical, 
 from protocols.ethernet_ip.link import EipLink
 from protocols.ethernet_ip.reply import Reader
 from protocols.ethernet_ip.status import FOR_GOOD, PARTIAL_TRANSFER, SUCCESS
-from protocols.ethernet_ip.templates import STRUCTURE, NotTold, Templates, Unfinished, elementary
+from protocols.ethernet_ip.templates import STRUCTURE, NotTold, Templates, Unfinished, elementary, is_name
 from protocols.ethernet_ip.types import DataType, Symbol, Template
 
 NAME, TYPE, CONTROL, DIMENSIONS, ACCESS = 1, 2, 6, 8, 10
@@ -164,5 +164,5 @@ def _page(data: bytes, program: str | None, attributes: Collection[int]) -> Iter
         is_alias = CONTROL in attributes and not read.uint(4) & _IS_BASE
         dimensions = tuple(read.uint(4) for _ in range(3))[: kind >> 13 & 3]
         readable = ACCESS not in attributes or read.uint(1) & 3 != _NO_ACCESS
-        is_system = bool(kind & _SYSTEM) or name.startswith("__")
+        is_system = bool(kind & _SYSTEM) or name.startswith("__") or not is_name(name)
         yield Entry(_full_name(program, name), instance, kind, dimensions, readable, is_system, is_alias)

@@ -23,6 +23,7 @@ _BESIDE = 21
 """Bytes of a definition's size that are not read; the manual says 23, by which the last name can lack its end."""
 _MOST_A_READ = 0xFFFF
 _DEEPEST = 32
+_LONGEST_NAME = 255
 _MOST_BYTES = 0x100000
 _MOST_IN_ALL = 0x1000000
 _MOST_SIZE = 0xFFFFFF
@@ -33,6 +34,11 @@ _INTERNAL_NAMES = {"ASCIISTRING82": "STRING"}
 def elementary(kind: int) -> Elementary | None:
     """The elementary type of a symbol or member; None for one that is not known. A BOOL's bit is no part of it."""
     return BY_CODE.get(kind & _CODE)
+
+
+def is_name(text: str) -> bool:
+    """Whether a name can be one; others are shown to nobody."""
+    return len(text) <= _LONGEST_NAME and text.isprintable()
 
 
 class NotTold(DecodeError):
@@ -113,6 +119,7 @@ class Templates:
         texts = read.bytes(read.left).split(b"\0")
         name, *names = (text.decode("latin-1") for text in texts)
         name = name.partition(";")[0]
+        name, *names = (one if is_name(one) else "" for one in (name, *names))
         members = []
         for place, (info, kind, offset) in enumerate(infos):
             member = names[place] if place < len(names) else ""

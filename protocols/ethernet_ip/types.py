@@ -6,6 +6,7 @@ Elementary codes: CIP Volume 1, C-6.1. Symbols and templates: 1756-PM020, "CIP s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import TypeAlias
 
 from protocols.types import WireType
@@ -83,10 +84,14 @@ class Template:
     name: str
     handle: int
     size: int
-    members: tuple[Member, ...]
+    members: tuple[Member, ...] = field(compare=False, repr=False)
+    digest: bytes = field(init=False, repr=False)
+    """Of all members, by which alone templates are compared: ways through them can be too many to go."""
     _by_name: dict[str, Member] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        told = [(one.name, one.offset, one.count, one.bit, _identity(one.type)) for one in self.members]
+        object.__setattr__(self, "digest", blake2b(repr(told).encode(), digest_size=16).digest())
         self._by_name.update((member.name.lower(), member) for member in reversed(self.members))
 
     def member(self, name: str) -> Member | None:
@@ -103,6 +108,10 @@ class Template:
 
 
 DataType: TypeAlias = Elementary | Template
+
+
+def _identity(kind: DataType) -> tuple[object, ...]:
+    return (kind.name, kind.handle, kind.size, kind.digest) if isinstance(kind, Template) else (kind.name,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from protocols.driver import ConnectFailed
 from protocols.ethernet_ip import driver as driver_module
@@ -163,3 +164,86 @@ def quality(one: Client, name: str) -> int:
     """Of one signal."""
     table = one.tables["plc"]
     return int(table.read(list(table.names).index(name))[2])
+
+
+async def longest_stop() -> float:
+    """For how long nothing else ran, until it is cancelled."""
+    loop, longest = asyncio.get_running_loop(), 0.0
+    last = loop.time()
+    try:
+        while True:
+            await asyncio.sleep(0.001)
+            longest, last = max(longest, loop.time() - last), loop.time()
+    except asyncio.CancelledError:
+        return max(longest, loop.time() - last)
+
+
+async def test_many_tags_that_a_large_controller_does_not_have_stop_nobody() -> None:
+    signals = {f"s{n}": f"Extra_0{n}x" for n in range(100)}
+    async with controller(extra_tags=6000) as plc:
+        watch = asyncio.create_task(longest_stop())
+        await asyncio.sleep(0.01)
+        async with reading(plc.port, signals) as one:
+            await one.read()
+            assert len(one.whys()) == 100
+            assert "did you mean Extra_" in one.whys()["s0"]
+        watch.cancel()
+        assert await watch < 1.5
+
+
+async def test_structures_within_each_other_stop_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has the next one twice, at the same place: few templates, and more ways through them than time."""
+    deepest, first = 24, 0xE00
+
+    def template(_: Router, request: Any, instance: int, *__: Any) -> tuple[int, bytes]:
+        below = 0xC4 if instance == first + deepest else 0x8000 | instance + 1
+        data = struct.pack("<HHIHHI", 0, below, 0, 0, below, 0) + b"T\0A\0B\0"
+        return Status.SUCCESS, data[int.from_bytes(request.data[:4], "little") :]
+
+    def attributes(*_: Any) -> Any:
+        return {1: b"\1\0", 2: b"\2\0", 4: struct.pack("<I", 11), 5: struct.pack("<I", 4)}
+
+    def one_page(*_: Any) -> tuple[int, bytes]:
+        name = struct.pack("<IH", 1, 4) + b"Bomb"
+        return Status.SUCCESS, name + struct.pack("<H12xB", 0x8000 | first, 0)
+
+    monkeypatch.setattr(Router, "_template", template)
+    monkeypatch.setattr(Router, "_symbols", one_page)
+    monkeypatch.setattr(objects, "template_attributes", attributes)
+    monkeypatch.setattr(objects, "change_attributes", lambda _: None)  # the list is uploaded twice and compared
+    path = ".".join(["Bomb", *("AB"[n % 2] for n in range(deepest + 1))])
+    async with controller() as plc:
+        watch = asyncio.create_task(longest_stop())
+        await asyncio.sleep(0.01)
+        async with reading(plc.port, {"deep": path}) as one:
+            await one.read()
+            assert "has no" not in one.whys()["deep"], "its type was found"
+        watch.cancel()
+        assert await watch < 1.5
+
+
+async def test_names_that_are_none_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    def page(*_: Any) -> tuple[int, bytes]:
+        names = (b"A" * 30_000, b"\x1b[2J\nok", b"Real")
+        entry = struct.Struct("<H12xB")
+        told = (struct.pack("<IH", n, len(name)) + name + entry.pack(0xC4, 0) for n, name in enumerate(names))
+        return Status.SUCCESS, b"".join(told)
+
+    monkeypatch.setattr(Router, "_symbols", page)
+    async with controller() as plc, reading(plc.port, {"count": "Zzz"}) as one:
+        await one.read()
+        assert one.whys() == {"count": "Zzz: the controller has no tag Zzz; it has Real"}
+
+
+@pytest.mark.parametrize("given", [True, False])
+async def test_controller_without_a_connection_to_give_is_told_once(given: bool) -> None:
+    with capture_logs() as logs:
+        async with controller() as plc:
+            plc.manager.refuses_all = not given
+            async with reading(plc.port, LABELER) as one:
+                await one.read()
+                await one.read()
+                assert not one.whys()
+    told = [entry for entry in logs if entry["event"] == "no_connection_given"]
+    assert len(told) == (not given)
+    assert given or "connection" in told[0]["why"]
