@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NODE_PEER := tests/peers/opcua/node
+CPPPO_PEER := tests/peers/cpppo
 SOURCES := $(wildcard ext/*.pyx ext/*.pxd) setup.py pyproject.toml
 
 .PHONY: help demo test bench lint format clean services
@@ -33,7 +34,10 @@ services:
 $(NODE_PEER)/node_modules/installed: $(NODE_PEER)/package-lock.json | services
 	@sh scripts/node_peer.sh
 
-test: $(VENV)/built services $(NODE_PEER)/node_modules/installed
+$(CPPPO_PEER)/.venv/installed: $(CPPPO_PEER)/requirements.lock
+	@sh scripts/cpppo_peer.sh $(PYTHON)
+
+test: $(VENV)/built services $(NODE_PEER)/node_modules/installed $(CPPPO_PEER)/.venv/installed
 	$(BIN)/python -m pytest -n 2 $(TEST_ARGS)
 
 lint: $(VENV)/built
@@ -50,4 +54,4 @@ bench: $(VENV)/built services $(NODE_PEER)/node_modules/installed
 	$(BIN)/python -m tests.benchmarks
 
 clean:
-	rm -rf $(VENV) $(NODE_PEER)/node_modules build dist *.egg-info ext/*.c ext/*.so
+	rm -rf $(VENV) $(NODE_PEER)/node_modules $(CPPPO_PEER)/.venv build dist *.egg-info ext/*.c ext/*.so

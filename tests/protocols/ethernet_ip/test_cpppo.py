@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from protocols.ethernet_ip.controller import Identity
 from tests.processes import free_port, until
 from tests.protocols.ethernet_ip.client import reading
 
+CPPPO = str(Path(__file__).parents[2] / "peers" / "cpppo" / ".venv" / "bin" / "python")
 TAGS = {"Speed": "REAL", "Count": "DINT", "Total": "LINT", "Small": "SINT", "Flag": "BOOL", "Array": "INT[300]"}
 WRITTEN = {"Speed": 42.5, "Count": -7, "Total": -(1 << 40), "Small": -5, "Flag": 1} | {
     f"Array[{n}]": 3 * n - 400 for n in range(300)
@@ -31,9 +32,10 @@ SIGNALS: dict[str, Any] = {
 @asynccontextmanager
 async def cpppo() -> AsyncIterator[int]:
     """A server with `TAGS` that hold `WRITTEN`; its port. Another of its programs writes them."""
+    assert Path(CPPPO).exists(), "cpppo is missing: make test installs it, or sh scripts/cpppo_peer.sh"
     port = free_port()
     server = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cpppo.server.enip", "--address", f"127.0.0.1:{port}",
+        CPPPO, "-m", "cpppo.server.enip", "--address", f"127.0.0.1:{port}",
         *(f"{name}={kind}" for name, kind in TAGS.items()),
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
@@ -43,7 +45,7 @@ async def cpppo() -> AsyncIterator[int]:
         whole = ",".join(str(WRITTEN[f"Array[{n}]"]) for n in range(300))
         writes = [f"{name}=({kinds[name]}){value}" for name, value in WRITTEN.items() if "[" not in name]
         client = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "cpppo.server.enip.client", "--address", f"127.0.0.1:{port}",
+            CPPPO, "-m", "cpppo.server.enip.client", "--address", f"127.0.0.1:{port}",
             *writes, f"Array[0-299]=(INT){whole}", stdout=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         assert await asyncio.wait_for(client.wait(), 20) == 0
