@@ -81,7 +81,9 @@ class EthernetIpDriver:
         try:
             self._plan(link, await upload.run(time.monotonic() + within_s))
         except Unfinished:
-            self._plan(link, None, LISTING)
+            old = self._project  # good for as long as its edition, or its names, are
+            if old is None or not (old.edition is None or await upload.is_current(old)):
+                self._plan(link, None, LISTING)
             self._look_at = time.monotonic()
 
     def _plan(self, link: EipLink, project: Project | None, why: str = UNLOADED) -> None:
@@ -138,23 +140,30 @@ class EthernetIpDriver:
         if before is not None and self._project != before:
             log.info("project_changed", host=self._device.host, uploaded=self._project is not None)
         for unit in self._units.values():
-            verdict = await self._ask(link, unit, unit.all_scans)
-            for _ in range(MOST_BLAMED):
-                if verdict is not Verdict.CHANGED or not await self._upload.is_current(self._project):
-                    break
-                self._plan_unit(link, unit)
-                verdict = await self._ask(link, unit, unit.all_scans)
+            verdict = await self._ask_around(link, unit, unit.all_scans)
             if verdict is Verdict.CHANGED:  # again: it is left alone for a while
                 self._plan(link, None)
                 await self._ask(link, unit, unit.all_scans)
             self._pass_on(unit, unit.all_scans)
 
     async def _scan(self, link: EipLink, unit: Unit, scans: Sequence[int]) -> None:
-        verdict = await self._ask(link, unit, scans)
+        verdict = await self._ask_around(link, unit, scans)
         if verdict is Verdict.CHANGED:
             await self._relearn(link)
         else:
             self._pass_on(unit, unit.all_scans if verdict is Verdict.AGAIN else scans)
+
+    async def _ask_around(self, link: EipLink, unit: Unit, scans: Sequence[int]) -> Verdict:
+        """As `_ask`; while the project is the uploaded one, again without those of another type than it says."""
+        assert self._upload is not None
+        verdict = await self._ask(link, unit, scans)
+        for _ in range(MOST_BLAMED):
+            if verdict is not Verdict.CHANGED or not await self._upload.is_current(self._project):
+                break
+            self._plan_unit(link, unit)
+            verdict = await self._ask(link, unit, unit.all_scans)
+            verdict = Verdict.AGAIN if verdict is Verdict.DONE else verdict
+        return verdict
 
     async def _ask(self, link: EipLink, unit: Unit, scans: Sequence[int]) -> Verdict:
         """Ask scans, and where that changes the packets all of them: AGAIN. CHANGED: nothing more is known."""

@@ -86,10 +86,18 @@ async def test_tags_that_are_no_longer_what_the_project_says_cost_nobody_else(mo
         return status, data
 
     monkeypatch.setattr(Router, "_read", other)
+    monkeypatch.setattr(unit, "QUARANTINE_RETRY_S", 0.2)
     good = {"running": "Labeler_Running", "mode": "identity:mode", "jam": "Labeler_Jam"}
     async with controller(shows_all=True) as plc, reading(plc.port, {**good, **odd}) as one:
         await one.until(lambda: one.whys().keys() == odd.keys(), "the others are read", scans=5)
         assert {notice.address for notice in one.notices if notice.quarantined} == set(odd.values())
+        plc.reset_counts()
+        for _ in range(40):
+            await one.read()
+            assert one.whys().keys() == odd.keys()
+        assert plc.counts["read_tag"] > 40 * 2 + 5, "they are tried again"
+        assert "get_instance_attribute_list" not in plc.counts, "nothing is uploaded for it"
+        assert len(one.notices) == len(odd)
 
 
 async def test_list_of_symbols_without_an_end_is_no_memory_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +134,30 @@ async def test_slow_upload_is_no_failure_and_goes_on_between_scans(monkeypatch: 
             assert not one.notices
             await one.until(lambda: not one.whys(), "the upload ends", scans=60)
             assert plc.counts["get_instance_attribute_list"] < 100, "no page twice"
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_slow_look_for_what_is_missing_leaves_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch, is_told: bool
+) -> None:
+    """A template that is never told, or, where no edition tells that nothing changed, a tag that is not there."""
+    monkeypatch.setattr(driver_module, "UPLOAD_S", 0.02)
+    monkeypatch.setattr(unit, "QUARANTINE_RETRY_S", 0.2)
+    missing = "Labeler.Count" if is_told else "Labeler_Cuont"
+    if is_told:
+        refuse(monkeypatch, "_template", -1, lambda *_: True)
+    else:
+        monkeypatch.setattr(objects, "change_attributes", lambda _: None)
+    async with controller(extra_tags=400) as plc:
+        plc.manager.largest = 300
+        async with reading(plc.port, {**LABELER, "missing": missing}) as one:
+            await one.read()
+            plc.faults.delay_ms, plc.faults.delayed = 1, 1_000_000
+            plc.reset_counts()
+            for _ in range(60):
+                await one.read()
+                assert one.whys().keys() == {"missing"}
+            assert plc.counts["get_instance_attribute_list"] > 40, "it was looked for"
 
 
 async def test_values_are_bad_while_a_slow_upload_follows_a_download(monkeypatch: pytest.MonkeyPatch) -> None:
