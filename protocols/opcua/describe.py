@@ -16,6 +16,9 @@ from protocols.opcua.session import Session, status_text
 BUDGET_S = 4.0
 """Most that units and texts may delay a start; a server too slow for them goes without."""
 MOST_TEXTS = 1000
+MOST_PIECES = 1000
+MOST_REFERENCES = 100_000
+"""Of one node: a server that never ends is not followed for ever."""
 MOST_STEPS = 20
 """Levels of data types that are followed to a built-in one."""
 
@@ -196,16 +199,23 @@ async def _references(session: Session, limits: Limits, nodes: Sequence[Any], ki
 
 
 async def _all(session: Session, result: Any) -> list[Any]:
-    """A node's references, with those that the server kept for BrowseNext."""
+    """A node's references, with those that the server kept for BrowseNext, as far as it goes on with them."""
     references = list(result.References or [])
     point = result.ContinuationPoint
-    while point:
+    for _ in range(MOST_PIECES if point else 0):
         request = ua.BrowseNextRequest()
         request.Parameters.ReleaseContinuationPoints = False
         request.Parameters.ContinuationPoints = [point]
-        (more,) = (await session.ask(request)).Parameters.Results
-        references += more.References or []
-        point = more.ContinuationPoint
+        try:
+            results = (await session.ask(request)).Parameters.Results
+        except ua.UaStatusCodeError:
+            break
+        if len(results) != 1:
+            break
+        references += results[0].References or []
+        point = results[0].ContinuationPoint
+        if not point or len(references) > MOST_REFERENCES:
+            break
     return references
 
 

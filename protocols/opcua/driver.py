@@ -123,6 +123,8 @@ class OpcuaDriver:
         for unit in self._units.values():
             for item, why in unit.missed(now):
                 await self._part(unit, item).forget(unit, [item])
+                if self._subscriber:  # what it was last reported with is no value of the time behind
+                    self._ready += await self._subscriber.take()
                 unit.set_aside(item, why)
             if due := unit.due(now):
                 await self._try_again(unit, due)

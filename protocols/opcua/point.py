@@ -18,6 +18,7 @@ from protocols.model import Learned
 from protocols.numeric import raw_float, raw_whole
 from protocols.opcua.address import is_element, ranges
 from protocols.opcua.config import OpcuaSignal
+from protocols.opcua.facts import printable
 from protocols.types import EXACT_TO, HIGHEST, LOWEST, WIDTH, WireType
 
 WIRE: dict[int, WireType] = {
@@ -74,7 +75,7 @@ class Point:
         try:
             value = self._taken(held, built_in)
         except Unfit as why:
-            table.fail(self.signal, str(why))
+            table.fail(self.signal, printable(str(why)))
             return
         table.put(self.signal, value, time_ms, uncertain=uncertain, whole=True)
 

@@ -174,13 +174,15 @@ class Subscription:
         if self.is_old(sequence_number):
             return []
         ahead = (sequence_number - self.expected) % LAST_SEQUENCE
+        if ahead > LAST_SEQUENCE // 2:
+            ahead = 0
         missing = [(self.expected - 1 + i) % LAST_SEQUENCE + 1 for i in range(min(ahead, 1000))]
         self.expected = sequence_number if keep_alive else sequence_number % LAST_SEQUENCE + 1
         return missing
 
     def is_old(self, sequence_number: int) -> bool:
-        """Whether messages behind it have come already."""
-        return (sequence_number - self.expected) % LAST_SEQUENCE > LAST_SEQUENCE // 2
+        """Whether messages behind it have come already; the first one of all is not, wherever a server begins."""
+        return self.expected > 1 and (sequence_number - self.expected) % LAST_SEQUENCE > LAST_SEQUENCE // 2
 
     def is_silent(self, now: float) -> bool:
         """Whether not even a keep-alive has come for too long."""

@@ -13,6 +13,7 @@ from protocols.model import Batch, Learned, Notice
 from protocols.opcua.address import Address
 from protocols.opcua.config import OpcuaDevice
 from protocols.opcua.describe import Description
+from protocols.opcua.facts import printable
 from protocols.opcua.point import Point, Shape, Unfit, make_point
 from protocols.opcua.structures import Structures
 from protocols.opcua.values import Points, Values
@@ -118,6 +119,7 @@ class Unit:
 
     def _set_aside(self, item: Item, signals: Iterable[int], why: str) -> None:
         now = asyncio.get_running_loop().time()
+        why = printable(why)
         if item.accepted_at and now - item.accepted_at > LONGEST_RETRY_S:
             item.retry_s = FIRST_RETRY_S
         item.retry_at = now + item.retry_s

@@ -12,6 +12,7 @@ from asyncua.common.utils import Buffer
 
 from ext.table import SignalTable
 from protocols.opcua.config import OpcuaDevice
+from protocols.opcua.facts import printable
 from protocols.opcua.point import Point, Unfit
 from protocols.opcua.session import decoded, fault_of, garbled, status_text
 from protocols.opcua.structures import Structures
@@ -87,7 +88,7 @@ class Points:
         try:
             value = self._structures.opened(variant.Value)
         except Unfit as why:
-            self.fail(str(why), handle)
+            self.fail(printable(str(why)), handle)
             return
         for point in self._points.get(handle, ()):
             point.put(self.table, value, int(variant.VariantType.value), time_ms, uncertain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -75,9 +76,12 @@ class Hostile:
         """A structure of Int32."""
         return b"".join(member.to_bytes(4, "little", signed=True) for member in members)
 
-    async def write(self, name: str, value: int) -> None:
+    async def write(self, name: str, value: int | str, kind: ua.VariantType = ua.VariantType.Int32) -> None:
         """A value of n0 and so on."""
-        await self.nodes[name].write_value(ua.Variant(value, ua.VariantType.Int32))
+        space, node = self.guard.server.iserver.aspace, ua.NodeId(name, 2)
+        space[node].attributes[ua.AttributeIds.Value].value = None  # else it would keep to the type that it has
+        written = ua.DataValue(ua.Variant(value, kind), SourceTimestamp=datetime.now(UTC))
+        (await space.write_attribute_value(node, ua.AttributeIds.Value, written)).check()
 
     def reset(self) -> None:
         """As it should be."""
@@ -270,3 +274,54 @@ async def test_a_publishing_interval_that_cannot_be_is_not_waited_for(
         await line.until(lambda: line.table.good == 1)
         (subscription,) = line.drivers[-1]._subscriber._subscriptions.values()
         assert 0 < subscription.silence_s <= 60
+
+
+async def test_what_was_under_way_when_a_node_was_set_aside_is_no_value_of_now(
+    hostile: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit_module, "FIRST_RETRY_S", 3.0)
+
+    async def before(request: Request) -> None:
+        if request.service == "DeleteMonitoredItems":
+            await hostile.write("n0", 5)
+            await asyncio.sleep(0.3)  # time for the notification to go out first
+
+    async with running(device(hostile.guard.url, {"x": at("n0"), "y": at("n1")})) as line:
+        await line.until(lambda: line.table.good == 2)
+        hostile.guard.before = before
+        await hostile.write("n0", "text", ua.VariantType.String)
+        await line.until(lambda: any(notice.quarantined for notice in line.notices))
+        await asyncio.sleep(0.5)
+        assert line.quality("x") is Quality.BAD
+        assert "does not fit" in line.why("x")
+        await line.shows("x", 5)
+    await hostile.write("n0", 0)
+
+
+async def test_references_that_a_server_does_not_go_on_with_cost_no_node(
+    hostile: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode: Callable[[Any], bytes] = uaprocessor.struct_to_binary
+
+    def in_pieces(thing: Any) -> bytes:
+        if isinstance(thing, ua.BrowseResponse):
+            for result in thing.Results:
+                result.ContinuationPoint = b"more"
+        return encode(thing)
+
+    monkeypatch.setattr(uaprocessor, "struct_to_binary", in_pieces)
+    signals = {"x": at("n0"), "p": at("pair", member="First")}
+    async with running(device(hostile.guard.url, signals)) as line:
+        await line.until(lambda: line.table.good == 2)
+        assert line.runner.reconnects == 0
+
+
+async def test_a_servers_own_words_are_short_and_harmless(hostile: Hostile) -> None:
+    await hostile.guard.server.register_namespace("urn:\x1b[31m\n" + "x" * 10_000)
+    signals = {"x": at("n0"), "y": {"node": "nsu=urn:nobody;s=y"}}
+    async with running(device(hostile.guard.url, signals)) as line:
+        await line.until(lambda: line.notices)
+        for said in (line.why("y"), line.notices[0].why):
+            assert said.startswith("the server has no namespace urn:nobody")
+            assert len(said) <= 300
+            assert said.isprintable()
