@@ -67,7 +67,13 @@ class Alarms:
             self._refreshed()
 
     def take(self, fields: Iterable[Any]) -> None:
-        """One event, as it was asked for."""
+        """One event, as it was asked for; where it is not, the signal is bad until the next one that is."""
+        try:
+            self._take(fields)
+        except (AttributeError, TypeError, ValueError):
+            self._unit.table.fail(self._item.signals[0], "an event is not as it was asked for")
+
+    def _take(self, fields: Iterable[Any]) -> None:
         event_type, message, severity, condition, branch, active = [one.Value for one in fields][: len(_FIELDS)]
         if event_type == _START:
             for one in self._active.values():

@@ -325,3 +325,29 @@ async def test_a_servers_own_words_are_short_and_harmless(hostile: Hostile) -> N
             assert said.startswith("the server has no namespace urn:nobody")
             assert len(said) <= 300
             assert said.isprintable()
+
+
+@pytest.mark.parametrize("how", ["few", "strange"])
+async def test_an_event_that_is_not_as_it_was_asked_for_costs_its_signal_alone(
+    hostile: Hostile, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode: Callable[[Any], bytes] = uaprocessor.struct_to_binary
+
+    def other(thing: Any) -> bytes:
+        if isinstance(thing, ua.PublishResponse):
+            for one in thing.Parameters.NotificationMessage.NotificationData or []:
+                for event in getattr(one, "Events", []):
+                    strange = [ua.Variant("strange", ua.VariantType.String)] * 6
+                    event.EventFields = event.EventFields[:3] if how == "few" else strange
+        return encode(thing)
+
+    monkeypatch.setattr(uaprocessor, "struct_to_binary", other)
+    generator = await hostile.guard.server.get_event_generator()
+    async with running(device(hostile.guard.url, {"x": at("n0"), "alarm": {"alarms": "i=2253"}})) as line:
+        await line.until(lambda: line.value("x") == 0)
+        await generator.trigger(message="anything")
+        await line.until(lambda: line.why("alarm") == "an event is not as it was asked for")
+        await hostile.write("n0", 4)
+        await line.shows("x", 4)
+        assert line.runner.reconnects == 0
+    await hostile.write("n0", 0)
