@@ -198,18 +198,19 @@ class EipLink(asyncio.Protocol):
         """Called by asyncio: take every frame that is whole."""
         if self._partial:
             data, self._partial = self._partial + data, b""
-        while len(data) >= frames.HEADER.size and self._lost is None:
-            size = frames.HEADER.size + int.from_bytes(data[2:4], "little")
-            if len(data) < size:
+        at = 0
+        while len(data) - at >= frames.HEADER.size and self._lost is None:
+            end = at + frames.HEADER.size + int.from_bytes(data[at + 2 : at + 4], "little")
+            if len(data) < end:
                 break
-            frame, data = (data, b"") if len(data) == size else (data[:size], data[size:])
+            frame, at = data[at:end], end
             try:
                 self._take(frame)
             except Garbled as error:
                 self._garbled(str(error))
             except DecodeError as error:
                 self._garbled(f"a reply cannot be what was asked for: {error} at byte {error.offset}")
-        self._partial = data
+        self._partial = data[at:]
 
     def _take(self, frame: bytes) -> None:
         if frame[0] == frames.NOP and frame[1] == 0:
