@@ -131,7 +131,8 @@ class Planner:
         room = limits.most
         if self._edition is not None and limits.multiple:
             room -= _PACKET_REPLY_HEAD + 2 * _OFFSET + self._edition.reply_size
-        reads = Reads(limits.most, room, by_instance=limits.by_instance)
+        keeps_shape = self._edition is not None
+        reads = Reads(limits.most, room, by_instance=limits.by_instance, keeps_shape=keeps_shape)
         tags = [Wanted(number, place) for number in numbers if isinstance(place := self.places[number], TagPlace)]
         attributes: dict[Attribute, list[tuple[int, AttributePlace]]] = {}
         for number in numbers:

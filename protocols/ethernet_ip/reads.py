@@ -97,12 +97,15 @@ class Reads:
 
     Elements are read together as long as their reply has at most `room` bytes.
     `by_instance`: tags of the controller's scope go by their instance of the Symbol class (firmware 21 and later).
+    `keeps_shape`: that arrays have their dimensions still is known by other means than their replies, which do not
+    tell them: otherwise elements of arrays of several dimensions are read singly.
     """
 
-    def __init__(self, most: int, room: int, *, by_instance: bool) -> None:
+    def __init__(self, most: int, room: int, *, by_instance: bool, keeps_shape: bool) -> None:
         self._most = most
         self._room = room
         self._by_instance = by_instance
+        self._keeps_shape = keeps_shape
 
     def together(self, wanted: Iterable[Wanted]) -> list[Read]:
         """The services for some signals, each signal in one of them."""
@@ -158,8 +161,10 @@ class Reads:
 
         `best` has the cost for the first elements, and where their last run begins, None where that is by members.
         """
-        kind = several[0].wanted[0].place.stages[depth].type
+        stage = several[0].wanted[0].place.stages[depth]
+        kind = stage.type
         longest = min(MAX_COUNT, (self._room - _HEAD - _type_size(kind)) // kind.size)
+        longest = longest if self._keeps_shape or len(stage.dimensions) < 2 else 1
         singly = [self._cost(one.path, kind, 1) for one in several]
         best: list[tuple[int, int | None]] = [(0, None)]
         for end, last in enumerate(several):

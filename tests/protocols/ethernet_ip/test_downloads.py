@@ -289,3 +289,34 @@ async def test_tag_that_is_not_what_the_controller_says_costs_itself_alone(
             await one.read()
             assert plc.counts["frames"] == 1
             assert [notice.address for notice in one.notices] == ["Labeler_Temp"]
+
+
+class Reshaped(LabelerPlc):
+    """An array of two dimensions whose values say their indices, and which lies the other way after a download."""
+
+    def _labeler(self, edition: int) -> Project:
+        project = super()._labeler(edition)
+        rows, columns = (2, 3) if edition % 2 else (3, 2)
+        values = [10 * row + column for row in range(rows) for column in range(columns)]
+        project.tag("Grid", DINT, values, (rows, columns))
+        return project
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_array_of_another_shape_has_its_own_values(monkeypatch: pytest.MonkeyPatch, is_told: bool) -> None:
+    from protocols.simulated.ethernet_ip import objects
+
+    if not is_told:
+        monkeypatch.setattr(objects, "change_attributes", lambda _: None)
+    machine = Filler(1, CALM, bottles=70_000, rejects=500)
+    plc = Reshaped(machine, lambda: machine.now_ms)
+    await plc.start()
+    due_values = {f"g{row}{column}": 10 * row + column for row in range(2) for column in range(2)}
+    try:
+        async with reading(plc.port, {name: f"Grid[{name[1]},{name[2]}]" for name in due_values}) as one:
+            for _ in range(4):
+                await one.read()
+                assert one.values() == due_values
+                plc.download(keep_connections=True)
+    finally:
+        await plc.close()
