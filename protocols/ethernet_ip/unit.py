@@ -158,7 +158,7 @@ class Unit:
             self._replan()
             self._set_retry()
         elif verdict is Verdict.DONE and self._stats.quarantined:
-            self._restore(askings)
+            self._restore(one for one in askings if is_proven or not one.is_kept)
         return verdict
 
     def _refused(self, asking: Asking) -> Verdict:

@@ -320,3 +320,32 @@ async def test_array_of_another_shape_has_its_own_values(monkeypatch: pytest.Mon
                 plc.download(keep_connections=True)
     finally:
         await plc.close()
+
+
+async def test_nothing_is_back_before_its_value_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fits into no packet with the edition waits for another's, which the controller is too busy to tell."""
+    from protocols.simulated.ethernet_ip import objects
+    from protocols.simulated.ethernet_ip.cip import Refused
+
+    def busy(_: object) -> Any:
+        raise Refused(0x02)
+
+    monkeypatch.setattr(unit, "QUARANTINE_RETRY_S", 0.1)
+    plc = await numbered()
+    plc.manager.largest = 300
+    try:
+        async with reading(plc.port, {**FEW_TAGS, "text_0": TEXTS["text_0"]}) as one:
+            plc.router.failing["text_0"] = 0x0F
+            await one.until(lambda: one.notices, "it is refused")
+            plc.router.failing.clear()
+            with monkeypatch.context() as moment:
+                moment.setattr(objects, "change_attributes", busy)
+                for _ in range(20):
+                    await one.read()
+                    assert [notice.quarantined for notice in one.notices] == [True]
+            await one.until(lambda: not one.whys(), "all are back")
+            await one.read()
+            assert [notice.quarantined for notice in one.notices] == [True, False]
+            assert check(one, plc) == len(FEW_TAGS) + 1
+    finally:
+        await plc.close()
