@@ -30,6 +30,7 @@ cdef enum:
     WHY_OWN = 11                # the first number of a text given at run time
 
 cdef enum:
+    MOST_KEPT = 16384           # causes of any kind
     MOST_SENT = 4096            # causes whose words a device decides on: their number must have an end
 
 cdef extern from *:

@@ -22,6 +22,7 @@ cdef extern from "stdlib.h" nogil:
 cdef tuple ENCODINGS = ("latin-1", "ascii", "utf-8", "cp1252", "utf-16-be", "utf-16-le")
 cdef tuple NOT_TEXT = ("not Latin-1 text", "not ASCII text", "not UTF-8 text", "not CP1252 text",
                        "not UTF-16 text", "not UTF-16 text")
+cdef str OTHER_CAUSES = "one of too many different causes to keep them apart"
 cdef tuple FIXED_WHYS = (None, "not read yet", "not a number (NaN)", "infinite", "not BCD", *NOT_TEXT)
 
 
@@ -239,6 +240,8 @@ cdef class SignalTable:
 
     cdef int32_t why_number(self, str why) except -1:
         number = self.why_numbers.get(why)
+        if number is None and len(self.whys) >= MOST_KEPT and why != OTHER_CAUSES:
+            return self.why_number(OTHER_CAUSES)
         if number is None:
             number = self.why_numbers[why] = len(self.whys)
             self.whys.append(why)

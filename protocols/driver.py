@@ -69,6 +69,8 @@ class LinkStats:
     """Scans skipped because the one before took too long."""
     dropped: int = 0
     """Times that a device's own queue was full, so that values between two that came are not known."""
+    skewed: int = 0
+    """Times of values that were too far from the gateway's clock to be used."""
     bytes_read: int = 0
     round_trip_ms: float = 0.0
     """Duration of the last scan's requests."""

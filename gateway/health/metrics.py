@@ -54,6 +54,7 @@ class _LineCollector(Collector):
             "timeouts": "Requests without an answer",
             "overruns": "Scans skipped because the one before took too long",
             "dropped": "Times that a device's own queue of values was full",
+            "skewed": "Times of values too far from the gateway's clock to be used",
             "bytes_read": "Bytes of values read",
             "reconnects": "Connections given up and begun anew",
         }

@@ -72,6 +72,7 @@ class DeviceRunner:
             "timeouts": stats.timeouts,
             "overruns": stats.overruns,
             "dropped": stats.dropped,
+            "skewed": stats.skewed,
             "bytes_read": stats.bytes_read,
             "reconnects": self.reconnects,
         }

@@ -1,1 +1,1 @@
-"""EtherNet/IP for the Logix family and generic CIP objects: symbols by pycomm3, cyclic reads by `ext.cip`."""
+"""EtherNet/IP for the Logix family and generic CIP objects: own sessions and upload, cyclic reads by `ext.cip`."""

@@ -79,6 +79,11 @@ class NativeValues:
         self._plain = PlainValues(device, points)
         self._plan = ValuePlan(table, status_name, timestamps=device.timestamps, max_skew_ms=device.max_skew)
 
+    @property
+    def skewed(self) -> int:
+        """Times so far that were too far from ours to be used."""
+        return self._plan.skewed + self._plain.skewed
+
     def bind(self, handle: int, point: Point) -> None:
         """Have a handle's values go into a signal."""
         settings = point.settings

@@ -78,6 +78,7 @@ class Unit:
         self._handles = 0
         self._learned: dict[int, Learned] = {}
         self._notices: list[Notice] = []
+        self._skewed = 0
 
     def fit(self, item: Item, described: Description) -> None:
         """Make the points of an item from what the server says of its node; one that does not fit is set aside."""
@@ -174,6 +175,8 @@ class Unit:
     def batch(self, scan: int) -> Batch:
         """What changed, as a batch of a scan class."""
         batch = Batch(self.name, scan, self.table.take())
+        if (skewed := self.values.skewed) != self._skewed:
+            self._stats.skewed, self._skewed = self._stats.skewed + skewed - self._skewed, skewed
         if self.table.good:  # while nothing can be used, nobody takes notices
             batch.notices, self._notices = self._notices, []
         if self._learned:

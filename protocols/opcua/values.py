@@ -43,6 +43,10 @@ class Publication(Protocol):
 class Values(Protocol):
     """How one device's values go into its table. A handle stands for a node; its points are the signals of it."""
 
+    @property
+    def skewed(self) -> int:
+        """Times so far that were too far from ours to be used."""
+
     def bind(self, handle: int, point: Point) -> None:
         """Have a handle's values go into a signal, whose kind is defined."""
 
@@ -147,6 +151,8 @@ class PlainValues:
         self._points = points
         self._timestamps = device.timestamps
         self._max_skew = device.max_skew
+        self.skewed = 0
+        """Times so far that were too far from ours to be used."""
 
     def bind(self, handle: int, point: Point) -> None:
         """Have a handle's values go into a signal."""
@@ -202,4 +208,7 @@ class PlainValues:
             return None
         moment: datetime = stamp.replace(tzinfo=UTC) if stamp.tzinfo is None else stamp
         time_ms = int(moment.timestamp() * 1000)
-        return time_ms if abs(time_ms - now_ms()) <= self._max_skew else None
+        if abs(time_ms - now_ms()) <= self._max_skew:
+            return time_ms
+        self.skewed += 1
+        return None

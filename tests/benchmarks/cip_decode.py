@@ -12,13 +12,13 @@ from pycomm3.packets.logix import MultiServiceRequestPacket, ReadTagRequestPacke
 from ext.table import SignalTable
 from protocols.ethernet_ip.config import EthernetIpDevice
 from protocols.ethernet_ip.plan import Limits, Packet, Planner
-from protocols.ethernet_ip.upload import from_upload
 from protocols.simulated.ethernet_ip import datatypes as of
 from protocols.simulated.ethernet_ip.datatypes import Structure
 from protocols.simulated.ethernet_ip.predefined import string_type
 from protocols.simulated.ethernet_ip.project import Project
 from tests.benchmarks.decode import nanoseconds
 from tests.benchmarks.result import Result
+from tests.peers.logix_upload import from_upload
 from tests.protocols.ethernet_ip.controller import CONNECTED_DATA, asked, exchanged, opened, stack_of
 
 SCALARS = (of.DINT, of.REAL, of.BOOL, of.INT, of.DINT, of.REAL, of.DINT, of.SINT, of.LINT, of.LREAL)

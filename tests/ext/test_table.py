@@ -227,3 +227,18 @@ def test_a_value_that_is_not_of_the_kind_is_refused(kind: Kind, value: int) -> N
     with pytest.raises((OverflowError, TypeError)):
         table.put(0, value)
     assert table.read(0)[2] == Quality.BAD
+
+
+def test_causes_have_an_end_and_are_never_mixed_up() -> None:
+    """A device decides on the words of its errors: a table keeps some thousands of them apart, and no more."""
+    table = table_of(Kind.INT, Kind.INT)
+    table.fail(1, "kept from before")
+    seen = set()
+    for number in range(20_000):
+        table.fail(0, f"element {number} of the array is not there")
+        seen.add(table.read(0)[3])
+    assert 1_000 < len(seen) < 20_000
+    assert table.read(0)[3] == "one of too many different causes to keep them apart"
+    assert table.read(1)[3] == "kept from before"
+    table.fail(0, "element 7 of the array is not there")
+    assert table.read(0)[3] == "element 7 of the array is not there"

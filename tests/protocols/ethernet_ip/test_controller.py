@@ -15,11 +15,11 @@ from protocols.ethernet_ip.attributes import EDITION_REQUEST
 from protocols.ethernet_ip.config import EthernetIpDevice
 from protocols.ethernet_ip.plan import LARGE, SMALL, Limits, Planner
 from protocols.ethernet_ip.types import Symbol
-from protocols.ethernet_ip.upload import from_upload
 from protocols.simulated.ethernet_ip import LabelerPlc
 from protocols.simulated.ethernet_ip.objects import Fault, Mode
 from protocols.simulated.ethernet_ip.showcase import SHOWN
 from protocols.simulated.machine import CALM, Filler
+from tests.peers.logix_upload import from_upload
 from tests.protocols.ethernet_ip.controller import asked, exchanged, leaves
 
 READABLE = [one for one in SHOWN if one.name not in ("Secret", "Wide")]

@@ -15,9 +15,9 @@ from pycomm3.packets.util import parse_read_reply
 from ext.table import SignalTable
 from protocols.ethernet_ip.config import EthernetIpDevice
 from protocols.ethernet_ip.plan import LARGE, SMALL, Limits, Packet, Planner
-from protocols.ethernet_ip.upload import from_upload
 from protocols.simulated.ethernet_ip.project import Project
 from protocols.simulated.ethernet_ip.showcase import Shown
+from tests.peers.logix_upload import from_upload
 from tests.protocols.ethernet_ip.controller import asked, exchanged, leaves, opened, stack_of
 from tests.protocols.ethernet_ip.projects import tags
 

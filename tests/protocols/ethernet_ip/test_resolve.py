@@ -10,7 +10,7 @@ from protocols.ethernet_ip.config import CipSignal
 from protocols.ethernet_ip.places import AttributePlace, TagPlace, indices_of
 from protocols.ethernet_ip.resolve import Resolver, Unresolved
 from protocols.ethernet_ip.types import ELEMENTARY, Member, Symbol, Template
-from protocols.ethernet_ip.upload import from_upload
+from tests.peers.logix_upload import from_upload
 
 DINT, SINT, REAL, BOOL, DWORD = (ELEMENTARY[name] for name in ("DINT", "SINT", "REAL", "BOOL", "DWORD"))
 STRING = Template("STRING", 0x0FCE, 88, (Member("LEN", DINT, 0), Member("DATA", SINT, 4, 82)))

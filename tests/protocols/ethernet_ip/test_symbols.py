@@ -15,7 +15,7 @@ from protocols.ethernet_ip.link import EipLink
 from protocols.ethernet_ip.route import Hop
 from protocols.ethernet_ip.symbols import list_symbols
 from protocols.ethernet_ip.types import DataType, Symbol, Template
-from protocols.ethernet_ip.upload import from_upload
+from tests.peers.logix_upload import from_upload
 from tests.protocols.ethernet_ip.client import controller
 
 

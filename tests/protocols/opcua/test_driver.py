@@ -152,6 +152,8 @@ async def test_times_by_policy(asyncua_peer: OpcUaServer, decoder: str, mode: st
                 expected = told + (source or 0.0) * 1000 if policy == "source" else told
                 assert stamp is not None
                 assert abs(stamp - expected) < 1500
+        skewed = line.runner.counts()["skewed"]
+        assert skewed >= 2 if policy == "source" else skewed == 0
         await asyncua_peer.tell("set", node="Scalars.Byte", value=255)
 
 
