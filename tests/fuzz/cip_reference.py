@@ -108,7 +108,9 @@ class Signal:
     def _text(self, data: bytes) -> State:
         told = int.from_bytes(data[self.at : self.at + self.prefix], "little")
         begin = self.at + self.skip
-        text = data[begin : begin + min(told, self.capacity)]
+        if told > self.capacity:
+            return None, 0, f"a text that claims more bytes than the {self.capacity} there are"
+        text = data[begin : begin + told]
         if len(text) > self.most:
             return None, 0, f"a text of more bytes than length allows, {self.most}"
         return text.decode("latin-1"), 2, None
