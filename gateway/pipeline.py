@@ -24,8 +24,12 @@ from gateway.trends.ways import Point, Seen
 from protocols.model import Batch, Learned, Quality, Value
 
 NOT_READ = "not read yet"
-HELD_SCANS = 5
-"""Scan intervals beyond its last sample for which a trend takes a value to hold; a subscription may skip three."""
+HELD_SCANS, HELD_MS = 5, 60_000
+"""Scan intervals, or time if that is longer, for which a trend takes a value to hold beyond its last sample.
+
+A driver that hears nothing says so itself within a minute; a subscription without changes is sampled far more rarely
+than its interval says.
+"""
 
 
 class Pipeline:
@@ -91,8 +95,6 @@ class Pipeline:
             self._fire(min(given.at, self._known_until), events)
             self._interrupt(given.at, events)  # what was due since then was not seen
         self._fire(given.at, events)
-        if isinstance(given, Reload) and given.cause == "start":
-            events += self._trends.interrupt(self._known_until)  # a value holds for some scans, whoever looks
         self.at = max(self.at, given.at)
         if not isinstance(given, Tick):
             self._known_until = self.at
@@ -199,7 +201,7 @@ class Pipeline:
     def _resume(self, device: Device, interval: int, at: int, changed: Collection[str], events: list[Event]) -> None:
         """Nobody looked for so long that values were not taken to hold: what did not change is known again."""
         last = device.sampled.get(interval)
-        if last is None or at - last <= HELD_SCANS * interval:
+        if last is None or at - last <= _held_ms(interval):
             return
         for name in device.names:
             if name in self._trends.signals and name not in changed and device.interval[name] == interval:
@@ -229,7 +231,7 @@ class Pipeline:
         """The samples of a signal, before what is being processed."""
         device = self._devices[signal.partition(".")[0]]
         interval = device.interval[signal]
-        return Seen(device.sampled.get(interval), HELD_SCANS * interval, device.scans.get(interval, 0))
+        return Seen(device.sampled.get(interval), _held_ms(interval), device.scans.get(interval, 0))
 
     def _device_state(self, state: DeviceState, events: list[Event]) -> None:
         device = self._devices[state.device]
@@ -265,6 +267,7 @@ class Pipeline:
             device.dirty = True
         for owner in range(len(self._watched)):
             self._deadlines.set(self._first_watched + owner, None)
+        events += self._trends.interrupt(self._known_until)
         for index, machine in enumerate(self._machines):
             events += machine.interrupt(self._known_until, at)
             self._schedule(index)
@@ -378,3 +381,7 @@ class Pipeline:
         self._trends.restore(saved)
         for owner, device in enumerate(self._watched):
             self._deadlines.set(self._first_watched + owner, device.freezes_at)
+
+
+def _held_ms(interval: int) -> int:
+    return max(HELD_SCANS * interval, HELD_MS)

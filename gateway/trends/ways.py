@@ -2,7 +2,7 @@
 
 Each way is fed with every change of its signal, says what to send, and when it wants to be asked again. It sees no
 clock, so that a recording replays to the same trends. A value holds from its sample to the next, but no longer than
-a few scans beyond the last one: what nobody looked at is not known.
+a few scans or a minute beyond the last one: what nobody looked at is not known.
 """
 
 from __future__ import annotations

@@ -92,16 +92,27 @@ def test_windows_begin_at_whole_minutes_and_know_what_was_not_seen() -> None:
 
 
 def test_an_unchanged_value_is_known_again_after_a_pause_in_scanning() -> None:
-    pipeline = Pipeline(line(level={"every": "1s"}))
-    found = trends(
-        pipeline, Reload(T0, 0), scan(T0, level=7.0), scan(T0 + 10_000), scan(T0 + 10_250), Tick(T0 + 12_000)
-    )
-    assert [(one["began"][17:19], one["mean"], one["bad_s"]) for one in found] == [
-        ("00", 7.0, 0.0),
-        ("01", 7.0, 0.75),
-        ("10", 7.0, 0.0),
-        ("11", 7.0, 0.5),
+    pipeline = Pipeline(line(level={"every": "20s"}))
+    scans = [scan(T0, level=7.0), scan(T0 + 100_000), scan(T0 + 100_250)]
+    found = trends(pipeline, Reload(T0, 0), *scans, Tick(T0 + 140_000))
+    assert [(one["began"][14:19], one["mean"], one["bad_s"]) for one in found] == [
+        ("00:00", 7.0, 0.0),
+        ("00:20", 7.0, 0.0),
+        ("00:40", 7.0, 0.0),
+        ("01:40", 7.0, 0.0),
+        ("02:00", 7.0, 0.0),
     ]
+
+
+def test_a_subscription_that_seldom_says_that_nothing_changed_is_known_all_the_time() -> None:
+    """Sampled every 250 ms, and told once in 20 s: far more rarely than its interval says, and no gap."""
+    ways = {"level": {"every": "1min"}, "recipe": {"on_change": True, "at_least_every": "10s"}}
+    pipeline = Pipeline(line(**ways))
+    rare = [scan(T0 + 20_000 * number) for number in range(1, 7)]
+    found = trends(pipeline, Reload(T0, 0), scan(T0, level=7.0, recipe="cola"), *rare)
+    windows = [one for one in found if "began" in one]
+    assert [(one["mean"], one["bad_s"]) for one in windows] == [(7.0, 0.0)] * 2
+    assert {one["value"] for one in found if "value" in one} == {"cola"}
 
 
 def test_a_restart_is_a_gap_and_no_value_is_told_of_it() -> None:
@@ -116,7 +127,7 @@ def test_a_restart_is_a_gap_and_no_value_is_told_of_it() -> None:
     told = [(one["signal"], one.get("value"), one.get("last"), one.get("bad_s")) for one in found]
     assert told == [
         ("filler_plc.level", None, None, None),
-        ("filler_plc.rejects", None, 4, 58.5),
+        ("filler_plc.rejects", None, 4, 59.75),
         ("filler_plc.level", 3.5, None, None),
-        ("filler_plc.rejects", None, 5, 58.75),
+        ("filler_plc.rejects", None, 5, 0.1),
     ]
