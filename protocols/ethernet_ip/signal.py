@@ -10,22 +10,9 @@ from protocols.ethernet_ip.address import parse_tag
 from protocols.ethernet_ip.identity import StatusPiece, is_identity, status_piece
 from protocols.settings import Settings, misplaced, shown
 from protocols.typed import TypedSignal
+from protocols.types import WireType
 
-ObjectType: TypeAlias = Literal[
-    "bool",
-    "int8",
-    "uint8",
-    "int16",
-    "uint16",
-    "int32",
-    "uint32",
-    "int64",
-    "uint64",
-    "float32",
-    "float64",
-    "string",
-    "short_string",
-]
+ObjectType: TypeAlias = Literal[WireType, "short_string"]
 """What an attribute can be: `string` has a length of two bytes (CIP's STRING), `short_string` one of one."""
 
 
