@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, replace
 from typing import Any
 
 from gateway.config.model import MachineConfig, Reasons
 from gateway.events import Event
-from gateway.kpi.counter import Counted, CounterFault
-from gateway.kpi.parts import Parts, Window
-from gateway.linetime import MINUTE_MS, LineTime, Planned
+from gateway.kpi.counting import Counting, Made, Since
+from gateway.kpi.task import Task
+from gateway.linetime import MINUTE_MS, Planned
 from gateway.states.account import Accounts, Context
 from gateway.states.decision import Decision
 from gateway.states.interval import MOST_CLOSED, Interval, Timeline, decided_by
@@ -19,11 +19,10 @@ from gateway.states.packml import UNKNOWN
 from gateway.states.ruleset import Evidence, Ruleset, Verdict
 from gateway.states.stops import Stops, ToldStop
 from gateway.states.told import cause_of, state_data, stop_data
+from gateway.tell import Teller
 from protocols.model import Value
 from protocols.types import WireType
 
-Since = Callable[[str], int | None]
-"""Engine time of a signal's last sample but this one."""
 GATEWAY_OFF = Decision(UNKNOWN, reason={"code": "gateway_off", "text": "the gateway was not running", "source": "rule"})
 
 
@@ -38,32 +37,33 @@ class Machine:
         moduli: dict[str, int],
         reasons: Reasons,
         texts: Mapping[str, Mapping[int | str, str]],
-        line_time: LineTime,
-        common: Mapping[str, Any],
+        teller: Teller,
     ) -> None:
-        """`types`, `moduli` and `texts` are of `device.signal`; `common` are the fields that every event carries."""
+        """`types`, `moduli` and `texts` are of `device.signal`."""
         self.name = name
         self.rules = Ruleset(config, types, reasons, texts)
-        self.parts = None if config.parts is None else Parts(config, config.parts, moduli)
+        self.counting = None if config.parts is None else Counting(name, config, moduli, teller)
+        self.parts = None if self.counting is None else self.counting.parts
         self._mode = config.mode
         named = frozenset() if config.mode is None else frozenset({config.mode.signal})
-        self.signals: frozenset[str] = self.rules.signals | named | (self.parts.signals.keys() if self.parts else set())
-        self.ideal_ms = config.ideal
+        self.signals: frozenset[str] = (
+            self.rules.signals | named | (self.counting.signals if self.counting else frozenset())
+        )
+        self.task = Task(ideal_ms=config.ideal)
+        """What it works on now."""
         self.dirty = False
         self.was_left_out = False
         """Whether the configuration before did not have this machine: nothing is known since its own last input."""
         self._accounts = Accounts(config.categories)
-        self._timeline = Timeline(name, config.settle, self._accounts, line_time.text)
+        self._timeline = Timeline(name, config.settle, self._accounts, teller.time.text)
         self._watch = OutputWatch(config.no_output_ms, config.no_output_ms or config.resume_ms, config.ideal or 0.0)
         self._stops = Stops(name, config.resume_ms, config.short_stop)
         self._verdict: Verdict | None = None
         self._mode_now = None if config.mode is None else UNKNOWN
-        self._time = line_time
-        self._planned = line_time.planned(name, 0)
-        self._common = common
+        self._time = teller.time
+        self._planned = self._time.planned(name, 0)
+        self._teller = teller
         self._at = 0
-        self._last_minute: tuple[int, int] | None = None
-        """Its end and what it made, for people only."""
 
     @property
     def deadline(self) -> int | None:
@@ -72,7 +72,7 @@ class Machine:
 
     def _due(self) -> tuple[int | None, ...]:
         """A rule that has held for long enough, a state that settles, a boundary, no part, a stop, a minute's end."""
-        minute = self.parts.minute_ends if self.parts is not None and self.parts.minute is not None else None
+        minute = None if self.counting is None else self.counting.deadline
         boundary = None if self._timeline.current is None else self._planned.until
         stop = self._stops.deadline
         return self.rules.holds.deadline, self._timeline.deadline, boundary, self._watch.deadline, stop, minute
@@ -94,7 +94,8 @@ class Machine:
         elif stop == at:
             return self._publish(at)
         else:
-            return self._end_minute(at)
+            assert self.counting is not None
+            return self.counting.close_minute(at)
         return self._account(at, values)
 
     def _complete(self, at: int, values: Mapping[str, Value], evidence: Evidence) -> None:
@@ -170,23 +171,22 @@ class Machine:
         return [] if self._timeline.is_told and not self._stops.waits else self._publish(at)
 
     def learn(self, signal: str, type_: WireType, at: int) -> list[Event]:
-        """The device has said what type a signal is: as a counter, it counts as far as that does."""
-        if self.parts is None or signal not in self.parts.signals or self.parts.is_counted_by(signal, type_):
+        """The device has said what type a signal is."""
+        if self.counting is None or signal not in self.counting.signals:
             return []
-        self._touch(at)
-        why = f"the device holds a {type_} there, and a counter is a number; name another signal under `parts`"
-        return [self._fault(signal, CounterFault(None, None, why), at)]
+        events = self.counting.learn(signal, type_, at)
+        if events:
+            self._touch(at)
+        return events
 
     @property
     def waits(self) -> bool:
         """Whether a counter waits for the next reading to judge the last one."""
-        return self.parts is not None and any(counter.waits for counter in self.parts.counters.values())
+        return self.counting is not None and self.counting.waits
 
     def counters_waiting(self) -> list[str]:
         """Signals of waiting counters."""
-        if self.parts is None:
-            return []
-        return [signal for signal, role in self.parts.signals.items() if self.parts.counters[role].waits]
+        return [] if self.counting is None else self.counting.waiting()
 
     def interrupt(self, since: int, at: int) -> list[Event]:
         """The gateway was off from `since` (or from when this machine was last seen, if that is later) to `at`."""
@@ -196,8 +196,8 @@ class Machine:
         self._verdict = None
         self.rules.holds.forget()
         self._mode_now = None if self._mode is None else UNKNOWN
-        for counter in self.parts.counters.values() if self.parts is not None else ():
-            counter.lost(since)
+        if self.counting is not None:
+            self.counting.lost(since)
         current = self._timeline.current
         if current is None:
             return []  # it begins with what its rules say of signals that were never read
@@ -209,7 +209,7 @@ class Machine:
     def close_minute(self, at: int) -> list[Event]:
         """The minute that runs ends here, before its time."""
         self._begin(at)
-        return self._end_minute(at)
+        return [] if self.counting is None else self.counting.close_minute(at)
 
     def _touch(self, at: int) -> None:
         """Something was seen at `at`."""
@@ -224,75 +224,22 @@ class Machine:
             self.parts.begin_day(self._time.production_date(at))
 
     def _count(self, changed: Iterable[str], values: Mapping[str, Value], at: int, since: Since) -> list[Event]:
-        parts = self.parts
-        if parts is None:
+        if self.counting is None:
             return []
-        events: list[Event] = []
-        outages: dict[int, Window] = {}
-        for signal in sorted(parts.signals.keys() & changed):
-            role, value, before = parts.signals[signal], values[signal], since(signal)
-            if not isinstance(value, (int, float)):
-                parts.counters[role].lost(at if before is None else before)
-                continue
-            for found in parts.read(signal, int(value), at, before):
-                if isinstance(found, CounterFault):
-                    events.append(self._fault(signal, found, at))
-                else:
-                    self._add(role, found, at, outages)
-        return events + [self._production(window, at, recovered=True) for window in outages.values()]
+        made, events = self.counting.read(changed, values, at, since)
+        for one in made:
+            self._made(one, at)
+        return events
 
-    def _add(self, role: str, counted: Counted, at: int, outages: dict[int, Window]) -> None:
-        """Parts go to their minute; those of an outage to a window of their own that holds all of it."""
-        parts = self.parts
-        assert parts is not None
-        self._timeline.count(role, counted.parts)
-        if counted.outage_from is None:
-            self._saw(role, counted.parts, at)
-            parts.count(role, counted, *self._time.minute(at))
-            return
-        window = outages.setdefault(counted.outage_from, Window(counted.outage_from))
-        window.add(role, counted)
-        parts.day.add(role, counted.parts)
-        if counted.parts > 0:
-            self._timeline.rewrite(
-                counted.outage_from,
-                lambda one: (one.decision, replace(one.context, output="recovered")) if one.account.assumed else None,
-            )
-
-    def _saw(self, role: str, parts: int, at: int) -> None:
-        """Parts came while somebody looked."""
-        if role != "scrap" and parts > 0 and self._timeline.current is not None:
+    def _made(self, made: Made, at: int) -> None:
+        """Parts came while somebody looked, or were made over an outage."""
+        parts, outage_from = made.counted.parts, made.counted.outage_from
+        self._timeline.count(made.role, parts)
+        if outage_from is not None:
+            if parts > 0:
+                self._timeline.rewrite(outage_from, _recovered)
+        elif made.role != "scrap" and parts > 0 and self._timeline.current is not None:
             self._watch.counted(parts, at, self._planned.planned)
-
-    def _end_minute(self, at: int) -> list[Event]:
-        window = self.parts.close_minute(at) if self.parts is not None else None
-        if window is None:
-            return []
-        event = self._production(window, at)
-        self._last_minute = (at, event.data["total"])
-        return [event]
-
-    def _production(self, window: Window, ended: int, *, recovered: bool = False) -> Event:
-        parts = self.parts
-        assert parts is not None
-        figures = parts.published(window.tally)
-        total = figures["total"] or 0
-        data = {
-            "began": self._time.text(window.began),
-            "ended": self._time.text(ended),
-            **figures,
-            "rework": None,
-            "recovered": total if recovered else 0,
-            **parts.bounds(window, figures),
-            "scrap_by_reason": {},
-            "counter": parts.readings(),
-            "cycle": None,
-        }
-        return self._event("machine.production", self.name, ended, data, window.began)
-
-    def _fault(self, signal: str, fault: CounterFault, at: int) -> Event:
-        data = {"signal": signal, "before": fault.before, "after": fault.after, "why": fault.why, "counted": 0}
-        return self._event("counter.fault", signal, at, data)
 
     def _horizon(self) -> int | None:
         """What ended by then cannot turn out otherwise any more; None where nothing can."""
@@ -320,21 +267,19 @@ class Machine:
         stop = told.stop
         total = None if self.parts is None else self.parts.figures(stop.parts)["total"]
         at = stop.began if stop.ended is None else stop.ended
-        return self._event("machine.stop", self.name, at, stop_data(self.name, told, total, self.ideal_ms), stop.began)
+        return self._teller.event(
+            "machine.stop", self.name, at, stop_data(self.name, told, total, self.task.ideal_ms), stop.began
+        )
 
     def _state(self, interval: Interval) -> Event:
         parts = None if self.parts is None else self.parts.figures(interval.parts)
         at = interval.began if interval.ended is None else interval.ended
-        return self._event("machine.state", self.name, at, state_data(interval, parts), interval.began)
-
-    def _event(self, kind: str, subject: str, at: int, data: dict[str, Any], began: int | None = None) -> Event:
-        """What lasts belongs to the shift in which it began."""
-        common = {**self._common, **self._time.of_event(at if began is None else began)}
-        return Event(kind, subject, self._time.utc(at), {**data, **common})
+        return self._teller.event("machine.state", self.name, at, state_data(interval, parts), interval.began)
 
     def snapshot(self, now: int) -> dict[str, Any]:
         """The machine as it is now, for people."""
-        current, minute = self._timeline.current, self._last_minute
+        current = self._timeline.current
+        minute = None if self.counting is None else self.counting.last_minute
         decision = current.decision if current is not None else GATEWAY_OFF
         account = self._accounts.of(decision, self._context()) if current is None else current.account
         return {
@@ -348,7 +293,7 @@ class Machine:
             "stop": None if current is None else current.stop,
             "parts": None if self.parts is None else self.parts.figures(self.parts.day),
             "rate_per_min": None if minute is None or now - minute[0] > 2 * MINUTE_MS else minute[1],
-            "ideal_s": None if self.ideal_ms is None else self.ideal_ms / 1000,
+            "ideal_s": None if self.task.ideal_ms is None else self.task.ideal_ms / 1000,
         }
 
     def checkpoint(self) -> dict[str, Any]:
@@ -361,15 +306,15 @@ class Machine:
             "planned": astuple(self._planned),
             "output": self._watch.checkpoint(),
             "stops": self._stops.checkpoint(),
-            "parts": None if self.parts is None else self.parts.checkpoint(),
+            "parts": None if self.counting is None else self.counting.checkpoint(),
         }
 
     def restore(self, saved: dict[str, Any], values: Mapping[str, Value]) -> int:
         """Go on from a checkpoint, with the signals' values of then; the engine time that it is of."""
         self._at = int(saved["at"])
         self._timeline.restore(saved["timeline"])
-        if self.parts is not None and saved["parts"] is not None:
-            self.parts.restore(saved["parts"])
+        if self.counting is not None and saved["parts"] is not None:
+            self.counting.restore(saved["parts"])
         self.rules.update(self.rules.signals, values, self._at, None)
         self.rules.holds.restore(saved["holds"])
         self._verdict = self.rules.verdict(values)
@@ -378,3 +323,9 @@ class Machine:
         self._stops.restore(saved["stops"])
         self._planned = Planned(*saved["planned"])
         return self._at
+
+
+def _recovered(interval: Interval) -> tuple[Decision, Context] | None:
+    """Parts were made over an outage: what was taken for planned standstill was not."""
+    assumed = interval.account.assumed
+    return (interval.decision, replace(interval.context, output="recovered")) if assumed else None

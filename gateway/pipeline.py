@@ -19,6 +19,7 @@ from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
 from gateway.linetime import LineTime
 from gateway.machine import Machine
 from gateway.signals import moduli
+from gateway.tell import Teller
 from gateway.trends.line import Trends
 from gateway.trends.ways import Point, Seen
 from protocols.model import Batch, Learned, Quality, Value
@@ -37,19 +38,14 @@ class Pipeline:
 
     def __init__(self, config: Config) -> None:
         self._time = LineTime(config.line.time_zone, config.calendar)
-        common = {
-            "job": None,
-            "product": None,
-            "unit": config.line.unit,
-            "config_digest": config.digest,
-        }
-        self._common = common
+        common = {"job": None, "product": None, "unit": config.line.unit, "config_digest": config.digest}
+        self._teller = Teller(self._time, common)
         types, ranges = config.signal_types, moduli(config)
         self._given_texts = config.signal_texts
         self.texts = dict(self._given_texts)
         """Texts of the numbers of each `device.signal` that has any: the configuration's, else the device's."""
         self._machines = [
-            Machine(name, machine, types, ranges, config.reasons, self.texts, self._time, common)
+            Machine(name, machine, types, ranges, config.reasons, self.texts, self._teller)
             for name, machine in config.machines.items()
         ]
         self._deadlines = Deadlines()
@@ -284,7 +280,6 @@ class Pipeline:
             self._schedule(index)
 
     def _note(self, note: Note) -> Event:
-        when = self._time.text(note.at)
         data = {
             "entry": f"{note.machine}-note-{note.at}",
             "what": "note",
@@ -293,10 +288,9 @@ class Pipeline:
             "note": note.text,
             "amount": None,
             "who": note.who,
-            "when": when,
+            "when": self._time.text(note.at),
         }
-        common = {**self._common, **self._time.of_event(note.at)}
-        return Event("operator.entry", note.machine, self._time.utc(note.at), {**data, **common})
+        return self._teller.event("operator.entry", note.machine, note.at, data)
 
     def _evidence(self, signal: str) -> dict[str, Any]:
         quality, why, at, source_time = self._proofs[signal]

@@ -1,0 +1,131 @@
+"""One machine's counting: readings of its counters become parts, minutes of production, and faults, as events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.config.model import MachineConfig
+from gateway.events import Event
+from gateway.kpi.counter import Counted, CounterFault
+from gateway.kpi.parts import Parts, Window
+from gateway.tell import Teller
+from protocols.model import Value
+from protocols.types import WireType
+
+Since = Callable[[str], int | None]
+"""Engine time of a signal's last sample but this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Parts that one reading of one counter brought."""
+
+    role: str
+    counted: Counted
+
+
+class Counting:
+    """Works on engine time; every method that returns events is called in order of time."""
+
+    def __init__(self, machine: str, config: MachineConfig, moduli: dict[str, int], teller: Teller) -> None:
+        """`moduli`: of `device.signal`."""
+        assert config.parts is not None
+        self._machine = machine
+        self._teller = teller
+        self.parts = Parts(config, config.parts, moduli)
+        self.signals = frozenset(self.parts.signals)
+        self.last_minute: tuple[int, int] | None = None
+        """Its end and what it made, for people only."""
+
+    @property
+    def deadline(self) -> int | None:
+        """When the minute that runs ends."""
+        return None if self.parts.minute is None else self.parts.minute_ends
+
+    @property
+    def waits(self) -> bool:
+        """Whether a counter waits for the next reading to judge the last one."""
+        return any(counter.waits for counter in self.parts.counters.values())
+
+    def waiting(self) -> list[str]:
+        """Signals of waiting counters."""
+        return [signal for signal, role in self.parts.signals.items() if self.parts.counters[role].waits]
+
+    def learn(self, signal: str, type_: WireType, at: int) -> list[Event]:
+        """The device has said what type a signal is: as a counter, it counts as far as that does."""
+        if self.parts.is_counted_by(signal, type_):
+            return []
+        why = f"the device holds a {type_} there, and a counter is a number; name another signal under `parts`"
+        return [self._fault(signal, CounterFault(None, None, why), at)]
+
+    def lost(self, since: int) -> None:
+        """Nobody looked at any counter after `since`."""
+        for counter in self.parts.counters.values():
+            counter.lost(since)
+
+    def read(
+        self, changed: Iterable[str], values: Mapping[str, Value], at: int, since: Since
+    ) -> tuple[list[Made], list[Event]]:
+        """What the readings prove: parts for their minute, those of an outage for a window that holds all of it."""
+        parts = self.parts
+        made: list[Made] = []
+        events: list[Event] = []
+        outages: dict[int, Window] = {}
+        for signal in sorted(parts.signals.keys() & changed):
+            role, value, before = parts.signals[signal], values[signal], since(signal)
+            if not isinstance(value, (int, float)):
+                parts.counters[role].lost(at if before is None else before)
+                continue
+            for found in parts.read(signal, int(value), at, before):
+                if isinstance(found, CounterFault):
+                    events.append(self._fault(signal, found, at))
+                else:
+                    made.append(Made(role, found))
+                    self._add(role, found, at, outages)
+        return made, events + [self._production(window, at, recovered=True) for window in outages.values()]
+
+    def _add(self, role: str, counted: Counted, at: int, outages: dict[int, Window]) -> None:
+        if counted.outage_from is None:
+            self.parts.count(role, counted, *self._teller.time.minute(at))
+            return
+        outages.setdefault(counted.outage_from, Window(counted.outage_from)).add(role, counted)
+        self.parts.day.add(role, counted.parts)
+
+    def close_minute(self, at: int) -> list[Event]:
+        """The minute that runs ends here."""
+        window = self.parts.close_minute(at)
+        if window is None:
+            return []
+        event = self._production(window, at)
+        self.last_minute = (at, event.data["total"])
+        return [event]
+
+    def _production(self, window: Window, ended: int, *, recovered: bool = False) -> Event:
+        parts, time = self.parts, self._teller.time
+        figures = parts.published(window.tally)
+        data = {
+            "began": time.text(window.began),
+            "ended": time.text(ended),
+            **figures,
+            "rework": None,
+            "recovered": (figures["total"] or 0) if recovered else 0,
+            **parts.bounds(window, figures),
+            "scrap_by_reason": {},
+            "counter": parts.readings(),
+            "cycle": None,
+        }
+        return self._teller.event("machine.production", self._machine, ended, data, window.began)
+
+    def _fault(self, signal: str, fault: CounterFault, at: int) -> Event:
+        data = {"signal": signal, "before": fault.before, "after": fault.after, "why": fault.why, "counted": 0}
+        return self._teller.event("counter.fault", signal, at, data)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Plain values from which `restore` goes on."""
+        return self.parts.checkpoint()
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.parts.restore(saved)
