@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from gateway.config.compose import Path
 from gateway.config.crosscheck_calendar import calendar_findings
+from gateway.config.crosscheck_flow import flow_findings
 from gateway.config.findings import Finding
 from gateway.config.model import CounterConfig, FileUplink, ModeConfig, PackmlStateConfig, SignalReason
 from gateway.config.nearest import unknown_signal
@@ -38,6 +39,7 @@ def crosscheck(parsed: Parsed) -> Iterator[Finding]:
     yield from _endpoints(parsed)
     yield from _files(parsed)
     yield from calendar_findings(parsed)
+    yield from flow_findings(parsed)
 
 
 def _names(parsed: Parsed) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gateway.config.calendar import DAY_MINUTES, ShiftConfig
 from gateway.config.findings import Finding
-from gateway.config.nearest import did_you_mean, listed, nearest
+from gateway.config.nearest import unknown_name
 from gateway.config.salvage import Parsed
 
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -24,11 +24,11 @@ def calendar_findings(parsed: Parsed) -> Iterator[Finding]:
         dates.add(exception.date)
         for position, name in enumerate(exception.shifts or ()):
             if name not in calendar.shifts:
-                words = _unknown("shift", name, list(calendar.shifts))
+                words = unknown_name("shift", name, list(calendar.shifts))
                 yield Finding(("calendar", "exceptions", index, "shifts", position), words)
     for index, window in calendar.maintenance.items():
         if window.machine not in parsed.machine_names:
-            words = _unknown("machine", window.machine, parsed.machine_names)
+            words = unknown_name("machine", window.machine, parsed.machine_names)
             yield Finding(("calendar", "maintenance", index, "machine"), words)
     shifts = {name: shift for name, shift in calendar.shifts.items() if shift is not None}
     for position, (name, shift) in enumerate(shifts.items()):
@@ -36,11 +36,6 @@ def calendar_findings(parsed: Parsed) -> Iterator[Finding]:
             if _overlap(shift, shifts[other]):
                 words = f"overlaps with {other}; time belongs to the one that began later"
                 yield Finding(("calendar", "shifts", name), words, note=True, key=True)
-
-
-def _unknown(what: str, name: str, known: list[str]) -> str:
-    near = nearest(name, known)
-    return f"{name} is not a {what}" + (did_you_mean(near) if near else f"; there are {listed(known)}" if known else "")
 
 
 def _overlap(one: ShiftConfig, other: ShiftConfig) -> bool:

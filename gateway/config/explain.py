@@ -12,7 +12,7 @@ from gateway.config.compose import Path, Place
 from gateway.config.nearest import did_you_mean, nearest
 from gateway.config.places import Document
 from gateway.config.schema import json_schema
-from protocols.settings import shown
+from protocols.settings import NAME_PATTERN, shown
 
 _CONFIDENTIAL = re.compile(r"password|secret|token|pin|key|user|url|credential|env|file", re.IGNORECASE)
 """Keys whose value is never shown: someone may have written a secret where its place belongs."""
@@ -135,6 +135,8 @@ def _message(kind: str, path: Path, value: Any, context: Mapping[str, Any], guid
             return f"is not a state; the states are {context['expected']}".replace("'", "").replace(" or ", ", ")
         case "number_key":
             return "is not a whole number; write the number itself, without quotes"
+        case "string_pattern_mismatch" if context.get("pattern") == NAME_PATTERN:
+            return f"{shown(value)} is not a name; a name has letters, digits and _, and does not begin with a digit"
         case "string_pattern_mismatch":
             return f"{shown(value)} is not a signal; write device.signal{_like(guide.example(path, data))}"
         case "too_short":

@@ -22,6 +22,8 @@ from pydantic import (
 )
 
 from gateway.config.calendar import CalendarConfig as CalendarConfig
+from gateway.config.flow import LinkConfig as LinkConfig
+from gateway.config.flow import Machines, Topology, topology
 from gateway.config.kinds import alternatives
 from gateway.config.states import ModeConfig as ModeConfig
 from gateway.config.states import PackmlStateConfig as PackmlStateConfig
@@ -89,6 +91,10 @@ class LineConfig(Settings):
     """IANA name; production dates are in it."""
     unit: Annotated[str, Field(min_length=1)] = "part"
     """What the line makes: part, bottle, case."""
+    constraint: Name | None = Field(default=None, examples=["filler"])
+    """The machine whose time is the line's; by default the slowest stage of the flow."""
+    out: Machines | None = Field(default=None, examples=["[palletizer]"])
+    """Machines where good parts leave the line; by default those that feed no other."""
 
 
 class CounterConfig(Settings):
@@ -252,6 +258,10 @@ class Config(Settings):
     """One PLC or other server of signals each."""
     machines: Keyed[Name, MachineConfig] = Field(default_factory=dict, validate_default=True)
     """In the order in which product flows."""
+    flow: Annotated[tuple[LinkConfig, ...], Field(strict=False)] | None = Field(
+        default=None, examples=["[{from: [filler], to: [labeler_a, labeler_b], capacity: 400}]"]
+    )
+    """Which machines feed which; by default each feeds the next. `[]` for machines that are independent."""
     reasons: Reasons = Field(default_factory=dict, validate_default=True)
     """Texts of reasons, or what is to be known of them, by number or name, for all machines."""
     calendar: CalendarConfig | None = None
@@ -276,6 +286,11 @@ class Config(Settings):
         content = {"machine_order": list(self.machines), **self.model_dump(mode="json", by_alias=True)}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def topology(self) -> Topology:
+        """How product flows through the line."""
+        return topology(list(self.machines), self.flow, self.line.out)
 
     @property
     def source(self) -> str:

@@ -45,6 +45,12 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(several[:_LISTED]) + (", ..." if len(several) > _LISTED else "")
 
 
+def unknown_name(what: str, name: str, known: Collection[str]) -> str:
+    """What to say of a machine, a shift or the like that is not among those that there are."""
+    near = nearest(name, known)
+    return f"{name} is not a {what}" + (did_you_mean(near) if near else f"; there are {listed(known)}" if known else "")
+
+
 def unknown_signal(reference: str, signals: Collection[str]) -> str:
     """What to say of a `device.signal` that is not among the signals."""
     device = reference.partition(".")[0]

@@ -33,6 +33,7 @@ _SECTIONS = (
     ("machines.NAME.states.reason", "SignalReason"),
     ("machines.NAME.mode", "ModeConfig"),
     ("reasons.NUMBER or NAME", "ReasonConfig"),
+    ("flow", "LinkConfig"),
     ("machines.NAME.packml_state", "PackmlStateConfig"),
     ("machines.NAME.parts", "PartsConfig"),
     ("machines.NAME.parts.total, good, scrap", "CounterConfig"),

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.config.calendar import ExceptionConfig, MaintenanceConfig, ShiftConfig
+from gateway.config.flow import LinkConfig
 from gateway.config.model import (
     BufferConfig,
     CounterConfig,
@@ -19,7 +20,7 @@ from gateway.config.model import (
     UplinkConfig,
 )
 from gateway.config.uplinks import UplinkSettings
-from protocols.settings import DeviceSettings, SignalSettings, ValueType
+from protocols.settings import DeviceSettings, Name, SignalSettings, ValueType
 
 T = TypeVar("T")
 
@@ -34,6 +35,8 @@ _BUFFER = TypeAdapter(BufferConfig)
 _SHIFT = TypeAdapter(ShiftConfig)
 _EXCEPTION = TypeAdapter(ExceptionConfig)
 _MAINTENANCE = TypeAdapter(MaintenanceConfig)
+_LINK = TypeAdapter(LinkConfig)
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
 
 
 class SignalTypes(dict[str, "ValueType | None"]):
@@ -89,6 +92,11 @@ class Parsed:
     uplinks: dict[str, UplinkSettings]
     buffer: BufferConfig | None
     calendar: ParsedCalendar
+    flow: dict[int, LinkConfig]
+    """By position."""
+    constraint: str | None
+    out: dict[int, str]
+    """By position."""
 
 
 def salvage(data: dict[Any, Any]) -> Parsed:
@@ -108,6 +116,7 @@ def salvage(data: dict[Any, Any]) -> Parsed:
         else:
             opaque.add(name)
     raw_machines = _entries(data.get("machines"))
+    line = _entries(data.get("line"))
     uplinks = {name: _read(_UPLINK, raw) for name, raw in _entries(data.get("uplinks")).items()}
     return Parsed(
         types=SignalTypes(types, opaque),
@@ -121,6 +130,9 @@ def salvage(data: dict[Any, Any]) -> Parsed:
         uplinks={name: uplink for name, uplink in uplinks.items() if uplink is not None},
         buffer=_read(_BUFFER, data.get("buffer")),
         calendar=_calendar(_entries(data.get("calendar"))),
+        flow=_listed(_LINK, data.get("flow")),
+        constraint=_read(_NAME, line.get("constraint")),
+        out=_listed(_NAME, line.get("out")),
     )
 
 
