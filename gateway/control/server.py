@@ -1,0 +1,114 @@
+"""The daemon's end of the control socket: one request a connection, answered item by item as the asker takes them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import orjson
+import structlog
+
+from gateway.control.wire import LONGEST_PATH, MAX_LINE, Refused
+
+REQUEST_S = 5.0
+IDLE_S = 60.0
+"""An asker that takes nothing for so long is left."""
+MOST_CONNECTIONS = 8
+
+Handler: TypeAlias = Callable[[Mapping[str, Any]], AsyncIterator[Mapping[str, Any]]]
+"""Answers a request with items. Raises Refused before it has done anything."""
+
+log = structlog.get_logger("control")
+
+
+class ControlServer:
+    """Listens on one socket of mode 0600, for the user that the daemon runs as, and root."""
+
+    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+        """`handlers` by the name in `do`."""
+        self.path = path
+        self._handlers = handlers
+        self._open = 0
+
+    async def run(self) -> None:
+        """Listen until cancelled. A socket that cannot be made costs the commands, not the daemon."""
+        try:
+            listening = await asyncio.to_thread(_listen, self.path)
+        except OSError as error:
+            remedy = f"{self.path.parent} must be writable; a path has at most {LONGEST_PATH} bytes"
+            log.warning("control_off", path=str(self.path), why=str(error), remedy=remedy)
+            return
+        server = await asyncio.start_unix_server(self._connection, sock=listening, limit=MAX_LINE)
+        try:
+            await server.serve_forever()
+        finally:
+            await asyncio.to_thread(_remove, self.path)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open += 1
+        try:
+            if not _may_ask(writer):
+                return
+            if self._open > MOST_CONNECTIONS:
+                raise Refused(f"{MOST_CONNECTIONS} commands are being answered already", "try again")
+            async with asyncio.timeout(REQUEST_S):
+                request = orjson.loads(await reader.readline())
+            await self._answer(request, writer)
+        except Refused as refused:
+            await _send(writer, {"refused": refused.why, "remedy": refused.remedy})
+        except (TimeoutError, ValueError, OSError) as error:  # no request, or nobody who takes the answer
+            log.debug("control_left", error=repr(error))
+        except Exception as error:
+            log.error("control_failed", exc_info=error, remedy="please report the traceback")
+            await _send(writer, {"refused": f"an error of the daemon: {error!r}", "remedy": "see its log"})
+        finally:
+            self._open -= 1
+            writer.close()
+
+    async def _answer(self, request: Any, writer: asyncio.StreamWriter) -> None:
+        name = request.get("do") if isinstance(request, dict) else None
+        handler = self._handlers.get(name) if isinstance(name, str) else None
+        if handler is None:
+            raise Refused(f"this daemon does not know {name!r}", "use the command line of the daemon's version")
+        async for item in handler(request):
+            await _send(writer, {"item": item})
+        await _send(writer, {"done": {}})
+
+
+async def _send(writer: asyncio.StreamWriter, line: Mapping[str, Any]) -> None:
+    with suppress(ConnectionError):
+        writer.write(orjson.dumps(line) + b"\n")
+        async with asyncio.timeout(IDLE_S):
+            await writer.drain()
+
+
+def _listen(path: Path) -> socket.socket:
+    """A socket of mode 0600; whoever has the buffer's lock may replace what another left behind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        os.fchmod(listening.fileno(), 0o600)  # before it has a name: nobody can connect in between
+        listening.bind(os.fspath(path))
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
+
+
+def _may_ask(writer: asyncio.StreamWriter) -> bool:
+    """The mode of the socket says it already; a directory that was copied with other modes must not open it."""
+    peer = writer.get_extra_info("socket")
+    _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return uid in (0, os.getuid())
