@@ -30,27 +30,19 @@ log = structlog.get_logger("control")
 class ControlServer:
     """Listens on one socket of mode 0600, for the user that the daemon runs as, and root."""
 
-    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
-        """`handlers` by the name in `do`."""
-        self.path = path
+    def __init__(self, listening: socket.socket, handlers: Mapping[str, Handler]) -> None:
+        """`listening` by `listen`; `handlers` by the name in `do`."""
+        self._socket = listening
         self._handlers = handlers
         self._open = 0
 
     async def run(self) -> None:
-        """Listen until cancelled. A socket that cannot be made costs the commands, not the daemon."""
-        try:
-            listening = await asyncio.to_thread(_listen, self.path)
-        except OSError as error:
-            remedy = f"{self.path.parent} must be writable; a path has at most {LONGEST_PATH} bytes"
-            log.warning("control_off", path=str(self.path), why=str(error), remedy=remedy)
-            return
-        server = await asyncio.start_unix_server(self._connection, sock=listening, limit=MAX_LINE)
-        try:
-            await server.serve_forever()
-        finally:
-            await asyncio.to_thread(_remove, self.path)
+        """Answer until cancelled."""
+        server = await asyncio.start_unix_server(self._connection, sock=self._socket, limit=MAX_LINE)
+        await server.serve_forever()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """What else goes wrong is logged with its traceback by asyncio, and the asker sees the answer end."""
         self._open += 1
         try:
             if not _may_ask(writer):
@@ -64,9 +56,6 @@ class ControlServer:
             await _send(writer, {"refused": refused.why, "remedy": refused.remedy})
         except (TimeoutError, ValueError, OSError) as error:  # no request, or nobody who takes the answer
             log.debug("control_left", error=repr(error))
-        except Exception as error:
-            log.error("control_failed", exc_info=error, remedy="please report the traceback")
-            await _send(writer, {"refused": f"an error of the daemon: {error!r}", "remedy": "see its log"})
         finally:
             self._open -= 1
             writer.close()
@@ -88,23 +77,23 @@ async def _send(writer: asyncio.StreamWriter, line: Mapping[str, Any]) -> None:
             await writer.drain()
 
 
-def _listen(path: Path) -> socket.socket:
-    """A socket of mode 0600; whoever has the buffer's lock may replace what another left behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
+def listen(path: Path) -> socket.socket | None:
+    """A socket of mode 0600 at `path`, not on the loop; None where there can be none, which costs the commands alone.
+
+    Whoever has the buffer's lock may replace what another left behind, so that nobody needs to remove it at the end.
+    """
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
         os.fchmod(listening.fileno(), 0o600)  # before it has a name: nobody can connect in between
         listening.bind(os.fspath(path))
-    except BaseException:
+    except OSError as error:
         listening.close()
-        raise
+        remedy = f"{path.parent} must be writable, and the path no longer than {LONGEST_PATH} bytes"
+        log.warning("control_off", path=str(path), why=str(error), remedy=remedy)
+        return None
     return listening
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
 
 
 def _may_ask(writer: asyncio.StreamWriter) -> bool:
