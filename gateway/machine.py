@@ -88,9 +88,9 @@ class Machine:
         elif boundary == at:
             self._planned = self._time.planned(self.name, at)
         elif output == at:
-            if (since := self._watch.fire(at)) is None:
+            if (last := self._watch.fire(at)) is None:
                 return []
-            self._rewrite_output(since)
+            self._rewrite_output(*last)
         elif stop == at:
             return self._publish(at)
         else:
@@ -109,7 +109,7 @@ class Machine:
             if decision.same_as(current.decision):
                 self._timeline.pending = None
 
-    def _rewrite_output(self, since: int) -> None:
+    def _rewrite_output(self, since: int, uncertainty: int | None) -> None:
         """Since then there was no part: what was production was none."""
         output = self._watch.output
 
@@ -117,7 +117,7 @@ class Machine:
             is_production = one.account.category == "production"
             return (one.decision, replace(one.context, output=output)) if is_production else None
 
-        self._timeline.rewrite(since, change)
+        self._timeline.rewrite(since, change, uncertainty)
 
     def sample(
         self,
@@ -129,18 +129,23 @@ class Machine:
     ) -> list[Event]:
         """Signals changed; `since` tells when one of them was sampled before."""
         self._touch(at)
-        events = self._count(changed, values, at, since)
-        if self._verdict is None or not self.rules.signals.isdisjoint(changed):
-            self._decide(changed, values, at, since, evidence)
-        if self._mode is not None and self._mode.signal in changed:
-            self._mode_now = self._mode.name_of(values.get(self._mode.signal))
-        return events + self._account(at, values)
-
-    def _decide(
-        self, changed: Collection[str], values: Mapping[str, Value], at: int, since: Since, evidence: Evidence
-    ) -> None:
         before = min((moment for signal in changed if (moment := since(signal)) is not None), default=None)
         uncertainty = None if before is None else at - before
+        events = self._count(changed, values, at, since, uncertainty)
+        if self._verdict is None or not self.rules.signals.isdisjoint(changed):
+            self._decide(changed, values, at, uncertainty, evidence)
+        if self._mode is not None and self._mode.signal in changed:
+            self._mode_now = self._mode.name_of(values.get(self._mode.signal))
+        return events + self._account(at, values, uncertainty)
+
+    def _decide(
+        self,
+        changed: Collection[str],
+        values: Mapping[str, Value],
+        at: int,
+        uncertainty: int | None,
+        evidence: Evidence,
+    ) -> None:
         begins = self.rules.update(changed, values, at, uncertainty)
         verdict = self.rules.verdict(values)
         if verdict != self._verdict:
@@ -159,15 +164,20 @@ class Machine:
     def _context(self) -> Context:
         return Context.of(self._mode_now, self._planned, self._watch.output)
 
-    def _account(self, at: int, values: Mapping[str, Value]) -> list[Event]:
-        """What the time from `at` on is accounted to, now that something may have changed; what there is to tell."""
+    def _account(self, at: int, values: Mapping[str, Value], uncertainty: int | None = 0) -> list[Event]:
+        """What the time from `at` on is accounted to, now that something may have changed; what there is to tell.
+
+        `uncertainty`: how much earlier that may have been.
+        """
         current = self._timeline.current
         if current is None:
             return []
         natural = self._accounts.natural(current.decision, self._mode_now)
         known = self.parts is not None and self.parts.is_known(values)
-        self._watch.follow(natural == "production", self._planned.planned, known, current.began, at)
-        self._timeline.place(self._context(), at)
+        last = self._watch.follow(natural == "production", self._planned.planned, known, current.began, at)
+        if last is not None:
+            self._rewrite_output(*last)
+        self._timeline.place(self._context(), at, uncertainty)
         return [] if self._timeline.is_told and not self._stops.waits else self._publish(at)
 
     def learn(self, signal: str, type_: WireType, at: int) -> list[Event]:
@@ -223,15 +233,17 @@ class Machine:
         if self.parts is not None:
             self.parts.begin_day(self._time.production_date(at))
 
-    def _count(self, changed: Iterable[str], values: Mapping[str, Value], at: int, since: Since) -> list[Event]:
+    def _count(
+        self, changed: Iterable[str], values: Mapping[str, Value], at: int, since: Since, uncertainty: int | None
+    ) -> list[Event]:
         if self.counting is None:
             return []
         made, events = self.counting.read(changed, values, at, since)
         for one in made:
-            self._made(one, at)
+            self._made(one, at, uncertainty)
         return events
 
-    def _made(self, made: Made, at: int) -> None:
+    def _made(self, made: Made, at: int, uncertainty: int | None) -> None:
         """Parts came while somebody looked, or were made over an outage."""
         parts, outage_from = made.counted.parts, made.counted.outage_from
         self._timeline.count(made.role, parts)
@@ -239,7 +251,7 @@ class Machine:
             if parts > 0:
                 self._timeline.rewrite(outage_from, _recovered)
         elif made.role != "scrap" and parts > 0 and self._timeline.current is not None:
-            self._watch.counted(parts, at, self._planned.planned)
+            self._watch.counted(parts, at, uncertainty, self._planned.planned)
 
     def _horizon(self) -> int | None:
         """What ended by then cannot turn out otherwise any more; None where nothing can."""

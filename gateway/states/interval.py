@@ -97,10 +97,10 @@ class Timeline:
         elif self.pending.decision.reason is None and decision.reason is not None:
             self.pending.decision = decision
 
-    def place(self, context: Context, at: int) -> None:
-        """What beside the state decides the category, from `at` on."""
+    def place(self, context: Context, at: int, uncertainty: int | None = 0) -> None:
+        """What beside the state decides the category, from `at` on, or that much earlier."""
         if self.current is not None and context != self.current.context:
-            self._become(self.current.decision, context, at, 0)
+            self._become(self.current.decision, context, at, uncertainty)
 
     def settle(self) -> None:
         """The pending state has held: it counts from when it was first seen."""

@@ -13,6 +13,7 @@ from tests.gateway.stories import (
     MINUTE,
     RULES,
     SECOND,
+    Step,
     intervals,
     machine,
     parts,
@@ -255,3 +256,26 @@ def test_a_state_that_takes_long_to_settle_may_have_had_no_part_for_too_long_alr
         ("unknown", 5.0),
         ("unplanned_stop", None),
     ]
+
+
+def test_parts_that_come_late_in_a_break_are_no_production_until_its_end() -> None:
+    """A PLC that copies its counter shows the last parts when the machine has stopped; then the break ends."""
+    near = 2 * HOUR + 15 * MINUTE - 5 * SECOND  # five seconds before it does, no_output is ten
+    steps: list[Step] = [
+        (0, {"run": True}),
+        *parts(1000, near, 1000, 1),
+        (near, {"run": False}),
+        (near + 250, {"count": near // 1000}),
+    ]
+    told = [
+        (one["category"], one["duration_s"])
+        for one in intervals(run(machine(calendar=CALENDAR, **COUNTED), *steps, tick(3 * HOUR)))
+    ]
+    assert told[-3:-1] == [("planned_stop", 0.25), ("planned_stop", 4.75)]
+
+
+def test_what_parts_show_began_between_two_samples_too() -> None:
+    config = machine(**COUNTED)
+    events = run(config, (0, {"run": True}), *parts(1000, 31_000, 1000, 1), (69_600, {}), (70_000, {"count": 31}))
+    told = [(one["category"], one["duration_s"], one["uncertainty_s"]) for one in intervals(events)]
+    assert told == [("production", 30.0, None), ("unplanned_stop", 40.0, 1.0), ("production", None, 0.4)]

@@ -1,0 +1,162 @@
+"""A shift of three machines: what the engine says of it beside what truly happened."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from itertools import pairwise, takewhile
+from typing import Any
+
+import pytest
+
+from gateway.events import Event
+from gateway.inputs import Input
+from gateway.pipeline import Pipeline
+from tests.gateway.shift import truth
+from tests.gateway.shift.configured import line_of_three
+from tests.gateway.shift.day import END, IDEAL, SHIFT, Day, clock, early_shift
+from tests.gateway.shift.physics import Machine
+from tests.gateway.stories import latest
+
+SEEDS = (1, 2, 3, 4)
+MACHINES = tuple(IDEAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A day, and all events of it."""
+
+    day: Day
+    events: list[Event]
+
+    def standing(self, kind: str, key: str, machine: str) -> list[dict[str, Any]]:
+        """The highest revisions, in order of time."""
+        return latest([one for one in self.events if one.subject == machine], kind, key)
+
+    def machine(self, name: str) -> Machine:
+        return next(one for one in self.day.line.machines if one.name == name)
+
+
+@cache
+def told(seed: int) -> Told:
+    day = early_shift(seed)
+    return Told(day, events_of(day.inputs()))
+
+
+def events_of(inputs: Iterable[Input]) -> list[Event]:
+    pipeline = Pipeline(line_of_three())
+    return [event for one in inputs for event in pipeline.process(one)[0]]
+
+
+def ms(text: str | None) -> int:
+    assert text is not None
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def intervals(given: Told, machine: str) -> list[dict[str, Any]]:
+    """Those that stand; the one that is open ends with the recording."""
+    return [
+        {**one, "began_ms": ms(one["began"]), "ended_ms": END if one["ended"] is None else ms(one["ended"])}
+        for one in given.standing("machine.state", "interval", machine)
+    ]
+
+
+every_machine = pytest.mark.parametrize("machine", MACHINES)
+every_seed = pytest.mark.parametrize("seed", SEEDS)
+
+
+def test_signals_are_numbered_as_they_are_configured() -> None:
+    day, config = told(1).day, line_of_three()
+    for plc in day.plcs.values():
+        assert list(plc.signals) == list(config.devices[plc.name].signal_settings)
+
+
+@every_machine
+@every_seed
+def test_parts_are_counted_exactly(seed: int, machine: str) -> None:
+    """Through rollovers, a reset, torn readings, copies, lost PLCs and the end of the shift."""
+    given = told(seed)
+    made = given.machine(machine).parts
+    assert len(made) > 9_000
+    produced = [e.data for e in given.events if e.type == "machine.production" and e.subject == machine]
+    assert sum(one["total"] for one in produced) == len(made)
+    assert sum(one["scrap"] for one in produced) == sum(not part.good for part in made)
+    assert not [e for e in given.events if e.type == "counter.fault"]
+    mine, plc = given.machine(machine), given.day.plcs[machine]
+    assert [one["recovered"] for one in produced if one["recovered"]] == truth.recovered(mine, plc)
+    seen = truth.seen_at(mine, plc)
+    for window in produced:
+        if not window["recovered"]:
+            since, until = bisect_left(seen, ms(window["began"])), bisect_left(seen, ms(window["ended"]))
+            assert window["total"] == until - since, window
+
+
+@every_machine
+@every_seed
+def test_each_interval_is_what_truly_was_within_its_uncertainty(seed: int, machine: str) -> None:
+    given = told(seed)
+    what = truth.categories(given.machine(machine), given.day.plcs[machine])
+
+    begins = [one.began for one in what]
+
+    def at(moment: int) -> str:
+        return what[max(0, bisect_right(begins, moment) - 1)].category
+
+    for before, after in pairwise(intervals(given, machine)):
+        moment, uncertainty = after["began_ms"], round(1000 * (after["uncertainty_s"] or 0))
+        assert at(moment) == after["category"], after
+        was = {at(moment - uncertainty - 1)}
+        if before["category"] == "unknown":
+            was.add(at(moment - 1))  # what nobody saw ended when somebody looked, whenever what was seen began
+        assert before["category"] in was, (before, after)
+
+
+@every_machine
+@every_seed
+def test_categories_sum_to_the_shift_and_are_as_long_as_they_truly_were(seed: int, machine: str) -> None:
+    given = told(seed)
+    since, until = SHIFT
+    said: Counter[str] = Counter()
+    may_err: Counter[str] = Counter()
+    stretches = intervals(given, machine)
+    for before, after in pairwise(stretches):
+        for one in (before, after):
+            may_err[one["category"]] += round(1000 * (after["uncertainty_s"] or 0))
+    for one in stretches:
+        said[one["category"]] += max(0, min(one["ended_ms"], until) - max(one["began_ms"], since))
+    assert sum(said.values()) == until - since
+    truly: Counter[str] = Counter()
+    for stretch in truth.categories(given.machine(machine), given.day.plcs[machine]):
+        truly[stretch.category] += stretch.within(since, until)
+    assert set(+said) == set(+truly)
+    for category, length in truly.items():
+        assert abs(said[category] - length) <= may_err[category], category
+
+
+@every_machine
+@every_seed
+def test_stops_are_what_a_person_would_call_one(seed: int, machine: str) -> None:
+    given = told(seed)
+    what = truth.categories(given.machine(machine), given.day.plcs[machine])
+    truly = truth.stops(what, truth.RESUME * IDEAL[machine])
+    said = [one for one in given.standing("machine.stop", "stop", machine) if one["final"] and one["duration_s"]]
+    assert [one["kind"] for one in said] == [one.kind for one in truly]
+    uncertain = {one["began"]: 1000 * (one["uncertainty_s"] or 0) for one in intervals(given, machine)}
+    for mine, true in zip(said, truly, strict=True):
+        assert 0 <= ms(mine["began"]) - true.began <= uncertain[mine["began"]], (mine, true)
+        assert 0 <= ms(mine["ended"]) - true.ended <= uncertain[mine["ended"]], (mine, true)
+
+
+def test_scans_without_a_change_change_nothing() -> None:
+    """So that the other tests may leave most of them out."""
+    day, noon = early_shift(SEEDS[0]), clock(12, 0)
+    few, all_ = (
+        [(one.type, one.subject, one.time, one.data) for one in events_of(inputs)]
+        for inputs in (takewhile(lambda one: one.at < noon, day.inputs(every_scan=every)) for every in (False, True))
+    )
+    assert len(few) > 1_000
+    assert few == all_
