@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import msgpack
 import orjson
 
 TYPE_PREFIX = "linegate."
@@ -73,8 +72,3 @@ class Envelope:
     def json(self, event: StoredEvent) -> bytes:
         """The event in CloudEvents' JSON format, one line."""
         return orjson.dumps({**self.attributes(event), "data": orjson.Fragment(event.data)})
-
-    def msgpack(self, event: StoredEvent) -> bytes:
-        """The event as MessagePack with the names of the JSON format."""
-        packed: bytes = msgpack.packb({**self.attributes(event), "data": orjson.loads(event.data)})
-        return packed

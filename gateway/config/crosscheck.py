@@ -13,10 +13,11 @@ from gateway.config.compose import Path
 from gateway.config.crosscheck_calendar import calendar_findings
 from gateway.config.crosscheck_flow import flow_findings
 from gateway.config.findings import Finding
-from gateway.config.model import CounterConfig, FileUplink, ModeConfig, PackmlStateConfig, SignalReason
+from gateway.config.model import CounterConfig, ModeConfig, PackmlStateConfig, SignalReason
 from gateway.config.nearest import unknown_signal
 from gateway.config.salvage import Parsed, ParsedMachine
 from gateway.states.expression import ExpressionProblem, compile_expression
+from gateway.uplinks.file.config import FileUplink
 from protocols.settings import shown
 
 TAKEN = ("line", "gateway")
@@ -38,6 +39,7 @@ def crosscheck(parsed: Parsed) -> Iterator[Finding]:
     yield from _devices(parsed)
     yield from _endpoints(parsed)
     yield from _files(parsed)
+    yield from _uplinks(parsed)
     yield from calendar_findings(parsed)
     yield from flow_findings(parsed)
 
@@ -206,6 +208,12 @@ def _files(parsed: Parsed) -> Iterator[Finding]:
             written.setdefault(path, f"the uplink {name}")
 
 
+def _uplinks(parsed: Parsed) -> Iterator[Finding]:
+    for name, uplink in parsed.uplinks.items():
+        for key, words in uplink.notes:
+            yield Finding(("uplinks", name, key), words, note=True)
+
+
 def _resolved(path: str) -> str:
     return os.path.realpath(path) if os.path.isabs(path) else os.path.normpath(path)
 
@@ -216,7 +224,7 @@ def _is_same(path: str, other: str, who: str) -> bool:
 
 
 def _is_closed(name: str, of: str) -> bool:
-    return re.fullmatch(re.escape(of) + r"\.[0-9]+", name) is not None
+    return re.fullmatch(re.escape(of) + r"\.[0-9]+(\.gz|\.zst)?(\.part)?", name) is not None
 
 
 def _may_be_same(path: str, other: str) -> bool:

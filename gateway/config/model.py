@@ -33,11 +33,9 @@ from gateway.config.states import SignalReason as SignalReason
 from gateway.config.states import SignalRef as SignalRef
 from gateway.config.states import StateRule as StateRule
 from gateway.config.trends import TrendConfig as TrendConfig
-from gateway.config.uplinks import FileUplink as FileUplink
-from gateway.config.uplinks import MqttUplink as MqttUplink
-from gateway.config.uplinks import UplinkConfig as UplinkConfig
 from gateway.config.uplinks import UplinkSettings as UplinkSettings
 from gateway.states.packml import CategoryName, StateName
+from gateway.uplinks.registry import UplinkConfig as UplinkConfig
 from protocols.registry import DEVICES, DeviceConfig
 from protocols.secrets import Secret as Secret
 from protocols.settings import (

@@ -1,17 +1,18 @@
-"""The sections of uplinks: where events go."""
+"""What sections of uplinks have in common; each uplink's own is in its folder in `gateway/uplinks`."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from collections.abc import Iterable
+from typing import Annotated, ClassVar, Literal
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import Field, Tag, ValidationInfo, field_validator
 
-from gateway.config.kinds import alternatives
-from gateway.config.nearest import did_you_mean, nearest
 from protocols.secrets import Secret
-from protocols.settings import NOT_BOOL, SECTION, TEXT, Settings, Size, TlsConfig, at_least, text_or_section
+from protocols.settings import SECTION, TEXT, Settings, TlsConfig, text_or_section
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class UplinkSettings(Settings):
@@ -22,46 +23,39 @@ class UplinkSettings(Settings):
     max_attempts: int = Field(default=5, ge=1)
     """Refusals of one event before it goes to this uplink's quarantine."""
 
-
-class FileUplink(UplinkSettings):
-    """Events as newline-delimited JSON in a file."""
-
-    type: Literal["file"] = Field(examples=["file"])
-    """An append-only file."""
-    path: str = Field(min_length=1, examples=["events.ndjson"])
-    """Relative to the state directory."""
-    rotate: Annotated[Size, at_least("1kB")] = 64_000_000
-    """Size at which a new file begins."""
-    keep: int = Field(default=10, ge=1)
-    """Closed files that are kept."""
+    @property
+    def notes(self) -> Iterable[tuple[str, str]]:
+        """What is right but worth a note: the key, and words."""
+        return ()
 
 
-_TOPIC_FIELDS = ("enterprise", "site", "area", "line", "subject", "type")
+class ShapedUplink(UplinkSettings):
+    """What uplinks may say that carry whole events."""
 
-
-class MqttUplink(UplinkSettings):
-    """Events as MQTT 5 messages, acknowledged by PUBACK."""
-
-    type: Literal["mqtt"] = Field(examples=["mqtt"])
-    """An MQTT broker."""
-    url: str = Field(examples=["mqtt://broker.example:1883"])
-    """`mqtt://host:1883`, or `mqtts://host:8883` for TLS."""
     format: Literal["json", "msgpack"] = "json"
-    """CloudEvents as JSON or as MessagePack with the same names."""
-    qos: Annotated[Literal[1], NOT_BOOL] = 1
-    """Quality of service; only 1 has an acknowledgement."""
-    topic: str = "{enterprise}/{site}/{area}/{line}/{subject}/{type}"
-    """Template; `{type}` is `machine.state`."""
-    in_flight: int = Field(default=20, ge=1, le=1000)
-    """Messages sent and not yet acknowledged."""
-    client_id: str | None = Field(default=None, min_length=1)
-    """By default made from the line's place and the uplink's name."""
+    """JSON, or MessagePack with the same names."""
+    shape: Literal["cloudevents", "flat"] = "cloudevents"
+    """CloudEvents with the data inside; or flat: type, subject, time, stream, seq, prevseq and source beside the data's
+    fields."""
+
+
+class ServerUplink(ShapedUplink):
+    """What uplinks may say whose other side is a server with a URL."""
+
+    SCHEMES: ClassVar[tuple[str, str]]
+    """Without and with TLS."""
+    SERVER: ClassVar[str]
+    """Whose address it is, in words."""
+    EXAMPLES: ClassVar[tuple[str, str]]
+
+    url: str
+    """Where the server is."""
     user: Annotated[Annotated[str, Tag(TEXT)] | Annotated[Secret, Tag(SECTION)], text_or_section] | None = None
     """User name."""
     password: Secret | None = None
     """{credential: NAME}, {env: NAME} or {file: PATH}."""
     tls: TlsConfig | None = None
-    """Certificates for `mqtts`."""
+    """Certificates, where the URL is one for TLS."""
 
     # a URL is never shown: a password may stand in it, by mistake
 
@@ -75,23 +69,16 @@ class MqttUplink(UplinkSettings):
             raise ValueError("the host or the port of this URL cannot be read; a port is 1 to 65535") from None
         if parts.username is not None or parts.password is not None:
             raise ValueError("secrets are never in the file; give `user` and `password: {credential: NAME}`")
-        if parts.scheme not in ("mqtt", "mqtts") or not host or parts.path not in ("", "/") or parts.query:
-            raise ValueError("this is not a broker's address; write mqtt://host:1883 or mqtts://host:8883")
+        if parts.scheme not in cls.SCHEMES or not host or not cls._is_complete(parts):
+            raise ValueError(f"this is not {cls.SERVER}'s address; write {' or '.join(cls.EXAMPLES)}")
         if port == 0 or re.search(r"[\s#]", url):
             raise ValueError("the host or the port of this URL cannot be read; a port is 1 to 65535")
         return url
 
-    @field_validator("topic")
     @classmethod
-    def _check_topic(cls, topic: str) -> str:
-        for field in re.findall(r"\{([^{}]*)\}", topic):
-            if field not in _TOPIC_FIELDS:
-                hint = did_you_mean(nearest(field, _TOPIC_FIELDS))
-                raise ValueError(f"{{{field}}} is not one of {', '.join(_TOPIC_FIELDS)}{hint}")
-        plain = re.sub(r"\{[a-z]+\}", "", topic)
-        if re.search(r"[{}+#\x00-\x1f]", plain) or not topic.strip("/"):
-            raise ValueError("a topic must not be empty nor contain + or #, and each { needs its }")
-        return topic
+    def _is_complete(cls, parts: SplitResult) -> bool:
+        """Whether the URL has what it needs behind the host, and no more."""
+        return parts.path in ("", "/") and not parts.query
 
     @field_validator("password")
     @classmethod
@@ -103,13 +90,38 @@ class MqttUplink(UplinkSettings):
     @field_validator("tls")
     @classmethod
     def _check_tls(cls, tls: TlsConfig | None, info: ValidationInfo) -> TlsConfig | None:
-        if tls is not None and not info.data.get("url", "mqtts:").startswith("mqtts:"):
-            raise ValueError("tls needs a url that begins with mqtts://")
+        secure = cls.SCHEMES[1]
+        if tls is not None and not info.data.get("url", f"{secure}:").startswith(f"{secure}:"):
+            raise ValueError(f"tls needs a url that begins with {secure}://")
         return tls
 
+    @property
+    def is_secure(self) -> bool:
+        """Whether the connection is TLS."""
+        return urlsplit(self.url).scheme == self.SCHEMES[1]
 
-UplinkConfig = Annotated[
-    Annotated[FileUplink, Tag("\0file")] | Annotated[MqttUplink, Tag("\0mqtt")],
-    Discriminator(lambda value: f"\0{value['type'] if isinstance(value, dict) else getattr(value, 'type', 'file')}"),
-    alternatives("an uplink", "type", (FileUplink, MqttUplink)),
-]
+    @property
+    def host(self) -> str:
+        """Name or address of the server, without brackets."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def secrets(self) -> Iterable[tuple[str, Secret | None]]:
+        """Keys and places of what nobody else may read."""
+        return (("password", self.password),)
+
+    @property
+    def notes(self) -> Iterable[tuple[str, str]]:
+        """Secrets in plain text over a network."""
+        if not self.is_secure and self.host not in LOOPBACK:
+            for key, secret in self.secrets:
+                if secret is not None:
+                    yield key, f"travels in plain text, for everybody on the way to read; use {self.SCHEMES[1]}://"
+
+
+def resolved(user: str | Secret | None, secret: Secret | None) -> tuple[str | None, str | None]:
+    """A user's name and a secret themselves; blocking. Raises ConfigError naming the place, never the content."""
+    return (
+        user.resolve() if isinstance(user, Secret) else user,
+        secret.resolve() if secret is not None else None,
+    )

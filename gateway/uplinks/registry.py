@@ -1,17 +1,42 @@
-"""Which class serves which uplink; a module, and its library, is imported when a configuration uses it."""
+"""The uplinks by the name that a configuration uses; a new one is a folder and a line here.
+
+An uplink's configuration imports no library; what serves it is imported when a configuration uses it.
+"""
 
 from __future__ import annotations
 
-from gateway.config.model import FileUplink, UplinkConfig
-from gateway.uplinks.uplink import Uplink
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
+
+from pydantic import Discriminator, Tag
+
+from gateway.config.kinds import alternatives
+from gateway.config.uplinks import UplinkSettings
+from gateway.uplinks.file.config import FileUplink
+from gateway.uplinks.mqtt.config import MqttUplink
+
+if TYPE_CHECKING:
+    from gateway.uplinks.uplink import Uplink
 
 
-def uplink_class(config: UplinkConfig) -> type[Uplink]:
-    """The uplink of this section."""
-    if isinstance(config, FileUplink):
-        from gateway.uplinks.file import FileSink
+def _kind(value: object) -> str:
+    """The tag of what is written, or of a section."""
+    return f"\0{value['type'] if isinstance(value, dict) else getattr(value, 'type', 'file')}"
 
-        return FileSink
-    from gateway.uplinks.mqtt import MqttPublisher
 
-    return MqttPublisher
+_UPLINKS: dict[type[UplinkSettings], str] = {
+    FileUplink: "gateway.uplinks.file.sink:FileSink",
+    MqttUplink: "gateway.uplinks.mqtt.publisher:MqttPublisher",
+}
+UplinkConfig: TypeAlias = Annotated[
+    Annotated[FileUplink, Tag("\0file")] | Annotated[MqttUplink, Tag("\0mqtt")],
+    Discriminator(_kind),
+    alternatives("an uplink", "type", tuple(_UPLINKS)),
+]
+"""An uplink of any kind."""
+
+
+def uplink_class(config: UplinkSettings) -> type[Uplink]:
+    """What serves this section; importing it imports the uplink's library."""
+    module, _, name = _UPLINKS[type(config)].partition(":")
+    return cast("type[Uplink]", getattr(import_module(module), name))

@@ -11,7 +11,7 @@ from gateway.check import check_file, load_or_exit, missing_secrets
 from gateway.config.loader import load_config
 
 BASE = (Path(__file__).parent / "base.yaml").read_text()
-MQTT = "uplinks:\n  plant: {type: mqtt, url: 'mqtt://h', user: {env: LINE_USER}, password: {env: LINE_PASSWORD}}\n"
+MQTT = "uplinks:\n  plant: {type: mqtt, url: 'mqtts://h', user: {env: LINE_USER}, password: {env: LINE_PASSWORD}}\n"
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from gateway.config.loader import MAX_BYTES, Loaded, load_config
-from gateway.config.model import MqttUplink, SignalReason
+from gateway.config.model import SignalReason
 from gateway.config.problems import ConfigProblems
+from gateway.uplinks.mqtt.config import MqttUplink
 
 ROOT = Path(__file__).parents[3]
 BASE = (Path(__file__).parent / "base.yaml").read_text()

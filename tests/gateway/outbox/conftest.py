@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from gateway.config.model import BufferConfig, FileUplink
+from gateway.config.model import BufferConfig
 from gateway.events import Event, StoredEvent
 from gateway.outbox.outbox import Outbox
+from gateway.uplinks.file.config import FileUplink
 
 TIME = 1_795_327_200_000
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from gateway.config.model import BufferConfig, FileUplink
+from gateway.config.model import BufferConfig
+from gateway.uplinks.file.config import FileUplink
 from gateway.events import Event
 from gateway.outbox.outbox import Outbox
 

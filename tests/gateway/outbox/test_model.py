@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from gateway.config.model import BufferConfig, FileUplink
+from gateway.config.model import BufferConfig
 from gateway.events import Event, StoredEvent
 from gateway.outbox.outbox import Outbox
+from gateway.uplinks.file.config import FileUplink
 
 UPLINKS = ("mes", "copy")
 names = st.sampled_from(UPLINKS)

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.config.model import BufferConfig, FileUplink, LineConfig
+from gateway.config.model import BufferConfig, LineConfig
 from gateway.events import Envelope, Event, StoredEvent
 from gateway.outbox.outbox import Outbox
 from gateway.runner.backoff import Backoff
 from gateway.runner.uplink import UplinkRunner, UplinkState
-from gateway.uplinks.file import FileSink
+from gateway.uplinks.file.config import FileUplink
+from gateway.uplinks.file.sink import FileSink
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
 

@@ -11,11 +11,12 @@ import aiomqtt
 import orjson
 import pytest
 
-from gateway.config.model import BufferConfig, MqttUplink
+from gateway.config.model import BufferConfig
 from gateway.events import Envelope, Event
 from gateway.outbox.outbox import Outbox
 from gateway.runner.backoff import Backoff
 from gateway.runner.uplink import UplinkRunner
+from gateway.uplinks.mqtt.config import MqttUplink
 from gateway.uplinks.registry import uplink_class
 from gateway.uplinks.uplink import UplinkContext
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from gateway.config.model import MqttUplink, TlsConfig
-from gateway.uplinks.mqtt import MqttPublisher
+from gateway.config.model import TlsConfig
+from gateway.uplinks.mqtt.config import MqttUplink
+from gateway.uplinks.mqtt.publisher import MqttPublisher
 from gateway.uplinks.uplink import UplinkContext
 from protocols.dial import dial, tls_context
 from protocols.driver import ConfigError, ConnectFailed

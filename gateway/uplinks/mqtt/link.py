@@ -8,7 +8,7 @@ the CONNACK's limits to itself; and it connects in an executor, whose threads ho
 - paho is given a socket that is connected already (`_create_socket`), so that its connecting cannot block;
 - PUBACK may carry 0x95: brokers send it, paho's table lacks it and the whole connection would end.
 
-`tests/gateway/uplinks/test_puback.py` fails when aiomqtt or paho change any of these.
+`tests/gateway/uplinks/mqtt/test_link.py` fails when aiomqtt or paho change any of these.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from gateway.uplinks import reasons
+from gateway.uplinks.mqtt import reasons
 
 KEEPALIVE_S = 15
 CLOSE_S = 2.0

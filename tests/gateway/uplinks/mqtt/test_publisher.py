@@ -10,9 +10,9 @@ import msgpack
 import orjson
 import pytest
 
-from gateway.config.model import MqttUplink
-from gateway.uplinks.mqtt import MqttPublisher, default_client_id
-from gateway.uplinks.puback import Link
+from gateway.uplinks.mqtt.config import MqttUplink
+from gateway.uplinks.mqtt.link import Link
+from gateway.uplinks.mqtt.publisher import MqttPublisher, default_client_id
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
 

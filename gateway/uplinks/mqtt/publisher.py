@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from gateway.config.model import MqttUplink
 from gateway.events import StoredEvent
-from gateway.uplinks import reasons
-from gateway.uplinks.puback import Link, Lost, Refused
+from gateway.uplinks.encoding import Encoding
+from gateway.uplinks.mqtt import reasons
+from gateway.uplinks.mqtt.config import MqttUplink
+from gateway.uplinks.mqtt.link import Link, Lost, Refused
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.dial import dial, tls_context
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
@@ -42,7 +43,7 @@ class MqttPublisher:
     def __init__(self, config: MqttUplink, context: UplinkContext) -> None:
         parts = urlsplit(config.url)
         self._config = config
-        self._envelope = context.envelope
+        self._encoding = Encoding(context.envelope, config)
         self._host = parts.hostname or ""
         self._tls = parts.scheme == "mqtts"
         self._port = parts.port or (8883 if self._tls else 1883)
@@ -50,7 +51,7 @@ class MqttPublisher:
         line = context.line
         self._place = {"enterprise": line.enterprise, "site": line.site, "area": line.area, "line": line.name}
         self._properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        self._properties.ContentType = f"application/cloudevents+{config.format}"
+        self._properties.ContentType = self._encoding.content_type
         self._properties_size = len(self._properties.pack())  # type: ignore[no-untyped-call]
         self._link: Link | None = None
         self._limit = config.in_flight
@@ -137,7 +138,7 @@ class MqttPublisher:
     def _send(self, link: Link, event: StoredEvent) -> str:
         """Publish one event; why it cannot be, or "". What the server would not take is not sent at all."""
         try:
-            payload = self._envelope.json(event) if self._config.format == "json" else self._envelope.msgpack(event)
+            payload = self._encoding.event(event)
             topic = self._config.topic.format(**self._place, subject=event.subject, type=event.type)
             size = _packet_size(len(topic.encode()), self._properties_size, len(payload))
             if link.maximum_packet_size is not None and size > link.maximum_packet_size:

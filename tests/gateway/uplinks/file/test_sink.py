@@ -14,9 +14,11 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.config.model import FileUplink
-from gateway.uplinks.file import FileSink
-from gateway.uplinks.journal import Journal
+from gateway.uplinks.file.closed import ClosedFiles
+from gateway.uplinks.file.config import FileUplink
+from gateway.uplinks.file.framing import Lines
+from gateway.uplinks.file.journal import Journal
+from gateway.uplinks.file.sink import FileSink
 from gateway.uplinks.registry import uplink_class
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.driver import ConnectFailed, NotConnected
@@ -111,7 +113,8 @@ async def test_rotation_keeps_order_and_the_newest(context: UplinkContext, make_
 
 @pytest.mark.parametrize("keep", range(1, 13))
 def test_as_many_closed_files_stay_as_are_asked_for(tmp_path: Path, keep: int) -> None:
-    journal = Journal(tmp_path / "events.ndjson", 1000, keep)
+    path = tmp_path / "events.ndjson"
+    journal = Journal(path, Lines(), ClosedFiles(path, keep, None), 1000)
     journal.open()
     for closed in range(30):
         journal.append([b"%03d" % closed + b"x" * 896 + b"\n"])
@@ -234,9 +237,11 @@ async def test_an_event_that_cannot_be_written_is_rejected(context: UplinkContex
 def test_a_full_disk_takes_back_what_it_cut(tmp_path: Path) -> None:
     """In a process of its own, whose files may not grow beyond 4000 bytes."""
     script = (
-        "import errno, signal, sys; from pathlib import Path; from gateway.uplinks.journal import Journal\n"
+        "import errno, signal, sys; from pathlib import Path; from gateway.uplinks.file.journal import Journal\n"
+        "from gateway.uplinks.file.closed import ClosedFiles; from gateway.uplinks.file.framing import Lines\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "journal = Journal(Path(sys.argv[1]), 10**9, 1); journal.open()\n"
+        "path = Path(sys.argv[1])\n"
+        "journal = Journal(path, Lines(), ClosedFiles(path, 1, None), 10**9); journal.open()\n"
         "journal.append([b'x' * 2999 + b'\\n'])\n"
         "try: journal.append([b'y' * 800 + b'\\n', b'z' * 800 + b'\\n'])\n"
         "except OSError as error: print(errno.errorcode[error.errno])"
@@ -283,7 +288,7 @@ async def closed(uplink: FileSink) -> None:
 
 
 def test_a_journal_may_be_closed_twice(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "x", 1000, 1)
+    journal = Journal(tmp_path / "x", Lines(), ClosedFiles(tmp_path / "x", 1, None), 1000)
     journal.open()
     journal.close()
     journal.close()
