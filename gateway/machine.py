@@ -20,6 +20,7 @@ from gateway.states.ruleset import Evidence, Ruleset, Verdict
 from gateway.states.stops import Stops, ToldStop
 from gateway.states.told import cause_of, state_data, stop_data
 from gateway.tell import Teller
+from gateway.work.assignment import Assignment
 from protocols.model import Value
 from protocols.types import WireType
 
@@ -38,32 +39,38 @@ class Machine:
         reasons: Reasons,
         texts: Mapping[str, Mapping[int | str, str]],
         teller: Teller,
+        assignment: Assignment,
     ) -> None:
-        """`types`, `moduli` and `texts` are of `device.signal`."""
+        """`types`, `moduli` and `texts` are of `device.signal`; `teller` is this machine's own."""
         self.name = name
         self.rules = Ruleset(config, types, reasons, texts)
         self.counting = None if config.parts is None else Counting(name, config, moduli, teller)
         self.parts = None if self.counting is None else self.counting.parts
         self._mode = config.mode
         named = frozenset() if config.mode is None else frozenset({config.mode.signal})
-        self.signals: frozenset[str] = (
-            self.rules.signals | named | (self.counting.signals if self.counting else frozenset())
-        )
-        self.task = Task(ideal_ms=config.ideal)
-        """What it works on now."""
+        counted = frozenset() if self.counting is None else self.counting.signals
+        self.signals: frozenset[str] = self.rules.signals | named | counted | assignment.signals
+        self._assignment = assignment
+        self._config = config
         self.dirty = False
         self.was_left_out = False
         """Whether the configuration before did not have this machine: nothing is known since its own last input."""
         self._accounts = Accounts(config.categories)
         self._timeline = Timeline(name, config.settle, self._accounts, teller.time.text)
-        self._watch = OutputWatch(config.no_output_ms, config.no_output_ms or config.resume_ms, config.ideal or 0.0)
-        self._stops = Stops(name, config.resume_ms, config.short_stop)
+        self._watch = OutputWatch()
+        self._stops = Stops(name, config.short_stop)
         self._verdict: Verdict | None = None
         self._mode_now = None if config.mode is None else UNKNOWN
         self._time = teller.time
         self._planned = self._time.planned(name, 0)
         self._teller = teller
         self._at = 0
+        self._pace(0)
+
+    @property
+    def task(self) -> Task:
+        """What it works on now."""
+        return self._assignment.task
 
     @property
     def deadline(self) -> int | None:
@@ -131,12 +138,32 @@ class Machine:
         self._touch(at)
         before = min((moment for signal in changed if (moment := since(signal)) is not None), default=None)
         uncertainty = None if before is None else at - before
-        events = self._count(changed, values, at, since, uncertainty)
+        events = self._count(changed, values, at, since, uncertainty)  # what is counted now was made before
+        events += self._work_on(changed, values, at)
         if self._verdict is None or not self.rules.signals.isdisjoint(changed):
             self._decide(changed, values, at, uncertainty, evidence)
         if self._mode is not None and self._mode.signal in changed:
             self._mode_now = self._mode.name_of(values.get(self._mode.signal))
         return events + self._account(at, values, uncertainty)
+
+    def _work_on(self, changed: Collection[str], values: Mapping[str, Value], at: int) -> list[Event]:
+        """Another job or product, or another ideal, where the signals say so."""
+        before = self.task
+        if self._assignment.signals.isdisjoint(changed) or not self._assignment.follow(changed, values):
+            return []
+        is_same = (before.job, before.product) == (self.task.job, self.task.product)
+        events = [] if is_same or self.counting is None else self.counting.close_minute(at)
+        self._pace(at)
+        return events
+
+    def _pace(self, at: int) -> None:
+        """How fast it is meant to be, and what it works on, as far as others have to know."""
+        ideal, config = self._assignment.pace_ms, self._config
+        self._stops.resume, no_output = config.resume_ms(ideal), config.no_output_ms(ideal)
+        self._watch.pace(no_output, no_output or self._stops.resume, ideal or 0.0, at)
+        if self.parts is not None:
+            self.parts.pace(ideal, self._assignment.fastest_ms)
+        self._teller.work_on(self.task)
 
     def _decide(
         self,
@@ -162,7 +189,7 @@ class Machine:
         return self._publish(at)
 
     def _context(self) -> Context:
-        return Context.of(self._mode_now, self._planned, self._watch.output)
+        return Context.of(self._mode_now, self._planned, self._watch.output, self.task, self._assignment.demand)
 
     def _account(self, at: int, values: Mapping[str, Value], uncertainty: int | None = 0) -> list[Event]:
         """What the time from `at` on is accounted to, now that something may have changed; what there is to tell.
@@ -205,6 +232,7 @@ class Machine:
         self._touch(at)
         self._verdict = None
         self.rules.holds.forget()
+        self._assignment.interrupt()
         self._mode_now = None if self._mode is None else UNKNOWN
         if self.counting is not None:
             self.counting.lost(since)
@@ -305,6 +333,9 @@ class Machine:
             "stop": None if current is None else current.stop,
             "parts": None if self.parts is None else self.parts.figures(self.parts.day),
             "rate_per_min": None if minute is None or now - minute[0] > 2 * MINUTE_MS else minute[1],
+            "job": self.task.job,
+            "product": self.task.product,
+            "listed": self.task.listed,
             "ideal_s": None if self.task.ideal_ms is None else self.task.ideal_ms / 1000,
         }
 
@@ -315,6 +346,7 @@ class Machine:
             "timeline": self._timeline.checkpoint(),
             "holds": self.rules.holds.checkpoint(),
             "mode": self._mode_now,
+            "work": self._assignment.checkpoint(),
             "planned": astuple(self._planned),
             "output": self._watch.checkpoint(),
             "stops": self._stops.checkpoint(),
@@ -325,6 +357,8 @@ class Machine:
         """Go on from a checkpoint, with the signals' values of then; the engine time that it is of."""
         self._at = int(saved["at"])
         self._timeline.restore(saved["timeline"])
+        if (work := saved.get("work")) is not None:
+            self._assignment.restore(work)
         if self.counting is not None and saved["parts"] is not None:
             self.counting.restore(saved["parts"])
         self.rules.update(self.rules.signals, values, self._at, None)
@@ -334,6 +368,7 @@ class Machine:
         self._watch.restore(saved["output"])
         self._stops.restore(saved["stops"])
         self._planned = Planned(*saved["planned"])
+        self._pace(self._at)
         return self._at
 
 

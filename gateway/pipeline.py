@@ -22,6 +22,7 @@ from gateway.signals import moduli
 from gateway.tell import Teller
 from gateway.trends.line import Trends
 from gateway.trends.ways import Point, Seen
+from gateway.work.assignment import Assignment
 from protocols.model import Batch, Learned, Quality, Value
 
 NOT_READ = "not read yet"
@@ -38,14 +39,23 @@ class Pipeline:
 
     def __init__(self, config: Config) -> None:
         self._time = LineTime(config.line.time_zone, config.calendar)
-        common = {"job": None, "product": None, "unit": config.line.unit, "config_digest": config.digest}
+        common = {"unit": config.line.unit, "config_digest": config.digest}
         self._teller = Teller(self._time, common)
         types, ranges = config.signal_types, moduli(config)
         self._given_texts = config.signal_texts
         self.texts = dict(self._given_texts)
         """Texts of the numbers of each `device.signal` that has any: the configuration's, else the device's."""
         self._machines = [
-            Machine(name, machine, types, ranges, config.reasons, self.texts, self._teller)
+            Machine(
+                name,
+                machine,
+                types,
+                ranges,
+                config.reasons,
+                self.texts,
+                self._teller.own(),
+                Assignment(name, machine, config.products, config.jobs),
+            )
             for name, machine in config.machines.items()
         ]
         self._deadlines = Deadlines()

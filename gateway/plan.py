@@ -17,6 +17,7 @@ from ext.table import SignalTable
 from gateway.check import load_or_exit
 from gateway.config.model import Config, MachineConfig
 from gateway.plan_show import show
+from gateway.work.ideals import Ideals
 from protocols.modbus.config import ModbusDevice, ModbusRtuDevice, SerialConfig
 from protocols.modbus.plan import plan_requests
 from protocols.modbus.request import Request
@@ -252,12 +253,13 @@ def _too_slow(name: str, device: DeviceSettings) -> Iterator[str]:
 def _unseen(name: str, machine: MachineConfig, config: Config) -> Iterator[str]:
     """Counters that more than one part can pass between two scans."""
     counters = machine.parts.counters if machine.parts is not None else {}
+    ideal = Ideals(name, machine, config.products).fastest
     for counter in counters.values():
         device, _, signal = counter.signal.partition(".")
         settings = config.devices[device]
         interval = settings.signal_settings[signal].scan_interval or settings.scan_interval
-        if machine.ideal is not None and interval > machine.ideal:
-            part = f"{machine.ideal:g}ms"
+        if ideal is not None and interval > ideal:
+            part = f"{ideal:g}ms"
             yield (
                 f"{name}: {counter.signal} is read every {duration_text(interval)} and a part takes {part}: all are"
                 f" counted, but no cycle is seen by itself; a scan_interval below {part} shows each"

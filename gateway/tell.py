@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.events import Event
+from gateway.kpi.task import Task
 from gateway.linetime import LineTime
 
 
@@ -16,8 +17,18 @@ class Teller:
         """`common`: the fields that are the same in every event."""
         self.time = line_time
         self._common = common
+        self._task = Task()
+
+    def own(self) -> Teller:
+        """One for a machine, which has a job and a product of its own."""
+        return Teller(self.time, self._common)
+
+    def work_on(self, task: Task) -> None:
+        """What events from now on belong to."""
+        self._task = task
 
     def event(self, kind: str, subject: str, at: int, data: Mapping[str, Any], began: int | None = None) -> Event:
         """What lasts belongs to the shift in which it began; `data` may say otherwise of the common fields."""
-        of_line = {**self._common, **self.time.of_event(at if began is None else began)}
+        work = {"job": self._task.job, "product": self._task.product}
+        of_line = {**work, **self._common, **self.time.of_event(at if began is None else began)}
         return Event(kind, subject, self.time.utc(at), {**of_line, **data})

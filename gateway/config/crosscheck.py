@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from gateway.config.compose import Path
 from gateway.config.crosscheck_calendar import calendar_findings
 from gateway.config.crosscheck_flow import flow_findings
+from gateway.config.crosscheck_work import work_findings
 from gateway.config.findings import Finding
 from gateway.config.model import CounterConfig, ModeConfig, PackmlStateConfig, SignalReason
 from gateway.config.nearest import unknown_signal
@@ -42,6 +43,7 @@ def crosscheck(parsed: Parsed) -> Iterator[Finding]:
     yield from _uplinks(parsed)
     yield from calendar_findings(parsed)
     yield from flow_findings(parsed)
+    yield from work_findings(parsed)
 
 
 def _names(parsed: Parsed) -> Iterator[Finding]:

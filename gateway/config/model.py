@@ -34,6 +34,11 @@ from gateway.config.states import SignalRef as SignalRef
 from gateway.config.states import StateRule as StateRule
 from gateway.config.trends import TrendConfig as TrendConfig
 from gateway.config.uplinks import UplinkSettings as UplinkSettings
+from gateway.config.work import Ideal
+from gateway.config.work import IdealSignal as IdealSignal
+from gateway.config.work import JobsConfig as JobsConfig
+from gateway.config.work import ProductConfig as ProductConfig
+from gateway.config.work import ProductsConfig as ProductsConfig
 from gateway.states.packml import CategoryName, StateName
 from gateway.uplinks.registry import UplinkConfig as UplinkConfig
 from protocols.registry import DEVICES, DeviceConfig
@@ -148,8 +153,8 @@ class MachineConfig(Settings):
     """The PackML state as the PLC says it; beside `states` it decides where no rule holds."""
     parts: PartsConfig | None = None
     """Its counters."""
-    ideal: Cycle | None = None
-    """Ideal cycle time (`500ms`) or rate (`120/min`) of one part."""
+    ideal: Ideal | None = Field(default=None, examples=["120/min"])
+    """Ideal cycle time (`500ms`) or rate (`120/min`) of one part, or {signal: device.signal, unit: 1/min}."""
     mode: ModeConfig | None = Field(default=None, examples=["filler_plc.mode"])
     """Its mode: time in maintenance is setup, and planned only where the calendar says so."""
     categories: Keyed[StateName, CategoryName] = Field(
@@ -168,20 +173,18 @@ class MachineConfig(Settings):
     reasons: Reasons = Field(default_factory=dict, validate_default=True)
     """Texts of this machine's reasons, by number or name."""
 
-    @property
-    def resume_ms(self) -> int:
-        """How long production must last to end a stop."""
+    def resume_ms(self, ideal_ms: float | None) -> int:
+        """How long production must last to end a stop, with an ideal cycle time."""
         if self.resume is not None:
             return self.resume
-        return 10_000 if self.ideal is None else max(10_000, round(10 * self.ideal))
+        return 10_000 if ideal_ms is None else max(10_000, round(10 * ideal_ms))
 
-    @property
-    def no_output_ms(self) -> int | None:
-        """How long there may be no part, or None where nothing says so."""
+    def no_output_ms(self, ideal_ms: float | None) -> int | None:
+        """How long there may be no part with an ideal cycle time, or None where nothing says so."""
         has_parts = self.parts is not None and (self.parts.total is not None or self.parts.good is not None)
         if self.no_output is not None:
             return self.no_output if has_parts and self.no_output else None
-        return None if self.ideal is None or not has_parts else max(1, round(10 * self.ideal))
+        return None if ideal_ms is None or not has_parts else max(1, round(10 * ideal_ms))
 
     @model_validator(mode="after")
     def _check(self) -> MachineConfig:
@@ -260,6 +263,10 @@ class Config(Settings):
         default=None, examples=["[{from: [filler], to: [labeler_a, labeler_b], capacity: 400}]"]
     )
     """Which machines feed which; by default each feeds the next. `[]` for machines that are independent."""
+    products: ProductsConfig | None = None
+    """What the line can make, and what makes it known; each machine has its own, which follows the flow."""
+    jobs: JobsConfig | None = None
+    """Which job the line works on, as signals say it."""
     reasons: Reasons = Field(default_factory=dict, validate_default=True)
     """Texts of reasons, or what is to be known of them, by number or name, for all machines."""
     calendar: CalendarConfig | None = None

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.config.calendar import ExceptionConfig, MaintenanceConfig, ShiftConfig
+from gateway.config.compose import Path
 from gateway.config.flow import LinkConfig
 from gateway.config.model import (
     BufferConfig,
     CounterConfig,
     DeviceEntry,
+    IdealSignal,
+    JobsConfig,
     ModeConfig,
     PackmlStateConfig,
     StateRule,
@@ -36,6 +40,8 @@ _SHIFT = TypeAdapter(ShiftConfig)
 _EXCEPTION = TypeAdapter(ExceptionConfig)
 _MAINTENANCE = TypeAdapter(MaintenanceConfig)
 _LINK = TypeAdapter(LinkConfig)
+_IDEAL = TypeAdapter(IdealSignal)
+_JOBS = TypeAdapter(JobsConfig)
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 
 
@@ -64,6 +70,8 @@ class ParsedMachine:
     counters: dict[str, tuple[CounterConfig, bool]] = field(default_factory=dict)
     """By role, and whether the file gives the signal's name alone."""
     reasons: list[str | int] = field(default_factory=list)
+    ideal: str | None = None
+    """The signal that gives its ideal."""
 
 
 @dataclass(slots=True)
@@ -97,6 +105,10 @@ class Parsed:
     constraint: str | None
     out: dict[int, str]
     """By position."""
+    work: dict[Path, str]
+    """The signals of products and jobs, by the place that names each."""
+    products: dict[str | int, list[str]]
+    """The machines that each product's ideal names, by the key that the file has."""
 
 
 def salvage(data: dict[Any, Any]) -> Parsed:
@@ -133,7 +145,22 @@ def salvage(data: dict[Any, Any]) -> Parsed:
         flow=_listed(_LINK, data.get("flow")),
         constraint=_read(_NAME, line.get("constraint")),
         out=_listed(_NAME, line.get("out")),
+        work=dict(_work_signals(data)),
+        products=_products(_entries(data.get("products")).get("list")),
     )
+
+
+def _work_signals(data: dict[Any, Any]) -> Iterator[tuple[Path, str]]:
+    for section, keys in (("products", ("signal",)), ("jobs", ("signal", "target", "due"))):
+        raw = _entries(data.get(section))
+        for key in keys:
+            if (read := _read(_JOBS, {"signal": raw.get(key)})) is not None:
+                yield (section, key), read.signal
+
+
+def _products(raw: object) -> dict[str | int, list[str]]:
+    listed = raw if isinstance(raw, dict) else {}
+    return {key: list(_entries(_entries(one).get("ideal"))) for key, one in listed.items()}
 
 
 def _calendar(raw: dict[str, Any]) -> ParsedCalendar:
@@ -161,6 +188,8 @@ def _machine(raw: dict[Any, Any]) -> ParsedMachine:
         machine.packml = (packml, isinstance(written, str))
     if (written := raw.get("mode")) is not None and (mode := _mode(written)) is not None:
         machine.mode = (mode, isinstance(written, str))
+    if (ideal := _read(_IDEAL, raw.get("ideal"))) is not None:
+        machine.ideal = ideal.signal
     for role in ("total", "good", "scrap"):
         written = parts.get(role) if isinstance(parts, dict) else None
         counter = None if written is None else _counter(written)

@@ -57,7 +57,7 @@ class Counter:
     def __init__(self, modulus: int, parts_per_ms: float | None, correction: int | None = None) -> None:
         """`parts_per_ms` is the fastest that it can count, None where nothing says so."""
         self.modulus = modulus
-        self._rate = parts_per_ms
+        self._rate = self._rate_unseen = parts_per_ms
         self._correction = correction
         self.base: int | None = None
         self._changed_at = 0
@@ -66,6 +66,10 @@ class Counter:
         self._doubts = 0
         self.day_parts = 0
         """Parts since the production day began; the owner sets it back."""
+
+    def pace(self, parts_per_ms: float | None, unseen: float | None) -> None:
+        """The fastest that it can count from now on, and `unseen`, the fastest that it can have while nobody looked."""
+        self._rate, self._rate_unseen = parts_per_ms, unseen
 
     def counts_to(self, modulus: int) -> None:
         """Its type is known now; what it read as another type proves nothing any more."""
@@ -134,12 +138,13 @@ class Counter:
 
     def _limit(self, at: int, changed_at: int, since: int) -> float:
         """The most parts that can have been made by `at`; what was not watched counts as an outage does."""
-        if self._rate is None:
+        rate = self._rate if self._outage_from is None else self._rate_unseen
+        if rate is None:
             return min(self.modulus / 2, MOST_PARTS)
         span = max(min(at - changed_at, UNCHANGED_CAP_MS), at - since)
         if self._outage_from is not None:
             span = max(span, at - self._outage_from)
-        return min(self._rate * span + 1, MOST_PARTS)
+        return min(rate * span + 1, MOST_PARTS)
 
     def _confirm(self, pending: _Pending) -> Counted | CounterFault:
         before, self.base, self._changed_at = self.base or 0, pending.value, pending.at

@@ -72,13 +72,20 @@ class Parts:
             if modulus is None:
                 self._open.add(role)
             self.signals[counter.signal] = role
-            self.counters[role] = Counter(modulus or WIDEST, _fastest(machine, counter), counter.correction)
+            self.counters[role] = Counter(modulus or WIDEST, None, counter.correction)
+        self._max_rates = {role: 1 / one.max_rate for role, one in config.counters.items() if one.max_rate is not None}
         self.minute: Window | None = None
         self.minute_ends = 0
         self._closed_at = 0
         self.day = Tally()
         self.day_name = ""
         self._carry: dict[str, int] = {}
+
+    def pace(self, ideal_ms: float | None, fastest_ms: float | None) -> None:
+        """What is made now has this ideal cycle time; while nobody looked it may have been what is made fastest."""
+        for role, counter in self.counters.items():
+            given = self._max_rates.get(role)
+            counter.pace(given or _rate(ideal_ms), given or _rate(fastest_ms))
 
     def is_counted_by(self, signal: str, type_: WireType) -> bool:
         """Take the type that a device gives a counter; False where it is no number.
@@ -209,8 +216,6 @@ def _triple(tally: Tally) -> list[int]:
     return [tally.total, tally.good, tally.scrap]
 
 
-def _fastest(machine: MachineConfig, counter: CounterConfig) -> float | None:
-    """Most parts a millisecond that a counter can count."""
-    if counter.max_rate is not None:
-        return 1 / counter.max_rate
-    return None if machine.ideal is None else DEFAULT_RATE_FACTOR / machine.ideal
+def _rate(ideal_ms: float | None) -> float | None:
+    """Most parts a millisecond that a counter can count, as far as its machine's ideal says it."""
+    return None if ideal_ms is None else DEFAULT_RATE_FACTOR / ideal_ms

@@ -7,13 +7,16 @@ then the category of the state.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from gateway.kpi.task import Task
 from gateway.linetime import Planned
 from gateway.states.decision import Decision
 from gateway.states.packml import UNKNOWN, CategoryName, StateName, category_of
 
+Demand = Literal["job", "none", "unknown"]
+"""Of jobs: there is one, there is none, or nothing says so."""
 Output = Literal["", "missing", "coming", "recovered"]
 """Of parts: nothing special; none though the machine executes; some though it does not; some over an outage."""
 MAINTENANCE = "maintenance"
@@ -30,16 +33,21 @@ class Context:
     """Empty without a calendar, where no boundary of a day divides an interval."""
     planned: bool = True
     output: Output = ""
+    job: str | None = None
+    product: str | None = None
+    demand: Demand = "unknown"
+    """Whether there is a job for the machine."""
 
     @staticmethod
-    def of(mode: str | None, planned: Planned, output: Output) -> Context:
+    def of(mode: str | None, planned: Planned, output: Output, task: Task, demand: Demand) -> Context:
         """At one instant."""
-        return Context(mode, planned.shift, planned.production_date, planned.planned, output)
+        return Context(
+            mode, planned.shift, planned.production_date, planned.planned, output, task.job, task.product, demand
+        )
 
     def same_as(self, other: Context) -> bool:
         """Whether both are of one interval, as long as its account is the same too."""
-        mine = (self.mode, self.shift, self.production_date, self.planned)
-        return mine == (other.mode, other.shift, other.production_date, other.planned)
+        return replace(self, output=other.output, demand=other.demand) == other
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ class Account:
     """It was not planned, and production was seen or must be assumed."""
     assumed: bool = False
     """The calendar says so, and nobody saw the machine."""
-    demand: str | None = None
+    demand: Demand | None = None
     """Of idle time: whether there was something to do."""
 
 
@@ -69,7 +77,9 @@ class Accounts:
             return self._not_planned(natural, context)
         if natural == "production" and context.output == "missing":
             return Account("unplanned_stop")
-        return Account(natural, demand=UNKNOWN if natural == "idle" else None)
+        if natural != "idle":
+            return Account(natural)
+        return Account("no_demand") if context.demand == "none" else Account("idle", demand=context.demand)
 
     @staticmethod
     def _not_planned(natural: str, context: Context) -> Account:

@@ -32,6 +32,9 @@ class Stop:
     began_text: str
     kind: str
     category: str
+    job: str | None = None
+    product: str | None = None
+    """What was made when it began."""
     ended: int | None = None
     ended_text: str | None = None
     reason: dict[str, Any] | None = None
@@ -71,7 +74,8 @@ class Fold:
         if self.stop is not None and (category == "no_demand" or _splits(self.stop.kind, kind)):
             self._end(interval)
         if self.stop is None and kind is not None:
-            self.stop = Stop(self._name(interval), interval.began, interval.began_text, kind, category)
+            made = interval.context.job, interval.context.product
+            self.stop = Stop(self._name(interval), interval.began, interval.began_text, kind, category, *made)
             self.stop.first_out = first_out(interval)
         elif self.stop is not None and self.stop.kind == "idle" and kind not in (None, "idle"):
             self.stop.kind, self.stop.category = str(kind), category

@@ -14,11 +14,10 @@ class OutputWatch:
     next may take as much longer.
     """
 
-    def __init__(self, no_output: int | None, quiet: int, ideal_ms: float) -> None:
-        """`no_output`: longest production without a part, None to leave it alone; `quiet`: likewise unscheduled."""
-        self._no_output = no_output
-        self._quiet = quiet
-        self._ideal_ms = ideal_ms
+    def __init__(self) -> None:
+        self._no_output: int | None = None
+        self._quiet = 0
+        self._ideal_ms = 0.0
         self.since: int | None = None
         """The last part, or when production began; None while nothing is watched."""
         self._more = 0
@@ -27,6 +26,17 @@ class OutputWatch:
         self._alarm: int | None = None
         self._produced = False
         self.output: Output = ""
+
+    def pace(self, no_output: int | None, quiet: int, ideal_ms: float, at: int) -> None:
+        """From `at` on. `no_output`: longest production without a part, None to leave it alone; `quiet`: likewise
+        unscheduled."""
+        self._no_output, self._quiet, self._ideal_ms = no_output, quiet, ideal_ms
+        if no_output is None and self.output != "coming":
+            self.output = ""
+            self._watch(None)
+        else:
+            self._watch(self.since, self._more, self._uncertainty)
+            self._alarm = None if self._alarm is None else max(self._alarm, at)  # what is past is due now
 
     @property
     def deadline(self) -> int | None:
@@ -88,6 +98,3 @@ class OutputWatch:
     def restore(self, saved: list[Any]) -> None:
         """Go on from a checkpoint."""
         self.since, self._more, self._uncertainty, self._alarm, self._produced, self.output = saved
-        if self._no_output is None and self.output != "coming":
-            self.output = ""
-            self._watch(None)

@@ -36,9 +36,11 @@ class ToldStop:
 class Stops:
     """One machine's stops. Times are engine milliseconds."""
 
-    def __init__(self, machine: str, resume: int, short_stop: int) -> None:
-        """`resume`: how long production must last to end a stop; `short_stop`: a shorter one is minor."""
-        self._machine, self._resume, self._short = machine, resume, short_stop
+    def __init__(self, machine: str, short_stop: int) -> None:
+        """`short_stop`: a shorter one is minor."""
+        self._machine, self._short = machine, short_stop
+        self.resume = 0
+        """How long production must last to end a stop."""
         self._settled: Stop | None = None
         """The one that is open after all final intervals."""
         self._used: str | None = None
@@ -55,7 +57,7 @@ class Stops:
     ) -> tuple[int, list[ToldStop]]:
         """How many of the closed intervals are decided for good, and the stops to be told; sets intervals' `stop`."""
         sure = now if horizon is None else min(horizon, now)
-        fold = Fold(self._machine, self._resume, self._settled, self._used)
+        fold = Fold(self._machine, self.resume, self._settled, self._used)
         final, ended = 0, 0
         for index, interval in enumerate(closed):
             assert interval.ended is not None
@@ -93,7 +95,7 @@ class Stops:
                 until = now if interval.ended is None else interval.ended
                 fold.begin(interval, min(until, sure))
                 fold.include(interval, until)
-        run = fold.run[0].began + self._resume if fold.run else None
+        run = fold.run[0].began + self.resume if fold.run else None
         self.waits = run is not None and run <= now
         long = None
         if fold.stop is not None and fold.stop.kind == "own" and not fold.run:

@@ -21,6 +21,8 @@ def state_data(interval: Interval, parts: dict[str, int | None] | None) -> dict[
     """The fields of an interval as it is now."""
     decision, account, ended = interval.decision, interval.account, interval.ended
     return {
+        "job": interval.context.job,
+        "product": interval.context.product,
         "interval": interval.id,
         "stop": interval.stop,
         "rev": interval.rev,
@@ -53,6 +55,8 @@ def stop_data(machine: str, told: ToldStop, total: int | None, ideal_ms: float |
     if duration is not None and ideal_ms is not None:
         lost = max(0, int((duration - stop.planned_ms) / ideal_ms) - (total or 0))
     return {
+        "job": stop.job,
+        "product": stop.product,
         "stop": stop.id,
         "kind": stop.kind,
         "rev": told.rev,

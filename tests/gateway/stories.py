@@ -30,11 +30,17 @@ SIGNALS: dict[str, Any] = {
     "word": {"address": "holding:2", "type": "uint16"},
     "tick": {"address": "holding:3", "type": "uint16"},
     "count": {"address": "holding:4", "type": "uint32"},
+    "recipe": {"address": "holding:6", "type": "uint16"},
+    "order": {"address": "holding:8", "type": "string", "length": 16},
+    "target": {"address": "holding:16", "type": "uint32"},
+    "due": {"address": "holding:18", "type": "string", "length": 32},
+    "speed": {"address": "holding:34", "type": "float32"},
+    "scrap": {"address": "holding:36", "type": "uint32"},
 }
 NAMES = list(SIGNALS)
 QUIET: dict[str, Value] = {
     "run": False, "hold": False, "starved": False, "stop": False, "mode": 1, "fault": 0, "word": 0, "tick": 0,
-    "count": 0,
+    "count": 0, "recipe": 0, "order": "", "target": 0, "due": "", "speed": 0.0, "scrap": 0,
 }  # fmt: skip
 RULES: list[dict[str, Any]] = [
     {"state": "held", "when": "plc.hold", "reason": {"signal": "plc.fault"}},
@@ -49,8 +55,8 @@ VALIDATORS = {name: Draft202012Validator(schema) for name, schema in event_schem
 
 
 def machine(device: dict[str, Any] | None = None, **settings: Any) -> Config:
-    """A line of one machine `m` behind one device `plc`; `calendar` and `reasons` are the line's."""
-    line = {key: settings.pop(key) for key in ("calendar", "reasons") if key in settings}
+    """A line of one machine `m` behind one device `plc`; what is the line's own is so here too."""
+    line = {key: settings.pop(key) for key in ("calendar", "reasons", "products", "jobs") if key in settings}
     plc = {"protocol": "modbus_tcp", "host": "127.0.0.1", "scan_interval": "1s", "signals": SIGNALS, **(device or {})}
     return Config.model_validate(
         line_document(

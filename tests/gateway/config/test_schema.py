@@ -87,6 +87,9 @@ def test_every_shipped_example_is_valid(path: Path, validator: Draft202012Valida
         ("buffer:", "machines: {m: {states: [{state: idle}], parts: {total: count}}}\nbuffer:"),
         ("buffer:", "machines: {m: {states: [{state: idle}], parts: {total: {rollover: 5}}}}\nbuffer:"),
         ("buffer:", "reasons: {17: 5}\nbuffer:"),
+        ("buffer:", "products: {list: {}}\nbuffer:"),
+        ("buffer:", "products: {signal: plc.fault, list: {4711: {ideal: {m: 5}}}}\nbuffer:"),
+        ("buffer:", "jobs: {signal: plc.text, target: 500}\nbuffer:"),
     ],
 )
 def test_schema_and_loader_refuse_the_same(
@@ -119,6 +122,9 @@ def test_schema_and_loader_refuse_the_same(
         ("buffer:", "machines: {m: {states: [{state: idle}], settle: 0, parts: {total: plc.count}}}\nbuffer:"),
         ("buffer:", "machines: {m: {states: [{state: idle, reason: {signal: plc.fault}}], ideal: 120/min}}\nbuffer:"),
         ("buffer:", "reasons: {17: jam, name: text}\nbuffer:"),
+        ("buffer:", "products: {signal: plc.fault, list: {4711: {ideal: 2/s, changeover: 1h}, b: {}}}\nbuffer:"),
+        ("buffer:", "jobs: {signal: plc.text, target: plc.fault, due: plc.text}\nbuffer:"),
+        ("buffer:", "machines: {m: {states: [{state: idle}], ideal: {signal: plc.speed, unit: 1/h}}}\nbuffer:"),
         ("buffer:", "uplinks: {a: {type: mqtt, url: 'mqtt://h', user: {env: U}, password: {file: p}}}\nbuffer:"),
     ],
 )

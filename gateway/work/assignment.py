@@ -1,0 +1,89 @@
+"""What one machine works on: its job and its product as the signals say them, and what those should take."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from gateway.config.model import JobsConfig, MachineConfig, ProductsConfig
+from gateway.kpi.task import Task
+from gateway.states.account import Demand
+from gateway.work.ideals import Ideals
+from protocols.model import Value
+
+NOTHING = ("", "0")
+"""What a signal says that says no job or no product."""
+
+
+def text_of(value: Value) -> str | None:
+    """A job or a product as a signal says it, a number as its decimal text; None where it is bad."""
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return f"{value}".strip(" \t\r\n\0")
+
+
+class Assignment:
+    """One machine's. What is lost changes no job and no product: the last known ones stay."""
+
+    def __init__(
+        self, machine: str, config: MachineConfig, products: ProductsConfig | None, jobs: JobsConfig | None
+    ) -> None:
+        self._ideals = Ideals(machine, config, products)
+        self._product_signal = None if products is None else products.signal
+        self._job_signal = None if jobs is None else jobs.signal
+        named = frozenset(one for one in (self._product_signal, self._job_signal) if one is not None)
+        self.signals = self._ideals.signals | named
+        self.demand: Demand = "unknown"
+        """Whether there is a job, as far as that is known now."""
+        self._said: float | None = None
+        """The ideal that a signal last gave for this product."""
+        self.task = self._task(None, None)
+
+    @property
+    def pace_ms(self) -> float | None:
+        """The ideal in force, or where nothing says it the fastest that the machine has."""
+        return self._ideals.fastest if self.task.ideal_ms is None else self.task.ideal_ms
+
+    @property
+    def fastest_ms(self) -> float | None:
+        """The fastest ideal that it can have had while nobody looked."""
+        known = [one for one in (self._ideals.fastest, self.task.ideal_ms) if one is not None]
+        return min(known, default=None)
+
+    def follow(self, changed: Collection[str], values: Mapping[str, Value]) -> bool:
+        """Signals changed; whether what it works on did."""
+        before = self.task
+        job, product = before.job, before.product
+        if self._job_signal is not None and self._job_signal in changed:
+            text = text_of(values.get(self._job_signal))
+            self.demand = "unknown" if text is None else "none" if text in NOTHING else "job"
+            job = job if text is None else None if text in NOTHING else text
+        if self._product_signal is not None and self._product_signal in changed:
+            text = text_of(values.get(self._product_signal))
+            is_one = text is not None and (text not in NOTHING or self._ideals.has(text))
+            product = text if is_one else product
+        said = self._ideals.said(values)
+        if said is not None or product != before.product:
+            self._said = said
+        self.task = self._task(job, product)
+        return self.task != before
+
+    def _task(self, job: str | None, product: str | None) -> Task:
+        return Task(job, product, self._ideals.of(product, self._said), self._ideals.is_listed(product))
+
+    def interrupt(self) -> None:
+        """Nobody looked: what it works on stays, and whether there is a job is not known."""
+        self.demand = "unknown"
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Plain values from which `restore` goes on."""
+        return {"job": self.task.job, "product": self.task.product, "said": self._said, "demand": self.demand}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from a checkpoint; a section that is gone says nothing any more."""
+        self._said = saved["said"] if self._ideals.signals else None
+        self.demand = saved["demand"] if self._job_signal is not None else "unknown"
+        job = saved["job"] if self._job_signal is not None else None
+        self.task = self._task(job, saved["product"] if self._product_signal is not None else None)
