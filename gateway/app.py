@@ -11,14 +11,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from ext.table import SignalTable
 from gateway import __version__
 from gateway.clock import EngineClock
-from gateway.config.model import Config
+from gateway.config.model import Config, RecordingConfig
 from gateway.engine import Engine
 from gateway.events import Envelope, Event, rfc3339
 from gateway.health.server import HealthServer
@@ -34,6 +34,9 @@ from gateway.uplinks.registry import uplink_class
 from gateway.uplinks.uplink import UplinkContext
 from protocols.driver import Driver, EndpointConfig, LinkStats
 from protocols.registry import driver_class
+
+if TYPE_CHECKING:
+    from gateway.recording.recorder import Recorder
 
 DRAIN_S = 10.0
 """How long a stopping daemon lets its uplinks catch up."""
@@ -54,8 +57,10 @@ log = structlog.get_logger("gateway")
 class App:
     """One line's daemon, from opening the store to closing it."""
 
-    def __init__(self, config: Config, state_dir: Path, notifier: Notifier) -> None:
+    def __init__(self, config: Config, state_dir: Path, notifier: Notifier, *, record: bool = False) -> None:
+        """`record`: even where the configuration does not say so."""
         self._config = config
+        self._recording = config.recording or (RecordingConfig.model_construct() if record else None)
         self._state_dir = state_dir
         self._notifier = notifier
         self._period = min(STATUS_S, (notifier.watchdog_s or math.inf) / 3)
@@ -131,15 +136,18 @@ class App:
 
     async def _serve(self, outbox: Outbox, pipeline: Pipeline, clock: EngineClock, seconds: float | None) -> bool:
         config = self._config
-        tables = _tables(config, pipeline.signals, pipeline.thinned)
+        exact = pipeline.signals if self._recording is None else frozenset(config.signal_types)
+        tables = _tables(config, exact, pipeline.thinned)
         view = LineView(pipeline, tables)
-        engine = Engine(pipeline, clock, outbox.append, view.changed, self.stop)
+        recorder = await self._recorder(pipeline, tables)
+        record = None if recorder is None else recorder.record
+        engine = Engine(pipeline, clock, outbox.append, view.changed, self.stop, record)
         outbox.checkpoint = engine.checkpoint
         self._announce(outbox, clock, pipeline.at)
         engine.submit(Reload(clock.now(), clock.utc_offset))
         devices = _device_runners(config, self._state_dir, tables, clock, engine)
         uplinks = self._uplink_runners(outbox, view)
-        sources = Sources(config, outbox, devices, uplinks, view, clock, self._stop.is_set)
+        sources = Sources(config, outbox, devices, uplinks, view, clock, self._stop.is_set, recorder)
         health = HealthServer(config.health, sources)
         async with asyncio.TaskGroup() as group:
             store = group.create_task(outbox.run(), name="store")
@@ -159,11 +167,29 @@ class App:
             await _end(south)
             engine.submit(Reload(clock.now(), clock.utc_offset, "stop"))
             engine.close()
+            await self._close_recorder(recorder, clock.now())
             outbox.append([self._event("gateway.stopped", clock, {"why": self._why_stopped})])
             await self._drain(outbox)
             await _end([*north, *others, store])
         log.info("stopped", why=self._why_stopped, last_seq=outbox.last_seq)
         return engine.failed is None
+
+    async def _recorder(self, pipeline: Pipeline, tables: Mapping[str, SignalTable]) -> Recorder | None:
+        if self._recording is None:
+            return None
+        from gateway.recording.recorder import Recorder  # its library is for those who record
+
+        recorder = Recorder(self._config, self._recording, self._state_dir, pipeline, tables)
+        await recorder.start()
+        return recorder
+
+    async def _close_recorder(self, recorder: Recorder | None, at: int) -> None:
+        """A disk that hangs must not hold the exit: the recording then ends without its end."""
+        try:
+            async with self._within(CLOSE_S, HURRY_S):
+                await recorder.close(at) if recorder is not None else None
+        except TimeoutError:
+            log.error("recording_not_closed", why="the disk did not answer in time", remedy="see the system's log")
 
     async def _wait(self, seconds: float | None) -> None:
         try:

@@ -51,8 +51,9 @@ def main() -> None:
 @FILE
 @click.option("--for", "seconds", type=DURATION, help="End after this time (60s, 1h); by default run for ever.")
 @STATE_DIR
+@click.option("--record", is_flag=True, help="Keep all that is read for `linegate replay`, as `recording:` does.")
 @click.option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING"]), default="INFO", show_default=True)
-def run(file: Path, seconds: float | None, state_dir: Path, log_level: str) -> None:
+def run(file: Path, seconds: float | None, state_dir: Path, record: bool, log_level: str) -> None:
     """Run the daemon for the line that FILE describes."""
     from gateway.config.apart import load_apart
     from gateway.log import configure_logging
@@ -61,7 +62,7 @@ def run(file: Path, seconds: float | None, state_dir: Path, log_level: str) -> N
     configure_logging(log_level)
     from gateway.service import run_daemon
 
-    sys.exit(run_daemon(config, state_dir, seconds))
+    sys.exit(run_daemon(config, state_dir, seconds, record=record))
 
 
 @main.command(epilog="Example: linegate check line-3.yaml")
@@ -81,6 +82,37 @@ def plan(file: Path, as_json: bool) -> None:
     from gateway.plan import plan_file
 
     sys.exit(plan_file(file, as_json))
+
+
+REPLAY_EXAMPLES = """\b
+Examples:
+  linegate replay line-3.yaml /var/lib/linegate/line-3/recordings > events.ndjson
+  linegate replay line-3.yaml monday.ndjson | jq -c 'select(.type == "linegate.machine.stop.v1") | .data'
+  linegate replay new-rules.yaml recordings --against events.ndjson --against events.ndjson.00000001
+"""
+
+
+@main.command(epilog=REPLAY_EXAMPLES)
+@FILE
+@click.argument("recording", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="EVENTS",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Events as they were sent, one JSON object a line: how states, stops, parts and KPIs differ. May be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="With --against: one JSON object with every figure.")
+def replay(file: Path, recording: tuple[Path, ...], against: tuple[Path, ...], as_json: bool) -> None:
+    """Run RECORDING through the rules of FILE: print the events, or how they differ from those that were sent.
+
+    RECORDING is a directory or files that `linegate run --record` wrote, or plain JSON lines that anyone can write.
+    """
+    from gateway.replay.command import replay_file
+
+    if as_json and not against:
+        raise click.UsageError("--json is the form of a comparison; events are JSON lines already")
+    sys.exit(replay_file(file, recording, against, as_json=as_json))
 
 
 DISCOVER_EXAMPLES = """\b

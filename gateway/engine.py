@@ -28,7 +28,9 @@ class Engine:
         append: Callable[[Iterable[Event]], None],
         changed: Callable[[], None],
         stop: Callable[[str], None],
+        record: Callable[[Input], None] | None = None,
     ) -> None:
+        """`record` is told of each input before it is decided; it must not raise."""
         self.clock = clock
         self.failed: Exception | None = None
         self.inputs = 0
@@ -36,6 +38,7 @@ class Engine:
         self._append = append
         self._changed = changed
         self._stop = stop
+        self._record = record
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: int | None = None
         self._closed = False
@@ -46,6 +49,8 @@ class Engine:
         """Decide about one input, stamped by its runner. Never raises: a runner could do nothing about it."""
         if self._closed:
             return
+        if self._record is not None:
+            self._record(given)
         try:
             events, deadline = self._pipeline.process(given)
             # taken now: what a later input leaves half applied must not be stored with these events

@@ -342,6 +342,13 @@ class Pipeline:
             rows[ENGINE_ROW] = pack(self._engine_row())
         return rows
 
+    def all_rows(self) -> dict[str, bytes]:
+        """The whole checkpoint as it is now, for a recording that begins here; what is dirty stays so."""
+        rows = {MACHINE_ROW + machine.name: pack(machine.checkpoint()) for machine in self._machines}
+        rows |= {DEVICE_ROW + device.name: pack(self._device_row(device)) for device in self._devices.values()}
+        rows |= {name: pack(row) for name, row in self._trends.rows(self._trends.signals).items()}
+        return {**rows, ENGINE_ROW: pack(self._engine_row())}
+
     def _engine_row(self) -> dict[str, Any]:
         return {
             "at": self.at,

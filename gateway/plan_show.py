@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
+from gateway.sheet import Sheet, aligned, drawn
 from protocols.settings import duration_text
 
 if TYPE_CHECKING:
@@ -18,14 +17,6 @@ HIGH, FULL = 70, 100
 """Percent of duty from which a line is shown as busy, and as overloaded."""
 
 
-class Sheet(NamedTuple):
-    """One table: headings that begin with > are of numbers."""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-
-
 def show(plan: LinePlan, out: TextIO) -> None:
     """Write the plan for a person."""
     sheets = tuple(sheet for sheet in (_requests(plan), _scans(plan), _told(plan), _endpoints(plan)) if sheet.rows)
@@ -33,7 +24,7 @@ def show(plan: LinePlan, out: TextIO) -> None:
         _coloured(plan, sheets, Console(file=out))
         return
     for sheet in sheets:
-        out.write("\n".join((sheet.title, *_aligned(sheet), "")) + "\n")
+        out.write("\n".join((sheet.title, *aligned(sheet), "")) + "\n")
     out.writelines(f"warning: {warning}\n" for warning in plan.warnings)
     out.writelines(f"note: {note}\n" for note in plan.notes)
 
@@ -124,28 +115,10 @@ def _endpoints(plan: LinePlan) -> Sheet:
     return Sheet(words, headings, rows)
 
 
-def _aligned(sheet: Sheet) -> Iterator[str]:
-    """The rows in columns, for a pipe."""
-    names = tuple(heading.removeprefix(">") for heading in sheet.headings)
-    widths = [max(len(row[column]) for row in (names, *sheet.rows)) for column in range(len(names))]
-    for row in (names, *sheet.rows):
-        cells = [
-            cell.rjust(width) if heading.startswith(">") else cell.ljust(width)
-            for cell, width, heading in zip(row, widths, sheet.headings, strict=True)
-        ]
-        yield "  " + "  ".join(cells).rstrip()
-
-
 def _coloured(plan: LinePlan, sheets: tuple[Sheet, ...], console: Console) -> None:
     for sheet in sheets:
         console.print(Text(sheet.title, style="bold"))
-        table = RichTable(box=None, header_style="dim", padding=(0, 1, 0, 0))
-        for heading in sheet.headings:  # a narrow terminal folds names, and cuts none
-            justify: Literal["right", "left"] = "right" if heading.startswith(">") else "left"
-            table.add_column(heading.removeprefix(">"), justify=justify, overflow="fold")
-        for row in sheet.rows:
-            table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
-        console.print(table)
+        console.print(drawn(sheet, _style))
         console.print()
     for kind, style, lines in (("warning", "bold red", plan.warnings), ("note", "yellow", plan.notes)):
         for line in lines:

@@ -17,11 +17,11 @@ from gateway.systemd import Notifier
 log = structlog.get_logger("gateway")
 
 
-def run_daemon(config: Config, state_dir: Path, seconds: float | None) -> int:
-    """Run one line until it is stopped; 0, or 1 where the store or the engine ended it."""
+def run_daemon(config: Config, state_dir: Path, seconds: float | None, *, record: bool = False) -> int:
+    """Run one line until it is stopped; 0, or 1 where the store or the engine ended it. `record`: its inputs too."""
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(config, state_dir, seconds))
+            return runner.run(_run(config, state_dir, seconds, record))
     except (BufferError, CheckpointError) as error:
         log.error("not_started", why=error.why, remedy=error.remedy)
         return 1
@@ -35,5 +35,5 @@ def run_daemon(config: Config, state_dir: Path, seconds: float | None) -> int:
         return 1
 
 
-async def _run(config: Config, state_dir: Path, seconds: float | None) -> int:
-    return await App(config, state_dir, Notifier()).run(seconds)
+async def _run(config: Config, state_dir: Path, seconds: float | None, record: bool) -> int:
+    return await App(config, state_dir, Notifier(), record=record).run(seconds)

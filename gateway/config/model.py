@@ -25,6 +25,7 @@ from gateway.config.calendar import CalendarConfig as CalendarConfig
 from gateway.config.flow import LinkConfig as LinkConfig
 from gateway.config.flow import Machines, Topology, topology
 from gateway.config.kinds import alternatives
+from gateway.config.recording import RecordingConfig as RecordingConfig
 from gateway.config.states import ModeConfig as ModeConfig
 from gateway.config.states import PackmlStateConfig as PackmlStateConfig
 from gateway.config.states import ReasonConfig as ReasonConfig
@@ -275,6 +276,8 @@ class Config(Settings):
         default_factory=dict, validate_default=True, examples=["{filler_plc.speed: {every: 1min}}"]
     )
     """What is sent of signals besides states and parts, by `device.signal`: condensed, never raw."""
+    recording: RecordingConfig | None = Field(default=None, examples=["{path: recordings}"])
+    """All that the daemon reads, for `linegate replay`; off where it is left out."""
     buffer: BufferConfig = Field(default_factory=_named_buffer, examples=["{path: line-3.db}"])
     """Store-and-forward; a file with the line's name where it is left out."""
     uplinks: Keyed[Name, UplinkConfig] = Field(default_factory=dict, validate_default=True)

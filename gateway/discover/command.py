@@ -11,10 +11,10 @@ from typing import TextIO
 
 import click
 
-from gateway.discover.progress import Progress
 from gateway.discover.targets import PASSWORD_ENV, Options, Target, WrongUse, asks, target_of
 from gateway.discover.yaml import document
 from gateway.log import configure_logging
+from gateway.progress import Progress
 from protocols.discovery import Discovery, Pace, Say, Wishes
 from protocols.driver import LinkError
 

@@ -25,6 +25,7 @@ class _LineCollector(Collector):
         yield from self._devices()
         yield from self._store()
         yield from self._uplinks()
+        yield from self._recording()
 
     def _process(self) -> Iterator[Metric]:
         sources = self._sources
@@ -77,6 +78,19 @@ class _LineCollector(Collector):
         yield CounterMetricFamily("linegate_buffer_commit_failures", "Transactions undone", value=stats.commit_failures)
         yield CounterMetricFamily("linegate_buffer_events_stored", "Events committed", value=stats.events_stored)
         yield GaugeMetricFamily("linegate_buffer_quarantined_events", "Events set aside", value=stats.quarantined)
+
+    def _recording(self) -> Iterator[Metric]:
+        recorder = self._sources.recorder
+        if recorder is None:
+            return
+        up = not recorder.trouble
+        yield GaugeMetricFamily("linegate_recording_up", "1 while inputs are recorded", value=up)
+        yield GaugeMetricFamily("linegate_recording_files", "Files of the recording", value=recorder.files)
+        written = recorder.bytes_written
+        yield CounterMetricFamily("linegate_recording_bytes_written", "Compressed bytes written", value=written)
+        yield CounterMetricFamily(
+            "linegate_recording_dropped_inputs", "Inputs of the engine in no file", value=recorder.dropped
+        )
 
     def _uplinks(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("linegate_uplink_up", "1 while the uplink is connected", labels=["uplink"])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
 from gateway.clock import EngineClock
@@ -15,6 +15,9 @@ from gateway.lineview import LineView
 from gateway.outbox.outbox import Outbox
 from gateway.runner.device import DeviceRunner
 from gateway.runner.uplink import UplinkRunner
+
+if TYPE_CHECKING:
+    from gateway.recording.recorder import Recorder
 
 STORE_SILENT_S = 10.0
 """Longest time without a turn of the store task that still counts as alive."""
@@ -44,6 +47,7 @@ class Sources:
         view: LineView,
         clock: EngineClock,
         stopping: Callable[[], bool],
+        recorder: Recorder | None = None,
     ) -> None:
         self.config = config
         self.outbox = outbox
@@ -53,6 +57,7 @@ class Sources:
         self.view = view
         self.clock = clock
         self.stopping = stopping
+        self.recorder = recorder
         self.started = time.monotonic()
         self.version = __version__
 
@@ -62,7 +67,19 @@ class Sources:
 
     def checks(self) -> list[Check]:
         """Store, devices and uplinks; a lost PLC or broker is a warning: the daemon itself does its work."""
-        return [self._store(), *map(self._device, self.runners), *(self._uplink(name) for name in self.uplinks)]
+        uplinks = (self._uplink(name) for name in self.uplinks)
+        return [self._store(), *map(self._device, self.runners), *uplinks, *self._recording()]
+
+    def _recording(self) -> Iterator[Check]:
+        recorder = self.recorder
+        if recorder is None:
+            return
+        values = {"files": recorder.files, "bytes_written": recorder.bytes_written, "dropped": recorder.dropped}
+        if recorder.trouble:
+            words = "free space, or see whether the disk is well; the recording goes on by itself"
+            yield Check("recording", "warn", recorder.trouble, words, values)
+        else:
+            yield Check("recording", "pass", values=values)
 
     def _store(self) -> Check:
         stats = self.outbox.stats

@@ -94,7 +94,12 @@ class Trends:
         """Rows of what changed: of the events' subjects, or of all."""
         due = sorted(self._dirty if subjects is None else self._dirty.intersection(subjects))
         self._dirty.difference_update(due)
-        return {TREND_ROW + name: {"way": _way(self._trends[name]), **self._trends[name].checkpoint()} for name in due}
+        return self.rows(due)
+
+    def rows(self, signals: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Rows of some signals, as they are now."""
+        trends = {name: self._trends[name] for name in signals}
+        return {TREND_ROW + name: {"way": _way(trend), **trend.checkpoint()} for name, trend in trends.items()}
 
     def restore(self, rows: Mapping[str, dict[str, Any]]) -> None:
         """Go on from a checkpoint; a signal that is condensed in another way now begins anew."""

@@ -1,4 +1,4 @@
-"""Says on standard error how far a long look at a device has come: one line that changes, or a line now and then."""
+"""Says on standard error how far a long task has come: one line that changes, or a line now and then."""
 
 from __future__ import annotations
 

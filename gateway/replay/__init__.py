@@ -1,0 +1,1 @@
+"""Replay: recordings through the engine under any configuration, faster than time."""
