@@ -49,6 +49,7 @@ _SECTIONS = (
     ("trends.DEVICE.SIGNAL", "TrendConfig"),
     ("buffer", "BufferConfig"),
     ("uplinks.NAME (file)", "FileUplink"),
+    ("uplinks.NAME (http)", "HttpUplink"),
     ("uplinks.NAME (mqtt)", "MqttUplink"),
     ("uplinks.NAME.tls", "TlsConfig"),
     ("Secrets", "Secret"),

@@ -16,7 +16,7 @@ from gateway.events import StoredEvent
 from gateway.outbox.outbox import BufferError, Outbox
 from gateway.runner.backoff import Backoff
 from gateway.runner.cancellation import raise_if_cancelled
-from gateway.uplinks.uplink import Rejected, Uplink
+from gateway.uplinks.uplink import Rejected, TryLater, Uplink
 from protocols.driver import ConfigError, LinkError, NotConnected
 
 CONNECT_S = 30.0
@@ -189,7 +189,8 @@ class UplinkRunner:
         self._is_lost = True
         self.stats.why, self.stats.remedy = link.why, link.remedy
         self.stats.state = UplinkState.FAILED if is_config else UplinkState.BACKOFF
-        return CONFIG_RETRY_S if is_config else self._backoff.next()
+        asked = link.wait_s if isinstance(link, TryLater) else 0.0
+        return CONFIG_RETRY_S if is_config else asked + self._backoff.next()
 
 
 async def _listen(uplink: Uplink) -> Never:

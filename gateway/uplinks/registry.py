@@ -13,6 +13,7 @@ from pydantic import Discriminator, Tag
 from gateway.config.kinds import alternatives
 from gateway.config.uplinks import UplinkSettings
 from gateway.uplinks.file.config import FileUplink
+from gateway.uplinks.http.config import HttpUplink
 from gateway.uplinks.mqtt.config import MqttUplink
 
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ def _kind(value: object) -> str:
 
 _UPLINKS: dict[type[UplinkSettings], str] = {
     FileUplink: "gateway.uplinks.file.sink:FileSink",
+    HttpUplink: "gateway.uplinks.http.poster:HttpPoster",
     MqttUplink: "gateway.uplinks.mqtt.publisher:MqttPublisher",
 }
 UplinkConfig: TypeAlias = Annotated[
-    Annotated[FileUplink, Tag("\0file")] | Annotated[MqttUplink, Tag("\0mqtt")],
+    Annotated[FileUplink, Tag("\0file")] | Annotated[HttpUplink, Tag("\0http")] | Annotated[MqttUplink, Tag("\0mqtt")],
     Discriminator(_kind),
     alternatives("an uplink", "type", tuple(_UPLINKS)),
 ]

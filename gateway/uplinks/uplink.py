@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.config.model import LineConfig
 from gateway.events import Envelope, StoredEvent
+from protocols.driver import NotConnected
 
 if TYPE_CHECKING:
     from gateway.lineview import LineView
@@ -28,6 +29,14 @@ class Rejected(Exception):
         super().__init__(why)
         self.which = which
         self.why = why
+
+
+class TryLater(NotConnected):
+    """The other side asks to be left alone for a while: the runner waits so long beside its own backoff."""
+
+    def __init__(self, why: str, remedy: str, wait_s: float) -> None:
+        super().__init__(why, remedy)
+        self.wait_s = wait_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from tests.conftest import line_document
 from tests.processes import broker, free_port, simulator
 
 OTHERS = ("aiohttp", "asyncua", "cryptography", "pycomm3", "pygments", "pymodbus", "rich", "ruamel", "serial",
-          "unittest", "zipfile")  # fmt: skip
+          "unittest", "zipfile", "zstandard")  # fmt: skip
 """Libraries of other protocols and of other commands."""
 
 RUN = """

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from gateway.config.uplinks import resolved
 from gateway.events import StoredEvent
 from gateway.uplinks.encoding import Encoding
 from gateway.uplinks.mqtt import reasons
@@ -21,7 +22,6 @@ from gateway.uplinks.mqtt.link import Link, Lost, Refused
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.dial import dial, tls_context
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
-from protocols.secrets import Secret
 from protocols.worker import in_daemon_thread
 
 CONNACK_S = 10.0
@@ -69,7 +69,7 @@ class MqttPublisher:
 
     async def connect(self) -> None:
         """Raises ConnectFailed, or ConfigError for a secret or a certificate file that cannot be read."""
-        user, password = await in_daemon_thread("secrets", self._read_secrets)
+        user, password = await in_daemon_thread("secrets", lambda: resolved(self._config.user, self._config.password))
         context = partial(tls_context, self._config.tls) if self._tls else None
         sock = await dial(self._host, self._port, context)
         link = self._link = Link(sock, self._client_id, user, password, self._config.in_flight)
@@ -198,13 +198,6 @@ class MqttPublisher:
     def _on_puback(self, mid: int, code: int) -> None:
         self._answers[mid] = code
         self._changed.set()
-
-    def _read_secrets(self) -> tuple[str | None, str | None]:
-        user, password = self._config.user, self._config.password
-        return (
-            user.resolve() if isinstance(user, Secret) else user,
-            password.resolve() if password is not None else None,
-        )
 
 
 def default_client_id(context: UplinkContext) -> str:

@@ -18,7 +18,7 @@ from gateway.runner.backoff import Backoff
 from gateway.runner.uplink import UplinkRunner, UplinkState
 from gateway.uplinks.file.config import FileUplink
 from gateway.uplinks.file.sink import FileSink
-from gateway.uplinks.uplink import Rejected, UplinkContext
+from gateway.uplinks.uplink import Rejected, TryLater, UplinkContext
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
 
 CONFIG = FileUplink.model_validate({"type": "file", "path": "events.ndjson", "from": "oldest", "max_attempts": 3})
@@ -269,6 +269,33 @@ async def test_an_event_that_is_taken_at_last_is_no_case_for_quarantine(outbox: 
         make(outbox, 3, 4)
         await plant.until(lambda: len(plant.delivered) == 4)
         assert plant.writes == [[1, 2], [1], [1], [2], [3, 4]]
+
+
+async def test_a_server_that_asks_for_time_gets_it(
+    outbox: Outbox, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("gateway.runner.uplink.asyncio", Forwarded(asyncio, sleep=sleep))
+    plant.script = [fail(TryLater("answers 503", "see its log", 30.0)), fail(NotConnected("gone"))]
+    make(outbox, 1)
+    async with running(outbox, plant):
+        await plant.until(lambda: plant.delivered)
+    assert waits == [30.001, 0.001]
+
+
+class Forwarded:
+    """A module with some names of its own."""
+
+    def __init__(self, module: Any, **own: Any) -> None:
+        self._module = module
+        self.__dict__.update(own)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
 
 
 async def test_losses_never_quarantine(outbox: Outbox, plant: Plant) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -132,7 +133,7 @@ def _make_events() -> Any:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, Path]:
-    """A certificate authority and a directory with its certificate (`ca.pem`)."""
+    """A certificate authority and a directory with its certificate (`ca.pem`) and some that it gave."""
     directory = tmp_path_factory.mktemp("tls")
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(directory / "ca.pem"))
@@ -141,6 +142,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, Pat
         certificate.private_key_pem.write_to_path(str(directory / f"{name}.key"))
         for number, blob in enumerate(certificate.cert_chain_pems):
             blob.write_to_path(str(directory / f"{name}.pem"), append=number > 0)
+    old = ca.issue_cert("127.0.0.1", not_after=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
+    old.private_key_pem.write_to_path(str(directory / "old.key"))
+    old.cert_chain_pems[0].write_to_path(str(directory / "old.pem"))
     return ca, directory
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,14 +78,9 @@ async def test_a_certificate_for_another_host(broker: Broker, context: UplinkCon
     assert "host" in await refused(by_name, "for another host")
 
 
-async def test_an_expired_certificate(
-    broker: Broker, context: UplinkContext, authority: Authority, tmp_path: Path
-) -> None:
-    ca, directory = authority
-    old = ca.issue_cert("127.0.0.1", not_after=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
-    old.private_key_pem.write_to_path(str(tmp_path / "old.key"))
-    old.cert_chain_pems[0].write_to_path(str(tmp_path / "old.pem"))
-    await start(broker, tmp_path, "old")
+async def test_an_expired_certificate(broker: Broker, context: UplinkContext, authority: Authority) -> None:
+    _, directory = authority
+    await start(broker, directory, "old")
     assert "clock" in await refused(secure(broker, context, ca=directory / "ca.pem"), "has expired")
 
 
