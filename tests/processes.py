@@ -52,12 +52,16 @@ class Simulator:
 
     async def tell(self, **command: Any) -> dict[str, Any]:
         """Send a command; the machine's truth when it was done."""
+        truth: dict[str, Any] = (await self.ask(**command))["truth"]
+        return truth
+
+    async def ask(self, **command: Any) -> dict[str, Any]:
+        """Send a command; the answer, with the truth of all `machines` by name where there are several."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
         answer: dict[str, Any] = json.loads(await asyncio.wait_for(self._process.stdout.readline(), 10))
-        truth: dict[str, Any] = answer["truth"]
-        return truth
+        return answer
 
 
 @asynccontextmanager

@@ -75,7 +75,17 @@ async def test_a_second_connection_appends(context: UplinkContext, make_events: 
     assert seqs(path) == [1, 2]
 
 
-@pytest.mark.parametrize("torn", [b'{"specversion":"1.0","id"', b"\0" * 5000, b"x" * 200_000])
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b'{"specversion":"1.0","id"',
+        b"\0" * 5000,
+        b"x" * 200_000,
+        b'{"specversion":"1.0"' + b"\0" * 512 + b'}\n{"seq":"3"}\n',
+        b"\0" * 512 + b"\n",
+    ],
+    ids=["begun", "zeros", "long", "a hole before whole lines", "a hole in front"],
+)
 async def test_a_torn_line_is_cut_off(context: UplinkContext, make_events: Any, path: Path, torn: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(b'{"seq":"1"}\n' + torn)
