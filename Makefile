@@ -6,12 +6,13 @@ NODE_PEER := tests/peers/opcua/node
 CPPPO_PEER := tests/peers/cpppo
 SOURCES := $(wildcard ext/*.pyx ext/*.pxd) setup.py pyproject.toml
 
-.PHONY: help demo test bench lint format clean services
+.PHONY: help demo test bench torture lint format clean services
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo                            simulated PLCs, the daemon, and where to look (DEMO_ARGS=\"--for 60s --speed 10\")"
 	@echo "make test                            every test (TEST_ARGS=\"-k outbox\")"
+	@echo "make torture                         kills the daemon under load, 200 times (TORTURE_ARGS=\"--kills 1000 --seed 7\")"
 	@echo "make lint                            ruff, mypy, stubs"
 	@echo "make bench                           figures as ratios, into bench/results.json"
 
@@ -52,6 +53,9 @@ format: $(VENV)/built
 
 bench: $(VENV)/built services $(NODE_PEER)/node_modules/installed
 	$(BIN)/python -m tests.benchmarks
+
+torture: $(VENV)/built services
+	$(BIN)/python -m tests.torture $(TORTURE_ARGS)
 
 clean:
 	rm -rf $(VENV) $(NODE_PEER)/node_modules $(CPPPO_PEER)/.venv build dist *.egg-info ext/*.c ext/*.so

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from gateway.config.model import Config, FileUplink
+from gateway.config.model import Config
 from gateway.events import Envelope
+from gateway.lineview import LineView
 from gateway.outbox.outbox import BufferError, Outbox
 from gateway.pipeline import Pipeline
-from gateway.uplinks.journal import Journal
+from gateway.uplinks.file.config import FileUplink
+from gateway.uplinks.file.sink import FileSink
+from gateway.uplinks.uplink import UplinkContext
 from tests.torture.book import Book, Broken
 from tests.torture.disk import Disk
 from tests.torture.journal import Journals
@@ -85,22 +88,18 @@ async def _go_on(directory: Path, config: Config, sent: Sequence[bytes]) -> None
     """Open what is left, deliver the rest, and hold it against what had been sent. Raises Broken or BufferError."""
     settings = config.uplinks["journal"]
     assert isinstance(settings, FileUplink)
-    journal = Journal(directory / settings.path, settings.rotate, settings.keep)
-    await asyncio.to_thread(journal.open)
     outbox = await Outbox.open(directory / config.buffer.path, config.buffer, config.uplinks)
     store = asyncio.get_running_loop().create_task(outbox.run())
+    pipeline = Pipeline(config)
+    envelope = Envelope(config.source, outbox.stream)
+    sink = FileSink(settings, UplinkContext("journal", config.line, envelope, directory, LineView(pipeline, {})))
     try:
-        Pipeline(config).restore(await outbox.load_checkpoint())
-        envelope = Envelope(config.source, outbox.stream)
+        pipeline.restore(await outbox.load_checkpoint())
         stored = [envelope.json(event) for event in await outbox.recent(0, _ALL)]
-        if len(stored) != outbox.last_seq:
-            raise Broken(f"{len(stored)} events are stored, the last one is {outbox.last_seq}")
-        for seq, line in enumerate(dict.fromkeys(sent), 1):
-            if seq > len(stored) or stored[seq - 1] != line:
-                held = stored[seq - 1] if seq <= len(stored) else b"nothing"
-                raise Broken(f"sent was {line!r}, the outbox has {held!r}")
-        rest = await outbox.read("journal", _ALL) if outbox.backlog("journal") else []
-        await asyncio.to_thread(journal.append, [envelope.json(event) + b"\n" for event in rest])
+        _holds(stored, outbox.last_seq, dict.fromkeys(sent))
+        await sink.connect()
+        if outbox.backlog("journal"):
+            await sink.write(await outbox.read("journal", _ALL))
         book = Book("journal")
         with closing(Journals(directory / settings.path)) as reader:
             for line in await asyncio.to_thread(lambda: list(reader.news())):
@@ -108,9 +107,18 @@ async def _go_on(directory: Path, config: Config, sent: Sequence[bytes]) -> None
         if book.last != outbox.last_seq:
             raise Broken(f"the journal ends with {book.last}, the outbox with {outbox.last_seq}")
     finally:
-        journal.close()
+        await sink.close()
         await outbox.close()
         await store
+
+
+def _holds(stored: Sequence[bytes], last_seq: int, sent: Iterable[bytes]) -> None:
+    if len(stored) != last_seq:
+        raise Broken(f"{len(stored)} events are stored, the last one is {last_seq}")
+    for seq, line in enumerate(sent, 1):
+        held = stored[seq - 1] if seq <= len(stored) else b"nothing"
+        if held != line:
+            raise Broken(f"sent was {line!r}, the outbox has {held!r}")
 
 
 def _lay_out(directory: Path, files: Mapping[str, bytes]) -> None:
