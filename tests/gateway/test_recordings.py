@@ -16,9 +16,9 @@ from jsonschema import Draft202012Validator
 
 from gateway.config.loader import load_config
 from gateway.events import TYPE_VERSION, Event
-from gateway.pipeline import Pipeline
+from gateway.replay.plain import PlainLines, read_plain
+from gateway.replay.replay import Replay
 from gateway.schemas import event_schemas
-from tests.gateway.recording import recorded
 
 CASES = Path(__file__).parents[1] / "cases" / "engine"
 NAMES = sorted(path.name for path in CASES.iterdir())
@@ -57,12 +57,23 @@ def decisive(expected: Any, told: Any) -> Any:
     return told
 
 
+def replayed(case: Path) -> list[Event]:
+    """As `linegate replay` decides: what runs is closed at the last time of the recording."""
+    config = read_plain(load_config(case / "line.yaml").config)
+    events: list[Event] = []
+    replay = Replay(config, events.extend, lambda: None)
+    problems: list[str] = []
+    lines = (case / "recording.ndjson").read_bytes().splitlines()
+    replay.plain(config, PlainLines(config, problems.append).inputs(case.name, lines))
+    replay.finish()
+    assert not problems
+    return events
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_stands_is_what_the_semantics_say(name: str) -> None:
     case = CASES / name
-    config = load_config(case / "line.yaml").config
-    pipeline = Pipeline(config)
-    events = [event for one in recorded(case / "recording.ndjson", config) for event in pipeline.process(one)[0]]
+    events = replayed(case)
     for event in events:
         VALIDATORS[f"urn:linegate:{event.type}{TYPE_VERSION}"].validate(event.data)
     hold_always(standing(events))
