@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import cip_decode, daemon, decode, ethernet_ip, modbus, opcua, opcua_decode
+from tests.benchmarks import cip_decode, daemon, decode, engine, ethernet_ip, modbus, opcua, opcua_decode
 from tests.benchmarks.result import Result
 
 SUITES = {
@@ -19,6 +19,7 @@ SUITES = {
     "cip": cip_decode.measure,
     "ethernet_ip": ethernet_ip.measure,
     "modbus": modbus.measure,
+    "engine": engine.measure,
     "daemon": daemon.measure,
 }
 
