@@ -72,7 +72,8 @@ async def subscribed(port: int) -> AsyncIterator[Subscriber]:
         async for message in client.messages:
             assert isinstance(message.payload, bytes)
             subscriber.topics.add(message.topic.value)
-            subscriber.events.append(json.loads(message.payload))
+            if not message.topic.value.endswith("/gateway/state"):
+                subscriber.events.append(json.loads(message.payload))
 
     async with aiomqtt.Client("127.0.0.1", port) as client:
         await client.subscribe("#", qos=1)

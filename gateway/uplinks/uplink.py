@@ -7,7 +7,7 @@ acknowledged; errors of the link are those of `protocols.driver`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -48,6 +48,8 @@ class UplinkContext:
     envelope: Envelope
     state_dir: Path
     view: LineView
+    said: set[str] = field(default_factory=set)
+    """What was logged once and need not be again, whatever the number of connections."""
 
 
 class Uplink(Protocol):

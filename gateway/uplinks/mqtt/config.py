@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from gateway.config.nearest import did_you_mean, nearest
 from gateway.config.uplinks import ServerUplink
-from protocols.settings import NOT_BOOL
+from protocols.settings import NOT_BOOL, Duration, Size, Switch, at_least, between, misplaced
 
-_TOPIC_FIELDS = ("enterprise", "site", "area", "line", "subject", "type")
+PLACE = ("enterprise", "site", "area", "line")
+
+
+def _template(*fields: str) -> AfterValidator:
+    """A topic in which the place and these fields may stand in braces."""
+    known = (*PLACE, *fields)
+
+    def check(topic: str) -> str:
+        for field in re.findall(r"\{([^{}]*)\}", topic):
+            if field not in known:
+                hint = did_you_mean(nearest(field, known))
+                raise ValueError(f"{{{field}}} is not one of {', '.join(known)}{hint}")
+        plain = re.sub(r"\{[a-z]+\}", "", topic)
+        if re.search(r"[{}+#\x00-\x1f]", plain) or not topic.strip("/"):
+            raise ValueError("a topic must not be empty nor contain + or #, and each { needs its }")
+        return topic
+
+    return AfterValidator(check)
 
 
 class MqttUplink(ServerUplink):
-    """Events as MQTT 5 messages, acknowledged by PUBACK."""
+    """Events as MQTT messages, acknowledged by PUBACK."""
 
     SCHEMES = ("mqtt", "mqtts")
     SERVER = "a broker"
@@ -25,23 +43,55 @@ class MqttUplink(ServerUplink):
     """An MQTT broker."""
     url: str = Field(examples=["mqtt://broker.example:1883"])
     """`mqtt://host:1883`, or `mqtts://host:8883` for TLS."""
+    version: Annotated[Literal[5, "3.1.1"], NOT_BOOL] = 5
+    """Of MQTT. A broker that speaks 3.1.1 only acknowledges what it denies, and throws it away."""
     qos: Annotated[Literal[1], NOT_BOOL] = 1
     """Quality of service; only 1 has an acknowledgement."""
-    topic: str = "{enterprise}/{site}/{area}/{line}/{subject}/{type}"
+    topic: Annotated[str, _template("subject", "type")] = "{enterprise}/{site}/{area}/{line}/{subject}/{type}"
     """Template; `{type}` is `machine.state`."""
+    batch: int = Field(default=1, ge=1, le=500)
+    """Most events in one message; more than 1 go to `batch_topic`, each message a list."""
+    batch_topic: Annotated[str, _template()] = "{enterprise}/{site}/{area}/{line}/batch"
+    """Template."""
+    state_topic: Annotated[str, _template()] = "{enterprise}/{site}/{area}/{line}/gateway/state"
+    """Template of a retained message that says whether this gateway is there (birth and will); `off` for none."""
+    retain_state: Switch = False
+    """Also keep the newest `machine.state` of each machine at the broker, retained on its own topic."""
+    retain_topic: Annotated[str, _template("subject")] = "{enterprise}/{site}/{area}/{line}/{subject}/state"
+    """Template of that topic; `{subject}` is the machine."""
+    user_properties: Switch = False
+    """Also give the CloudEvents attributes as user properties, for brokers that route by them."""
+    expiry: Annotated[Duration, between("1s", "30d")] | None = None
+    """How long the broker keeps a `signal.trend` for a subscriber that is away."""
+    max_packet: Annotated[Size, at_least("1kB")] | None = None
+    """Largest message that the broker takes, where it does not say so itself."""
     in_flight: int = Field(default=20, ge=1, le=1000)
     """Messages sent and not yet acknowledged."""
     client_id: str | None = Field(default=None, min_length=1)
     """By default made from the line's place and the uplink's name."""
 
-    @field_validator("topic")
+    @field_validator("retain_topic")
     @classmethod
-    def _check_topic(cls, topic: str) -> str:
-        for field in re.findall(r"\{([^{}]*)\}", topic):
-            if field not in _TOPIC_FIELDS:
-                hint = did_you_mean(nearest(field, _TOPIC_FIELDS))
-                raise ValueError(f"{{{field}}} is not one of {', '.join(_TOPIC_FIELDS)}{hint}")
-        plain = re.sub(r"\{[a-z]+\}", "", topic)
-        if re.search(r"[{}+#\x00-\x1f]", plain) or not topic.strip("/"):
-            raise ValueError("a topic must not be empty nor contain + or #, and each { needs its }")
+    def _check_retain_topic(cls, topic: str) -> str:
+        if "{subject}" not in topic:
+            raise ValueError("each machine needs a topic of its own: write {subject} into it")
         return topic
+
+    @model_validator(mode="after")
+    def _check(self) -> MqttUplink:
+        for key in ("user_properties", "expiry"):
+            if getattr(self, key) and self.version != 5:
+                raise misplaced(f"MQTT {self.version} has no place for it; leave it out", key)
+            if getattr(self, key) and self.batch > 1:
+                raise misplaced("is about one event, and a batch has several; leave it out, or `batch`", key)
+        return self
+
+    @property
+    def notes(self) -> Iterable[tuple[str, str]]:
+        """Secrets in plain text over a network, and a version that hides refusals."""
+        yield from super().notes
+        if self.version != 5:
+            yield "version", f"{HIDES}; use 5 where the broker speaks it"
+
+
+HIDES = "by MQTT 3.1.1 a broker acknowledges what it denies: events that it may not take are lost without a word"

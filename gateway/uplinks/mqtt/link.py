@@ -18,7 +18,8 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -26,6 +27,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.uplinks.mqtt import reasons
+from gateway.uplinks.mqtt.messages import Message
 
 KEEPALIVE_S = 15
 CLOSE_S = 2.0
@@ -39,6 +41,12 @@ def _allow_too_large() -> None:
 
 _allow_too_large()
 
+
+# as in `clean_session` and `clean_start`: nothing is kept for us, since we have it ourselves
+_VERSIONS: dict[Literal[5, "3.1.1"], dict[str, Any]] = {
+    5: {"protocol": aiomqtt.ProtocolVersion.V5, "clean_start": True},
+    "3.1.1": {"protocol": aiomqtt.ProtocolVersion.V311, "clean_session": True},
+}
 
 _unheard = logging.getLogger("mqtt.unheard")
 _unheard.setLevel(logging.CRITICAL)  # what paho logs of a lost connection the runner says, once
@@ -60,16 +68,28 @@ class Lost(Exception):
         self.code = code
 
 
-class Link:
-    """One MQTT 5 connection over a connected socket, which it owns from here on. Make it on the running loop."""
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who connects, and how."""
 
-    def __init__(
-        self, sock: socket.socket, client_id: str, user: str | None, password: str | None, in_flight: int
-    ) -> None:
+    client_id: str
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    version: Literal[5, "3.1.1"] = 5
+    in_flight: int = 20
+    will: Message | None = None
+    """What the broker publishes when the connection ends without DISCONNECT."""
+
+
+class Link:
+    """One MQTT connection over a connected socket, which it owns from here on. Make it on the running loop."""
+
+    def __init__(self, sock: socket.socket, client: Client) -> None:
         self.receive_maximum = 65_535
         """QoS 1 messages that the server takes at once; known after `connect`."""
         self.maximum_packet_size: int | None = None
         self.maximum_qos = 2
+        self.may_retain = True
         self.lost: Lost | None = None
         """Set as soon as the connection is known to be gone."""
         self.on_puback: Callable[[int, int], None] = lambda _mid, _code: None
@@ -83,15 +103,15 @@ class Link:
         self._client = aiomqtt.Client(
             "given",  # the socket is connected: paho only wants a name here
             1,
-            identifier=client_id,
-            username=user,
-            password=password,
-            protocol=aiomqtt.ProtocolVersion.V5,
-            clean_start=True,
+            identifier=client.client_id,
+            username=client.user,
+            password=client.password,
+            will=None if client.will is None else _will(client.will),
             keepalive=KEEPALIVE_S,
             timeout=CLOSE_S,
             logger=_unheard,
-            max_inflight_messages=in_flight,
+            max_inflight_messages=client.in_flight,
+            **_VERSIONS[client.version],
         )
         paho = self._paho = self._client._client
         self._aiomqtt_on_connect: Any = paho.on_connect
@@ -116,12 +136,14 @@ class Link:
             self._deadline = None
             self._client.timeout = CLOSE_S
 
-    def publish(self, topic: str, payload: bytes, properties: Properties) -> int:
-        """Hand one QoS 1 message to the socket; its message id. Raises Lost, or ValueError for what cannot be sent."""
-        message = self._paho.publish(topic, payload, qos=1, properties=properties)
-        if message.rc != 0:
+    def publish(self, message: Message) -> int:
+        """Hand one message to the socket; its message id. Raises Lost, or ValueError for what cannot be sent."""
+        told = self._paho.publish(
+            message.topic, message.payload, qos=1, retain=message.retain, properties=message.properties
+        )
+        if told.rc != 0:
             raise self._note_lost("the connection is gone")
-        return message.mid
+        return told.mid
 
     async def wait_lost(self) -> Lost:
         """Wait until the connection is gone."""
@@ -132,10 +154,13 @@ class Link:
             return self._note_lost(str(error.__cause__ or error))
         return self._note_lost("the connection is gone")
 
-    async def close(self) -> None:
-        """DISCONNECT where that still works, then close the socket whatever happened; idempotent."""
+    async def close(self, *, disconnect: bool = True) -> None:
+        """DISCONNECT where that still works, then close the socket whatever happened; idempotent.
+
+        Without DISCONNECT the broker publishes the will.
+        """
         try:
-            if self._established and self.lost is None:
+            if disconnect and self._established and self.lost is None:
                 async with asyncio.timeout(CLOSE_S):
                     await self._client.__aexit__(None, None, None)
         except (aiomqtt.MqttError, TimeoutError):
@@ -163,6 +188,7 @@ class Link:
             self.receive_maximum = getattr(properties, "ReceiveMaximum", self.receive_maximum)
             self.maximum_packet_size = getattr(properties, "MaximumPacketSize", None)
             self.maximum_qos = getattr(properties, "MaximumQoS", self.maximum_qos)
+            self.may_retain = bool(getattr(properties, "RetainAvailable", 1))
         self._aiomqtt_on_connect(client, userdata, flags, reason, properties)
 
     def _on_disconnect(
@@ -187,3 +213,12 @@ class Link:
             self.lost = Lost(why, code)
             self.on_lost()
         return self.lost
+
+
+def _will(message: Message) -> aiomqtt.Will:
+    content_type = getattr(message.properties, "ContentType", None)
+    properties = None
+    if content_type is not None:
+        properties = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
+        properties.ContentType = content_type
+    return aiomqtt.Will(message.topic, message.payload, qos=1, retain=message.retain, properties=properties)

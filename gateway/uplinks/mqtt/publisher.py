@@ -1,24 +1,25 @@
-"""Events as MQTT 5 messages: QoS 1, in order, acknowledged only by a PUBACK whose reason code says so."""
+"""Events as MQTT messages: QoS 1, in order, acknowledged only by a PUBACK whose reason code says so."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from typing import Never
 from urllib.parse import urlsplit
 
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+import structlog
 
 from gateway.config.uplinks import resolved
 from gateway.events import StoredEvent
-from gateway.uplinks.encoding import Encoding
+from gateway.uplinks.encoding import Unencodable
 from gateway.uplinks.mqtt import reasons
-from gateway.uplinks.mqtt.config import MqttUplink
-from gateway.uplinks.mqtt.link import Link, Lost, Refused
+from gateway.uplinks.mqtt.config import HIDES, MqttUplink
+from gateway.uplinks.mqtt.link import Client, Link, Lost, Refused
+from gateway.uplinks.mqtt.messages import Message, Messages
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.dial import dial, tls_context
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
@@ -27,40 +28,42 @@ from protocols.worker import in_daemon_thread
 CONNACK_S = 10.0
 PUBACK_S = 10.0
 """Longest silence of the broker while it owes us an acknowledgement."""
+FAREWELL_S = 1.0
+"""How long the broker may take to acknowledge that we go; else it publishes the will."""
 WRITE_S = 1.0
 """A `write` sends nothing more after this long: what a cancellation makes forget, and so repeat, is bounded by it."""
+STEP = 4
+"""A batch grows by this factor with each that is taken, and shrinks by it with each that is refused."""
 
 _SILENT = "look at the broker's load and at the network"
+
+log = structlog.get_logger("uplink")
 
 
 class MqttPublisher:
     """One connection to a broker.
 
     The window of unacknowledged messages begins at one and grows by one with each acknowledgement, up to `in_flight`
-    and what the server allows: an event that makes a broker hang up is so found alone at the head sooner or later.
+    and what the server allows, and a batch begins with one event: an event that makes a broker hang up is so found
+    alone at the head sooner or later.
     """
 
     def __init__(self, config: MqttUplink, context: UplinkContext) -> None:
-        parts = urlsplit(config.url)
         self._config = config
-        self._encoding = Encoding(context.envelope, config)
-        self._host = parts.hostname or ""
-        self._tls = parts.scheme == "mqtts"
-        self._port = parts.port or (8883 if self._tls else 1883)
-        self._client_id = config.client_id or default_client_id(context)
-        line = context.line
-        self._place = {"enterprise": line.enterprise, "site": line.site, "area": line.area, "line": line.name}
-        self._properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        self._properties.ContentType = self._encoding.content_type
-        self._properties_size = len(self._properties.pack())  # type: ignore[no-untyped-call]
+        self._context = context
+        self._messages = Messages(config, context)
+        self._host = config.host
+        self._port = urlsplit(config.url).port or (8883 if config.is_secure else 1883)
         self._link: Link | None = None
         self._limit = config.in_flight
         self._window = 1
-        self._in_flight: deque[int] = deque()
+        self._most = 1
+        self._in_flight: deque[tuple[int, Message]] = deque()
         """Message ids in the order sent; the answers to them are in `_answers` until their turn comes."""
         self._answers: dict[int, int] = {}
         self._changed = asyncio.Event()
         self._is_silent = False
+        self._is_online = False
 
     @property
     def peer(self) -> str:
@@ -68,27 +71,30 @@ class MqttPublisher:
         return f"{self._host}:{self._port}"
 
     async def connect(self) -> None:
-        """Raises ConnectFailed, or ConfigError for a secret or a certificate file that cannot be read."""
-        user, password = await in_daemon_thread("secrets", lambda: resolved(self._config.user, self._config.password))
-        context = partial(tls_context, self._config.tls) if self._tls else None
+        """Connect, and say that the gateway is there.
+
+        Raises ConnectFailed or NotConnected, or ConfigError for a secret or a certificate file that cannot be read.
+        """
+        config = self._config
+        user, password = await in_daemon_thread("secrets", lambda: resolved(config.user, config.password))
+        context = partial(tls_context, config.tls) if config.is_secure else None
         sock = await dial(self._host, self._port, context)
-        link = self._link = Link(sock, self._client_id, user, password, self._config.in_flight)
+        client_id = config.client_id or default_client_id(self._context)
+        will = self._messages.state("offline")
+        link = self._link = Link(sock, Client(client_id, user, password, config.version, config.in_flight, will))
         link.on_puback = self._on_puback
         link.on_lost = self._changed.set
         try:
             await link.connect(CONNACK_S)
         except Refused as refused:
-            why = f"{self.peer} refuses the client: {reasons.words(refused.code)}"
-            hint = "check `user` and `password`, and what the broker allows this client"
-            raise ConnectFailed(
-                why, hint if refused.code == reasons.NOT_AUTHORIZED else reasons.remedy(refused.code)
-            ) from None
+            raise self._refused_client(refused.code) from None
         except Lost as lost:
             remedy = "check that the port fits mqtt:// or mqtts://, and whether the broker wants a client certificate"
             raise ConnectFailed(f"{self.peer}: {lost} before the session began", remedy) from None
         if link.maximum_qos < 1:
             raise ConfigError(f"{self.peer} takes QoS 0 only, which nobody acknowledges", "use a broker with QoS 1")
-        self._limit = min(self._config.in_flight, link.receive_maximum)
+        self._take_limits(link)
+        await self._say_online(link)
 
     async def serve(self) -> Never:
         """Wait for the end of the connection. Raises NotConnected."""
@@ -102,57 +108,129 @@ class MqttPublisher:
         link = self._connected()
         if self._is_silent:  # it still owes us answers: what is sent now could be too much for it
             raise NotConnected(f"{self.peer} does not acknowledge within {PUBACK_S:g} s", _SILENT)
-        loop = asyncio.get_running_loop()
-        stop_at = loop.time() + WRITE_S
-        self._in_flight.clear()
-        self._answers.clear()
-        sent = done = 0
+        self._forget()
+        stop_at = asyncio.get_running_loop().time() + WRITE_S
+        waiting: deque[Message] = deque()
+        built = done = 0
         unsendable = ""
         while True:
-            while (
-                sent < len(events) and len(self._in_flight) < self._window and loop.time() < stop_at and not unsendable
-            ):
-                unsendable = self._send(link, events[sent])
-                sent += not unsendable
+            while len(self._in_flight) < self._window and not unsendable:
+                if not waiting:
+                    if built == len(events) or asyncio.get_running_loop().time() >= stop_at:
+                        break
+                    unsendable = self._build(events[built:], waiting)
+                    built += sum(message.events for message in waiting)
+                else:
+                    unsendable = self._send(link, waiting.popleft())
             if not self._in_flight:
                 break
             code = await self._next_answer(link)
             if code is None:
-                return self._broken(link, done)
-            self._in_flight.popleft()
-            if code not in reasons.SUCCESS:
-                await self._drain(link)
+                return self._broken(link, events, done)
+            _, message = self._in_flight.popleft()
+            if code in reasons.SUCCESS:
+                done += message.events
+                self._grow(message)
+                continue
+            await self._drain(link)
+            if code not in reasons.ABOUT_THE_EVENT or message.is_alone:
                 return self._refused(code, done)
-            done += 1
-            self._window = min(self._window + 1, self._limit)
+            self._most = max(1, self._most // STEP)
+            waiting.clear()
+            built, unsendable = done, ""
         if unsendable:
             raise Rejected(done, unsendable)
         return done
 
     async def close(self) -> None:
-        """Idempotent."""
+        """Say that the gateway goes, or let the broker say it; idempotent."""
         link, self._link = self._link, None
-        if link is not None:
-            await link.close()
-
-    def _send(self, link: Link, event: StoredEvent) -> str:
-        """Publish one event; why it cannot be, or "". What the server would not take is not sent at all."""
+        if link is None:
+            return
+        is_said = not self._is_online
         try:
-            payload = self._encoding.event(event)
-            topic = self._config.topic.format(**self._place, subject=event.subject, type=event.type)
-            size = _packet_size(len(topic.encode()), self._properties_size, len(payload))
-            if link.maximum_packet_size is not None and size > link.maximum_packet_size:
-                return f"the message has {size} bytes, and {self.peer} takes {link.maximum_packet_size} at most"
-            self._in_flight.append(link.publish(topic, payload, self._properties))
+            if self._is_online and link.lost is None:
+                is_said = await self._say_offline(link)
+        finally:
+            await link.close(disconnect=is_said)
+
+    def _take_limits(self, link: Link) -> None:
+        """What the broker said of itself, and what its version means."""
+        self._limit = min(self._config.in_flight, link.receive_maximum)
+        sizes = [size for size in (self._config.max_packet, link.maximum_packet_size) if size is not None]
+        self._messages.most_bytes = min(sizes, default=None)
+        self._messages.may_retain = link.may_retain
+        if self._config.version != 5:
+            self._warn("denials_are_not_seen", HIDES, "use `version: 5` where the broker speaks it")
+        if self._config.retain_state and not link.may_retain:
+            self._warn("states_are_not_retained", f"{self.peer} retains nothing", "leave `retain_state` out")
+
+    def _warn(self, event: str, why: str, remedy: str) -> None:
+        if event not in self._context.said:
+            self._context.said.add(event)
+            log.warning(event, uplink=self._context.name, why=why, remedy=remedy)
+
+    async def _say_online(self, link: Link) -> None:
+        message = self._messages.state("online", time.time_ns() // 1_000_000)
+        if message is None:
+            return
+        self._forget()
+        self._send(link, message)
+        code = await self._next_answer(link)
+        if code is None:
+            self._broken(link, (), 0)
+        elif code not in reasons.SUCCESS:  # the events matter more
+            why = f"{self.peer} refuses it on {message.topic}: {reasons.words(code)}"
+            self._warn("state_is_not_published", why, reasons.remedy(code))
+            return
+        self._is_online = True
+
+    async def _say_offline(self, link: Link) -> bool:
+        """Whether the broker has it, so that no will is needed."""
+        message = self._messages.state("offline", time.time_ns() // 1_000_000)
+        if message is None or link.lost is not None:
+            return False
+        try:
+            number = link.publish(message)
+            async with asyncio.timeout(FAREWELL_S):
+                while number not in self._answers and link.lost is None:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except (Lost, TimeoutError):
+            return False
+        return self._answers.get(number) in reasons.SUCCESS
+
+    def _forget(self) -> None:
+        self._messages.begin()
+        self._in_flight.clear()
+        self._answers.clear()
+
+    def _build(self, events: Sequence[StoredEvent], waiting: deque[Message]) -> str:
+        """Add the next messages; why the next event cannot be one, or ""."""
+        try:
+            waiting.extend(self._messages.next(events, self._most))
+        except Unencodable as error:
+            return str(error)
+        return ""
+
+    def _send(self, link: Link, message: Message) -> str:
+        """Publish one message; why it cannot be, or ""."""
+        try:
+            self._in_flight.append((link.publish(message), message))
         except Lost:
-            self._in_flight.append(0)  # no answer will come; the link's end says so
-        except (ValueError, TypeError, OverflowError) as error:
+            self._in_flight.append((0, message))  # no answer will come; the link's end says so
+        except ValueError as error:
             return f"the event cannot be sent: {error}"
         return ""
 
+    def _grow(self, message: Message) -> None:
+        self._window = min(self._window + 1, self._limit)
+        if message.events >= self._most:
+            self._most = min(self._most * STEP, self._config.batch)
+
     async def _next_answer(self, link: Link) -> int | None:
         """The reason code of the oldest message, in order; None when the link breaks or stays silent."""
-        oldest = self._in_flight[0]
+        oldest, _ = self._in_flight[0]
         try:
             while oldest not in self._answers:
                 if link.lost is not None:
@@ -176,14 +254,27 @@ class MqttPublisher:
             raise NotConnected(f"{self.peer} refuses messages: {reasons.words(code)}", reasons.remedy(code))
         return done
 
-    def _broken(self, link: Link, done: int) -> int:
+    def _refused_client(self, code: int) -> ConnectFailed:
+        remedy = "check `user` and `password`, and what the broker allows this client"
+        if code != reasons.NOT_AUTHORIZED:
+            remedy = reasons.remedy(code)
+        return ConnectFailed(f"{self.peer} refuses the client: {reasons.words(code)}", remedy)
+
+    def _broken(self, link: Link, events: Sequence[StoredEvent], done: int) -> int:
         self._is_silent = link.lost is None
         if done:
             return done
         if link.lost is None:
             raise NotConnected(f"{self.peer} does not acknowledge within {PUBACK_S:g} s", _SILENT)
-        if link.lost.code in reasons.ABOUT_THE_EVENT and len(self._in_flight) == 1:
+        _, oldest = self._in_flight[0]
+        if not events or len(self._in_flight) > 1 or not oldest.is_alone:
+            raise self._not_connected(link.lost)
+        if link.lost.code in reasons.ABOUT_THE_EVENT:
             raise Rejected(0, f"{self.peer} refuses the message: {reasons.words(link.lost.code)}")
+        if link.lost.code is None:
+            what = f"event {events[0].seq} (a message of {oldest.size} bytes)"
+            remedy = f"check the broker and the network; if it breaks each time at {what}, see the broker's log"
+            raise NotConnected(f"{self.peer}: {link.lost}", f"{remedy}, and set `max_packet` to what it takes")
         raise self._not_connected(link.lost)
 
     def _not_connected(self, lost: Lost) -> NotConnected:
@@ -205,9 +296,3 @@ def default_client_id(context: UplinkContext) -> str:
     line = context.line
     place = "\0".join((line.enterprise, line.site, line.area, line.name, context.name))
     return "linegate" + hashlib.sha256(place.encode()).hexdigest()[:15]
-
-
-def _packet_size(topic: int, properties: int, payload: int) -> int:
-    """Bytes of a QoS 1 PUBLISH (3.3): the remaining length, its own length, and the first byte."""
-    remaining = 2 + topic + 2 + properties + payload
-    return 1 + (1 if remaining < 128 else 2 if remaining < 16_384 else 3 if remaining < 2_097_152 else 4) + remaining

@@ -36,6 +36,8 @@ _NAMES = {
     0x97: "quota exceeded",
     0x98: "administrative action",
     0x99: "payload format invalid",
+    0x9A: "retain not supported",
+    0x9B: "QoS not supported",
     0x9C: "use another server",
     0x9D: "server moved",
     0x9F: "connection rate exceeded",
@@ -44,7 +46,7 @@ _NAMES = {
 _REMEDIES = {
     0x80: "see the broker's log",
     0x83: "see the broker's log",
-    0x84: "use a broker that speaks MQTT 5: older versions acknowledge what they throw away",
+    0x84: "use a broker that speaks MQTT 5; or write `version: 3.1.1`, by which a broker acknowledges what it denies",
     0x85: "set `client_id` to one that the broker accepts",
     0x86: "check `user` and `password`, and the broker's list of users",
     0x87: "let the broker's access list allow this user and client to publish to the topic",
@@ -52,6 +54,7 @@ _REMEDIES = {
     0x8E: "another client has the same `client_id`: see that no second gateway of this line runs",
     0x96: "raise the broker's message rate limit for this client",
     0x97: "raise the broker's quota for this client",
+    0x9A: "write `state_topic: off` and leave `retain_state` out",
     0x9C: "set `url` to the server that the broker names",
     0x9D: "set `url` to the server's new address",
 }

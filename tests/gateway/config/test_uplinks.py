@@ -44,3 +44,8 @@ def test_nothing_to_say(tmp_path: Path, uplink: str) -> None:
 def test_secrets_in_plain_text(tmp_path: Path, uplink: str, key: str, scheme: str) -> None:
     words = f".{key}: travels in plain text, for everybody on the way to read; use {scheme}://"
     assert notes(tmp_path, uplink) == [words]
+
+
+def test_a_version_that_hides_refusals(tmp_path: Path) -> None:
+    (note,) = notes(tmp_path, 'type: mqtt, url: "mqtts://broker.example", version: 3.1.1')
+    assert note.startswith(".version: by MQTT 3.1.1 a broker acknowledges what it denies")

@@ -157,6 +157,8 @@ class Script:
         """Message ids, as they came."""
         self.answer: Callable[[int, bytes], bytes] = lambda _number, mid: b"\x40\x02" + mid
         """Given the number of a PUBLISH, from 1, and its message id: the bytes to send; empty closes."""
+        self.kinds: list[int] = []
+        """Packet types, as they came."""
         self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
@@ -173,6 +175,7 @@ class Script:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 kind, body = await _packet(reader)
+                self.kinds.append(kind)
                 reply = b""
                 if kind == 1:
                     reply = self.connack

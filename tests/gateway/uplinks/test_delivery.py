@@ -72,7 +72,7 @@ async def test_the_chain_is_whole_over_cut_connections(
     await broker.start("max_queued_messages 0")
     relay = Relay(broker.port)
     url = f"mqtt://127.0.0.1:{await relay.start()}"
-    section = MqttUplink.model_validate({"type": "mqtt", "url": url, "from": "oldest"})
+    section = MqttUplink.model_validate({"type": "mqtt", "url": url, "from": "oldest", "state_topic": "off"})
     buffer = BufferConfig.model_validate({"path": "x", "commit_interval": "10ms"})
     total = 0
     async with broker.listener() as client:

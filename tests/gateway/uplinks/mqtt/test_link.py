@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 async def connected(script: Script, context: UplinkContext, **settings: Any) -> MqttPublisher:
-    section = {"type": "mqtt", "url": f"mqtt://127.0.0.1:{await script.start()}", **settings}
+    section = {"type": "mqtt", "url": f"mqtt://127.0.0.1:{await script.start()}", "state_topic": "off", **settings}
     uplink = MqttPublisher(MqttUplink.model_validate(section), context)
     try:
         await uplink.connect()

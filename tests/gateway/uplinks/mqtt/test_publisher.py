@@ -23,7 +23,7 @@ EVERYTHING = "acme/berlin/filling/line-3/filler/machine.state"
 
 
 def publisher(broker: Broker, context: UplinkContext, **settings: Any) -> MqttPublisher:
-    section = {"type": "mqtt", "url": f"mqtt://127.0.0.1:{broker.port}", **settings}
+    section = {"type": "mqtt", "url": f"mqtt://127.0.0.1:{broker.port}", "state_topic": "off", **settings}
     return MqttPublisher(MqttUplink.model_validate(section), context)
 
 
@@ -167,7 +167,7 @@ async def test_an_event_that_no_format_carries_is_rejected(
     await broker.start()
     uplink = publisher(broker, context, format="msgpack")
     await uplink.connect()
-    with pytest.raises(Rejected, match="cannot be sent") as rejected:
+    with pytest.raises(Rejected, match="cannot be written") as rejected:
         await uplink.write([*make_events(1), *make_events(2, data=b"{broken")])
     assert rejected.value.which == 1
     await uplink.close()
