@@ -186,9 +186,9 @@ class Store:
         if dropped:
             self._stats.events_dropped += dropped
             self._oldest = await database.oldest_seq(self._connection) or self.last_seq + 1
-            await upkeep.give_back(self._connection)
+        is_free = await upkeep.give_back(self._connection)
         self._stats.size_bytes = await upkeep.measure(self._connection)
-        return dropped == upkeep.DROP_LIMIT
+        return is_free or dropped == upkeep.DROP_LIMIT
 
     def _count_backlogs(self) -> None:
         for name in self.listed:

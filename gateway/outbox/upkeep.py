@@ -63,9 +63,18 @@ async def _stamp(connection: aiosqlite.Connection, seq: int) -> tuple[int, int] 
     return (int(rows[0][0]), int(rows[0][1])) if rows else None
 
 
-async def give_back(connection: aiosqlite.Connection) -> None:
-    """Return free pages to the file system, a step at most."""
-    await fetch(connection, f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+async def give_back(connection: aiosqlite.Connection) -> bool:
+    """Return free pages to the file system, a step at most; whether more of them are free."""
+    free = await _free_pages(connection)
+    if free:
+        # a script, because `execute` steps once, and each step of this statement gives back one page only
+        await connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+    return free > VACUUM_PAGES
+
+
+async def _free_pages(connection: aiosqlite.Connection) -> int:
+    ((free,),) = await fetch(connection, "PRAGMA freelist_count")
+    return int(free)
 
 
 async def measure(connection: aiosqlite.Connection) -> int:
