@@ -103,9 +103,9 @@ class Counter:
             self.lost(since)
             return self._doubt(value, f"a reading outside the counter's range of 0 to {self.modulus - 1}")
         value %= self.modulus  # a signed counter that has passed its middle is negative
-        changed_at = at if self._outage_from is not None else since
-        if self.base is None:
-            self.base, self._changed_at = value, changed_at
+        changed_at = since if self._outage_from is None else self._outage_from
+        if self.base is None:  # a PLC that copies its counter may have done so last a while ago
+            self.base, self._changed_at = value, at - UNCHANGED_CAP_MS
             return []
         found: list[Counted | CounterFault] = []
         pending, self._pending = self._pending, None

@@ -40,15 +40,15 @@ def test_own_rollover() -> None:
 
 
 def test_reset_waits_for_the_next_reading_and_is_ambiguous() -> None:
-    counter, found = fed((0, 5000), (1000, 2))
-    assert found == []
+    counter, found = fed((0, 4999), (1000, 5000), (2000, 2))
+    assert found == [Counted(1, 1, 1)]
     assert counter.waits
-    assert counter.read(3, 2000) == [Counted(2, 2, 7), Counted(1, 1, 1)]
+    assert counter.read(3, 3000) == [Counted(2, 2, 7), Counted(1, 1, 1)]
 
 
 def test_a_doubtful_reading_is_confirmed_by_the_same_value_again() -> None:
-    counter, _ = fed((0, 5000), (1000, 2))
-    assert counter.read(2, 1250) == [Counted(2, 2, 7)]
+    counter, _ = fed((0, 4999), (1000, 5000), (2000, 2))
+    assert counter.read(2, 2250) == [Counted(2, 2, 7)]
 
 
 def test_torn_reading_is_thrown_away() -> None:
@@ -74,6 +74,15 @@ def test_jump_counts_nothing_and_is_said() -> None:
 def test_counter_that_the_plc_copies_every_five_seconds() -> None:
     _, found = fed((0, 100), (5000, 110), (10_000, 120))
     assert parts(found) == 20
+
+
+def test_a_counter_that_is_copied_now_and_then_may_be_copied_right_after_it_was_first_read() -> None:
+    """At the start, and when its PLC is back: when it last changed is not known."""
+    counter, found = fed((4900, 100), (5000, 110))
+    assert parts(found) == 10
+    counter.lost(5000)
+    assert parts(counter.read(130, 14_900)) == 20
+    assert parts(counter.read(140, 15_000, 14_900)) == 10
 
 
 def test_stall_between_reading_and_stamping_makes_no_jump() -> None:
