@@ -1,4 +1,4 @@
-"""Any life of a PLC's counter whose true parts are known: within what is said of it, exact where nothing is in doubt."""
+"""Any life of a PLC counter whose true parts are known: within what is said of it, exact where nothing is in doubt."""
 
 from __future__ import annotations
 
