@@ -13,6 +13,7 @@ from typing import BinaryIO
 import zstandard
 
 from gateway.inputs import Input
+from gateway.recording.files import ENDING
 from gateway.recording.header import Header, RecordingError, unpack
 from gateway.recording.messages import MAX_MESSAGE, UNREADABLE, Decoder, End
 
@@ -25,9 +26,18 @@ WINDOW = 2**27
 
 
 def is_recording(path: Path) -> bool:
-    """Whether a file begins like a recording, compressed. Raises OSError."""
+    """Whether a file is a recording, as far as its name or its first byte says: JSON lines begin with another. Raises
+    OSError."""
+    if path.name.endswith(ENDING):
+        return True
     with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+        begin = file.read(CHUNK)
+    if not begin.startswith(MAGIC):
+        return False
+    try:
+        return zstandard.ZstdDecompressor(max_window_size=WINDOW).decompressobj().decompress(begin)[:1] >= b"\x80"
+    except zstandard.ZstdError:
+        return True
 
 
 class RecordedFile:

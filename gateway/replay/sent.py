@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from gateway.events import TYPE_PREFIX, TYPE_VERSION
+from gateway.replay.lines import lines_of
 
 KEYS = {"machine.state": "interval", "machine.stop": "stop", "machine.kpi": "kpi", "line.kpi": "kpi"}
 """The field that names what an event is about."""
@@ -81,23 +82,21 @@ def read_sent(paths: Sequence[Path], source: str, standing: Standing) -> Iterato
     seen: set[str] = set()
     others = 0
     for path in paths:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
+        for number, line in enumerate(lines_of(path), 1):
+            if not line.strip():
+                continue
+            try:
+                event = orjson.loads(line)
+                if event["source"] != source:
+                    others += 1
                     continue
-                try:
-                    event = orjson.loads(line)
-                    if event["source"] != source:
-                        others += 1
-                        continue
-                    kind = _short(event["type"])
-                    if kind in ONCE:
-                        if event["id"] in seen:
-                            continue
-                        seen.add(event["id"])
-                    standing.add(kind, event["subject"], event["data"])
-                except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-                    yield f"{path}:{number}: no event: expected a CloudEvent of linegate, one a line; it is left out"
+                kind = _short(event["type"])
+                if kind in ONCE and event["id"] in seen:
+                    continue
+                seen.update([event["id"]] if kind in ONCE else [])
+                standing.add(kind, event["subject"], event["data"])
+            except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+                yield f"{path}:{number}: no event: expected a CloudEvent of linegate, one a line; it is left out"
     if others:
         yield f"{others:,} events of other lines were left out: this one is {source}"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from gateway.recording.files import recorded
 from gateway.recording.header import RecordingError
 from gateway.recording.reader import RecordedFile, is_recording
+from gateway.replay.lines import lines_of
 
 Complaint = tuple[Path, str, str]
 """Which file cannot be used, why, and what to do."""
@@ -63,14 +64,13 @@ class Sources:
 
     def progress(self) -> float:
         """How much has been read, from 0 to 1."""
-        return (self.read + (0 if self._file is None else self._file.read)) / max(1, self.size)
+        return min(1.0, (self.read + (0 if self._file is None else self._file.read)) / max(1, self.size))
 
     def lines(self, path: Path) -> Iterator[bytes]:
-        """The lines of a plain file."""
-        with path.open("rb") as file:
-            for line in file:
-                self.read += len(line)
-                yield line
+        """The lines of a plain file, compressed or not."""
+        for line in lines_of(path):
+            self.read += len(line)
+            yield line
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
