@@ -62,6 +62,8 @@ class Command:
         sent = Standing(replay.began, replay.ended)
         for complaint in read_sent(against, self._config.source, sent):
             self._complain(complaint)
+        if sent.others:
+            self._err.write(f"{sent.others:,} events of other lines were left out: this is {self._config.source}\n")
         differences = compare(sent, replayed, tuple(self._config.machines))
         began, ended = rfc3339(replay.began), rfc3339(replay.ended)
         if as_json:

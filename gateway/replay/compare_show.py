@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TextIO
 from zoneinfo import ZoneInfo
@@ -48,18 +48,22 @@ def _style(cell: str) -> str:
     return "red" if cell.startswith("-") and cell != "-" else "green" if cell.startswith("+") else ""
 
 
+def _differ(pairs: Mapping[str, Pair]) -> bool:
+    return any(pair.differs for pair in pairs.values())
+
+
 def _sheets(one: Difference, zone: ZoneInfo) -> Iterator[Sheet]:
-    if one.categories:
+    if _differ(one.categories):
         times = [(category, *_cells(pair, _time)) for category, pair in one.categories.items()]
         yield Sheet(f"{one.name}: time by category", ("category", *HEADINGS), times)
-    if one.stops:
+    if _differ(one.stops) or _differ(one.stopped):
         stops = [(kind, *_cells(pair, _count), *_cells(one.stopped[kind], _time)) for kind, pair in one.stops.items()]
         headings = ("kind", ">sent", ">replayed", ">difference", ">time sent", ">time replayed", ">difference")
         yield Sheet(f"{one.name}: stops", headings, stops)
-    if any(pair.sent or pair.replayed for pair in one.counts.values()):
+    if _differ(one.counts):
         rows = [(what, *_cells(pair, _count)) for what, pair in one.counts.items()]
         yield Sheet(f"{one.name}: parts", ("parts", *HEADINGS), rows)
-    windows = [window for window in one.windows if any(pair.differs for pair in window.figures.values())]
+    windows = [window for window in one.windows if _differ(window.figures)]
     if windows:
         yield _kpis(one.name, windows, len(one.windows), zone)
     if one.states:

@@ -9,7 +9,7 @@ begun anew, and every signal as it was read last.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from gateway.checkpoint import CheckpointError
 from gateway.config.model import Config
@@ -91,7 +91,9 @@ class Replay:
     def plain(self, config: Config, inputs: Iterator[Input]) -> None:
         """Inputs that no daemon recorded; the first one begins."""
         self._pipeline = Pipeline(config)
-        self.run(inputs)
+        for first in inputs:
+            self.began = first.at
+            self.run(chain([first], inputs))
 
     def run(self, inputs: Iterator[Input]) -> None:
         """Decide."""
@@ -106,8 +108,6 @@ class Replay:
                 if events:
                     emit(events)
             if given is not None:
-                if self.began is None:
-                    self.began = given.at
                 self.at = given.at
                 self._stopped = isinstance(given, Reload) and given.cause == "stop"
             self._told()
@@ -116,5 +116,5 @@ class Replay:
 
     def finish(self) -> None:
         """The recording is over: what runs is closed at its last time."""
-        if self._pipeline is not None and not self._stopped:
+        if self._pipeline is not None and self.began is not None and not self._stopped:
             self.run(iter([Reload(self.at, self._pipeline.utc_offset, "stop")]))

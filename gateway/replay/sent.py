@@ -29,6 +29,8 @@ class Standing:
     def __init__(self, began: int, ended: int | None = None) -> None:
         """`ended`: None while it is not known yet."""
         self.began, self.ended = began, ended
+        self.others = 0
+        """Events of other lines, which were left out."""
         self._latest: dict[str, dict[tuple[str, str], dict[str, Any]]] = {kind: {} for kind in KEYS}
         self._once: dict[str, list[tuple[str, dict[str, Any]]]] = {kind: [] for kind in ONCE}
 
@@ -80,7 +82,6 @@ def read_sent(paths: Sequence[Path], source: str, standing: Standing) -> Iterato
     `source` is the line: events of others are left out. An event that is there twice counts once.
     """
     seen: set[str] = set()
-    others = 0
     for path in paths:
         for number, line in enumerate(lines_of(path), 1):
             if not line.strip():
@@ -88,7 +89,7 @@ def read_sent(paths: Sequence[Path], source: str, standing: Standing) -> Iterato
             try:
                 event = orjson.loads(line)
                 if event["source"] != source:
-                    others += 1
+                    standing.others += 1
                     continue
                 kind = _short(event["type"])
                 if kind in ONCE and event["id"] in seen:
@@ -97,8 +98,6 @@ def read_sent(paths: Sequence[Path], source: str, standing: Standing) -> Iterato
                 standing.add(kind, event["subject"], event["data"])
             except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
                 yield f"{path}:{number}: no event: expected a CloudEvent of linegate, one a line; it is left out"
-    if others:
-        yield f"{others:,} events of other lines were left out: this one is {source}"
 
 
 def _short(kind: str) -> str:

@@ -72,9 +72,12 @@ class Trends:
 
     def interrupt(self, since: int) -> list[Event]:
         """The gateway was off: from `since` on nothing is known."""
-        bad = Point(since, None, Quality.BAD)
-        known = [signal for signal, trend in self._trends.items() if trend.latest is not None]
-        return [event for signal in known for event in self.sample(signal, bad)]
+        known = {signal: trend.latest.at for signal, trend in self._trends.items() if trend.latest is not None}
+        return [
+            event
+            for signal, at in known.items()  # a crash leaves rows that are newer than the engine's own time
+            for event in self.sample(signal, Point(max(since, at), None, Quality.BAD))
+        ]
 
     def _said(self, signal: str, said: Iterable[Point | Span]) -> list[Event]:
         self._dirty.add(signal)

@@ -51,9 +51,9 @@ def devices() -> dict[str, Any]:
     return {"a": device(port=1, heartbeat={"signal": "tick", "within": "20s"}), "b": device(port=2)}
 
 
-def line(**sections: Any) -> Config:
+def document() -> dict[str, Any]:
     """Two devices, two machines, trends of each kind, a heartbeat, a calendar."""
-    document = line_document(
+    return line_document(
         devices=devices(),
         machines={"filler": FILLER, "capper": CAPPER},
         trends={
@@ -64,7 +64,11 @@ def line(**sections: Any) -> Config:
         calendar={"shifts": {"day": {"days": ["mon"], "from": "08:00", "to": "08:01"}}},
         buffer={"path": "line.db", "min_free_disk": "1kB"},
     )
-    return Config.model_validate({**document, **sections})
+
+
+def line(**sections: Any) -> Config:
+    """The line; sections given replace its own."""
+    return Config.model_validate({**document(), **sections})
 
 
 def said(*numbers: int, **values: Any) -> list[Any]:

@@ -115,6 +115,17 @@ def test_a_subscription_that_seldom_says_that_nothing_changed_is_known_all_the_t
     assert {one["value"] for one in found if "value" in one} == {"cola"}
 
 
+def test_a_crash_before_the_first_whole_checkpoint_loses_no_time_before_the_last_value() -> None:
+    """The rows of an event's signal are stored with it, the engine's own time only every few seconds."""
+    config = line(level={"on_change": True})
+    pipeline = Pipeline(config)
+    trends(pipeline, Reload(T0, 0), scan(T0, level=3.5))
+    restarted = Pipeline(config)
+    restarted.restore(pipeline.checkpoint({"filler_plc.level"}))
+    events, _ = restarted.process(Reload(T0 + 60_000, 0))
+    assert [(event.data["value"], event.time) for event in events if event.type == "signal.trend"] == [(None, T0)]
+
+
 def test_a_restart_is_a_gap_and_no_value_is_told_of_it() -> None:
     config = line(level={"on_change": True, "at_least_every": "1min"}, rejects={"every": "1min"})
     pipeline = Pipeline(config)
