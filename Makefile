@@ -55,6 +55,7 @@ bench: $(VENV)/built services $(NODE_PEER)/node_modules/installed
 	$(BIN)/python -m tests.benchmarks
 
 torture: $(VENV)/built services
+	TORTURE_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 0 tests/gateway/outbox/test_model.py
 	$(BIN)/python -m tests.torture $(TORTURE_ARGS)
 
 clean:

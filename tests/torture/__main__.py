@@ -7,6 +7,7 @@ import asyncio
 import secrets
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 from tests.torture.book import Broken
@@ -40,7 +41,9 @@ def main() -> int:
         try:
             with show:
                 figures = asyncio.run(campaign.run())
-        except (Broken, AssertionError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever ends a campaign is a finding, and is told with its seed
+            if not isinstance(error, Broken):
+                traceback.print_exc()
             show.broken(campaign.figures, error, chosen.keep)
             return 1
         show.held(figures)

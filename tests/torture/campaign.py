@@ -110,6 +110,7 @@ class Campaign:
     async def _kill_as_planned(self, one: Daemon, plc: Simulator, proxy: Mangler, library: Path) -> None:
         for number, step in enumerate(self._plan):
             if number == sum(step in BIRTH for step in self._plan):
+                proxy.mangle = lambda reply: reply
                 await self._first_look(one, plc)
             self._spoil(proxy)
             self._tell(self.figures, step.name)
@@ -125,18 +126,15 @@ class Campaign:
             self._look(one)
 
     async def _first_look(self, one: Daemon, plc: Simulator) -> None:
-        """The machines stand still until the daemon has seen each of them: so every part is counted."""
+        """The machines stand still until the daemon has stored what their counters begin with."""
         one.environment.pop("LD_PRELOAD", None)
         await one.start()
         self.figures.starts += 1
-
-        async def knows_them() -> bool:
-            line = await one.line()
-            return all(line["machines"][machine]["state"] not in ("unknown", "undefined") for machine in MACHINES)
-
-        await until(knows_them)
+        truths = (await plc.ask(action="truth"))["machines"]
+        await until(lambda: _has_read(one, truths))
+        if (code := await one.stop()) != 0:
+            raise Broken(f"the daemon ended with exit code {code}, see {one.log}")
         await plc.tell(action="thaw")
-        await one.kill()
 
     async def _await_end(self, one: Daemon, step: Step) -> bool:
         """Wait for the layer's kill, or kill at any moment; whether the kill is the one that was meant."""
@@ -216,7 +214,7 @@ class Campaign:
                     self.books["plant"].take(message.payload)
 
         async with aiomqtt.Client("127.0.0.1", port) as client:
-            await client.subscribe("#", qos=1)
+            await client.subscribe("events/#", qos=1)
             self._listening = asyncio.create_task(listen(client))
             try:
                 yield
@@ -236,7 +234,12 @@ class Campaign:
         document["buffer"] = {"path": "line.db", "commit_interval": "10ms"}
         document["uplinks"] = {
             "journal": {"type": "file", "path": "events.ndjson", "rotate": ROTATE, "keep": KEEP, "from": "oldest"},
-            "plant": {"type": "mqtt", "url": f"mqtt://127.0.0.1:{mqtt}", "from": "oldest"},
+            "plant": {
+                "type": "mqtt",
+                "url": f"mqtt://127.0.0.1:{mqtt}",
+                "from": "oldest",
+                "topic": "events/{subject}/{type}",
+            },
         }
         return document
 

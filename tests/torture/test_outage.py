@@ -222,10 +222,11 @@ async def test_a_broker_that_goes_silent_is_left_and_gets_what_it_missed(
         await gateway.outbox.flush()
 
     async with broker(tmp_path / "broker", port), Mangler(port) as proxy, aiomqtt.Client("127.0.0.1", port) as client:
-        await client.subscribe("#", qos=1)
+        await client.subscribe("events/#", qos=1)
         listening = asyncio.create_task(listen(client))
         url = f"mqtt://127.0.0.1:{proxy.port}"
-        plant = MqttUplink.model_validate({"type": "mqtt", "url": url, "from": "oldest"})
+        topic = "events/{subject}/{type}"
+        plant = MqttUplink.model_validate({"type": "mqtt", "url": url, "from": "oldest", "topic": topic})
         async with running(tmp_path, config, {}, plant=plant) as gateway:
             await append(gateway)
             await until(lambda: gateway.outbox.backlog("plant") == 0)
