@@ -10,11 +10,12 @@ Mangle = Callable[[bytes], bytes | None]
 
 
 class Mangler:
-    """Listens on a free loopback port and passes bytes on to `target`, replies through `mangle`."""
+    """Listens on a free loopback port and passes bytes on to `target`, replies through `mangle` and after `delay_s`."""
 
     def __init__(self, target: int) -> None:
         self._target = target
         self.mangle: Mangle = lambda reply: reply
+        self.delay_s = 0.0
         self.connections = 0
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -51,17 +52,20 @@ class Mangler:
         self._open |= {writer, up_writer}
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass(reader, up_writer, lambda data: data))
-                group.create_task(self._pass(up_reader, writer, lambda data: self.mangle(data)))
+                group.create_task(self._pass(reader, up_writer, lambda data: data, lambda: 0.0))
+                group.create_task(self._pass(up_reader, writer, lambda data: self.mangle(data), lambda: self.delay_s))
         finally:
             self._open -= {writer, up_writer}
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mangle: Mangle) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mangle: Mangle, delay_s: Callable[[], float]
+    ) -> None:
         try:
             while data := await reader.read(65536):
                 spoilt = mangle(data)
                 if spoilt is None:
                     break
+                await asyncio.sleep(delay_s())
                 writer.write(spoilt)
                 await writer.drain()
         except OSError:

@@ -163,10 +163,11 @@ class UplinkRunner:
         if self._attempts < self._config.max_attempts:
             await asyncio.sleep(self._refusals.next())
             return
-        await self._outbox.quarantine(self.name, event, why)
         self._attempts = 0
         self.stats.quarantined += 1
+        # said first: a connection that ends meanwhile cancels the waiting, and not the quarantine
         log.warning("event_quarantined", uplink=self.name, seq=event.seq, type=event.type, why=why)
+        await self._outbox.quarantine(self.name, event, why)
 
     def _back(self) -> None:
         """The connection has proved to work."""

@@ -73,7 +73,8 @@ class MqttPublisher:
     async def connect(self) -> None:
         """Connect, and say that the gateway is there.
 
-        Raises ConnectFailed or NotConnected, or ConfigError for a secret or a certificate file that cannot be read.
+        Raises ConnectFailed or NotConnected; or ConfigError for a secret or a certificate file that cannot be read, and
+        where the broker refuses this client.
         """
         config = self._config
         user, password = await in_daemon_thread("secrets", lambda: resolved(config.user, config.password))
@@ -254,11 +255,12 @@ class MqttPublisher:
             raise NotConnected(f"{self.peer} refuses messages: {reasons.words(code)}", reasons.remedy(code))
         return done
 
-    def _refused_client(self, code: int) -> ConnectFailed:
+    def _refused_client(self, code: int) -> ConnectFailed | ConfigError:
         remedy = "check `user` and `password`, and what the broker allows this client"
         if code != reasons.NOT_AUTHORIZED:
             remedy = reasons.remedy(code)
-        return ConnectFailed(f"{self.peer} refuses the client: {reasons.words(code)}", remedy)
+        kind = ConfigError if code in reasons.ABOUT_THE_CLIENT else ConnectFailed
+        return kind(f"{self.peer} refuses the client: {reasons.words(code)}", remedy)
 
     def _broken(self, link: Link, events: Sequence[StoredEvent], done: int) -> int:
         self._is_silent = link.lost is None

@@ -11,6 +11,9 @@ SUCCESS = frozenset({0x00, 0x10})
 ABOUT_THE_EVENT = frozenset({0x90, 0x95, 0x99})
 """Topic name invalid, packet too large, payload format invalid: the same event will be refused again."""
 
+ABOUT_THE_CLIENT = frozenset({0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C, 0x9A, 0x9B})
+"""What the configuration asks for, here or at the server, cannot be: only a person can mend it."""
+
 NOT_AUTHORIZED = 0x87
 PACKET_TOO_LARGE = 0x95
 
@@ -27,6 +30,7 @@ _NAMES = {
     0x89: "server busy",
     0x8A: "banned",
     0x8B: "server shutting down",
+    0x8C: "bad authentication method",
     0x8D: "keep alive timeout",
     0x8E: "session taken over",
     0x90: "topic name invalid",

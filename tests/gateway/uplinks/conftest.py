@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ import trustme
 from gateway.config.model import LineConfig
 from gateway.events import Envelope, StoredEvent
 from gateway.uplinks.uplink import UplinkContext
+from tests.peers.certificates import make_certificates
 
 BROKER = "/usr/sbin/mosquitto"
 
@@ -135,16 +135,7 @@ def _make_events() -> Any:
 def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, Path]:
     """A certificate authority and a directory with its certificate (`ca.pem`) and some that it gave."""
     directory = tmp_path_factory.mktemp("tls")
-    ca = trustme.CA()
-    ca.cert_pem.write_to_path(str(directory / "ca.pem"))
-    for name, host in (("server", "127.0.0.1"), ("elsewhere", "broker.example"), ("client", "line-3.example")):
-        certificate = ca.issue_cert(host)
-        certificate.private_key_pem.write_to_path(str(directory / f"{name}.key"))
-        for number, blob in enumerate(certificate.cert_chain_pems):
-            blob.write_to_path(str(directory / f"{name}.pem"), append=number > 0)
-    old = ca.issue_cert("127.0.0.1", not_after=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
-    old.private_key_pem.write_to_path(str(directory / "old.key"))
-    old.cert_chain_pems[0].write_to_path(str(directory / "old.pem"))
+    ca = make_certificates(directory)
     return ca, directory
 
 

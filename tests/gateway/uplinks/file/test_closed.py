@@ -93,7 +93,7 @@ async def test_a_quiet_file_is_closed_in_time(
     await uplink.connect()
     serving = asyncio.ensure_future(uplink.serve())
     await uplink.write(make_events(1))
-    await until(lambda: (tmp_path / "events.00000001").exists())
+    await until(lambda: {file.name for file in tmp_path.iterdir()} == {"events", "events.00000001"})
     assert not (tmp_path / "events").read_bytes()
     assert not serving.done()
 

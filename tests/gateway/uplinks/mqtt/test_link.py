@@ -201,10 +201,10 @@ async def test_bytes_that_are_no_mqtt_end_the_connection(
     ("connack", "error", "words"),
     [
         (b"", ConnectFailed, "before the session began"),
-        (b"\x20\x03\x00\x86\x00", ConnectFailed, "bad user name or password"),
-        (b"\x20\x03\x00\x85\x00", ConnectFailed, "client identifier not valid"),
+        (b"\x20\x03\x00\x86\x00", ConfigError, "bad user name or password"),
+        (b"\x20\x03\x00\x85\x00", ConfigError, "client identifier not valid"),
         (b"\x20\x03\x00\x88\x00", ConnectFailed, "server unavailable"),
-        (b"\x20\x02\x00\x01", ConnectFailed, "MQTT 5 is not supported"),
+        (b"\x20\x02\x00\x01", ConfigError, "MQTT 5 is not supported"),
         (b"\x20\x05\x00\x00\x02\x24\x00", ConfigError, "QoS 0 only"),
     ],
 )

@@ -14,7 +14,7 @@ from gateway.uplinks.mqtt.config import MqttUplink
 from gateway.uplinks.mqtt.link import Link
 from gateway.uplinks.mqtt.publisher import MqttPublisher, default_client_id
 from gateway.uplinks.uplink import Rejected, UplinkContext
-from protocols.driver import ConfigError, ConnectFailed, NotConnected
+from protocols.driver import ConfigError, NotConnected
 
 if TYPE_CHECKING:
     from tests.gateway.uplinks.conftest import Broker
@@ -213,7 +213,7 @@ async def test_wrong_password_or_user(
     await _start_with_password(broker, tmp_path)
     monkeypatch.setenv("PASSWORD", "wrong")
     uplink = publisher(broker, context, user=user, password={"env": "PASSWORD"})
-    with pytest.raises(ConnectFailed, match="refuses the client: not authorized") as refused:
+    with pytest.raises(ConfigError, match="refuses the client: not authorized") as refused:
         await uplink.connect()
     assert "password" in refused.value.remedy
     await uplink.close()

@@ -15,7 +15,7 @@ from gateway.events import StoredEvent
 from gateway.uplinks.mqtt.config import MqttUplink
 from gateway.uplinks.mqtt.publisher import MqttPublisher
 from gateway.uplinks.uplink import UplinkContext
-from protocols.driver import ConnectFailed, NotConnected
+from protocols.driver import ConfigError, NotConnected
 
 if TYPE_CHECKING:
     from tests.gateway.uplinks.conftest import Broker, Script
@@ -121,7 +121,7 @@ async def test_a_state_that_is_denied_holds_no_event_back(
 async def test_a_broker_that_retains_nothing(broker: Broker, context: UplinkContext, make_events: Any) -> None:
     await broker.start("retain_available false")
     uplink = publisher(broker.port, context)
-    with pytest.raises(ConnectFailed, match="retain not supported") as refused:
+    with pytest.raises(ConfigError, match="retain not supported") as refused:
         await uplink.connect()
     assert "state_topic: off" in refused.value.remedy
     await uplink.close()

@@ -1,0 +1,199 @@
+"""What uplinks deliver to, each with the same faults on command. A new uplink joins the fault suite by a line below."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiomqtt
+from aiohttp import web
+
+from tests.peers.collector import Collector, Post
+from tests.processes import MOSQUITTO, free_port
+
+USER = "line-3"
+REFUSED_SIZE = 5_000
+"""A receiver with a limit refuses an event that is larger than this, and no batch of small ones for good."""
+
+
+class Receiver(Protocol):
+    """One plant's end."""
+
+    IS_SERVER: bool
+    """Whether it has connections, certificates and users."""
+    port: int
+
+    def __init__(self, directory: Path, certificates: Path) -> None: ...
+
+    @property
+    def received(self) -> list[dict[str, Any]]:
+        """Every event that it has taken responsibility for, in order, repetitions included."""
+
+    def section(self, port: int, tls: bool) -> dict[str, Any]:
+        """The uplink's section, to reach it through `port`."""
+
+    async def start(self, *, certificate: str = "", password: str = "", limited: bool = False) -> None:
+        """Take events; with TLS, with a user, with a limit of size."""
+
+    async def kill(self) -> None:
+        """Gone without a word; on return `received` is what it was then."""
+
+
+class MqttReceiver:
+    """mosquitto, and a subscriber that has a listener of its own."""
+
+    IS_SERVER = True
+
+    def __init__(self, directory: Path, certificates: Path) -> None:
+        self.received: list[dict[str, Any]] = []
+        self.port, self._own_port = free_port(), free_port()
+        self._directory = directory
+        self._certificates = certificates
+        self._process: asyncio.subprocess.Process | None = None
+        self._listening: asyncio.Task[None] | None = None
+
+    def section(self, port: int, tls: bool) -> dict[str, Any]:
+        return {"type": "mqtt", "url": f"mqtt{'s' if tls else ''}://127.0.0.1:{port}"}
+
+    async def start(self, *, certificate: str = "", password: str = "", limited: bool = False) -> None:
+        lines = ["per_listener_settings true", "max_queued_messages 0", f"listener {self.port} 127.0.0.1"]
+        if certificate:
+            path = self._certificates / certificate
+            lines += [f"certfile {path}.pem", f"keyfile {path}.key"]
+        if password:
+            passwords = self._directory / "passwords"
+            passwords.write_text(f"{USER}:{password}\n")
+            subprocess.run(["/usr/bin/mosquitto_passwd", "-U", str(passwords)], check=True, timeout=10)  # noqa: ASYNC221
+            lines += [f"password_file {passwords}"]
+        lines += [f"allow_anonymous {'false' if password else 'true'}"]
+        lines += [f"listener {self._own_port} 127.0.0.1", "allow_anonymous true", "user root"]
+        lines += [f"message_size_limit {REFUSED_SIZE}"] if limited else []
+        file = self._directory / "mosquitto.conf"
+        file.write_text("\n".join(lines) + "\n")
+        self._process = await asyncio.create_subprocess_exec(
+            MOSQUITTO, "-c", str(file), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+        )
+        ready = asyncio.Event()
+        self._listening = asyncio.create_task(self._listen(ready))
+        async with asyncio.timeout(10):
+            await ready.wait()
+
+    async def kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and self._listening is not None:
+            process.kill()
+            await process.wait()
+            await self._listening  # it reads to the end what the broker had sent
+
+    async def _listen(self, ready: asyncio.Event) -> None:
+        while True:
+            # QoS 0: an acknowledgement that a dead broker cannot read would reset the connection, and lose the rest
+            with contextlib.suppress(aiomqtt.MqttError):
+                async with aiomqtt.Client("127.0.0.1", self._own_port) as client:
+                    await client.subscribe("#")
+                    ready.set()
+                    async for message in client.messages:
+                        assert isinstance(message.payload, bytes)
+                        if not message.topic.value.endswith("/gateway/state"):
+                            body = json.loads(message.payload)
+                            self.received += body if isinstance(body, list) else [body]
+            if ready.is_set():
+                break
+            await asyncio.sleep(0.01)
+
+
+class BatchMqttReceiver(MqttReceiver):
+    """The same with several events a message."""
+
+    def section(self, port: int, tls: bool) -> dict[str, Any]:
+        return {**super().section(port, tls), "batch": 50}
+
+
+class HttpReceiver:
+    """aiohttp's server."""
+
+    IS_SERVER = True
+
+    def __init__(self, directory: Path, certificates: Path) -> None:
+        self._certificates = certificates
+        self._collector = Collector()
+        self._collector.answer = self._answer
+        self._password = ""
+        self._limited = False
+        self.port = free_port()
+
+    @property
+    def received(self) -> list[dict[str, Any]]:
+        return self._collector.taken
+
+    def section(self, port: int, tls: bool) -> dict[str, Any]:
+        return {"type": "http", "url": f"http{'s' if tls else ''}://127.0.0.1:{port}/events", "compression": "gzip"}
+
+    async def start(self, *, certificate: str = "", password: str = "", limited: bool = False) -> None:
+        self._password, self._limited = password, limited
+        context = None
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            path = self._certificates / certificate
+            context.load_cert_chain(f"{path}.pem", f"{path}.key")
+        await self._collector.start(context, self.port)
+
+    async def kill(self) -> None:
+        await self._collector.stop()
+
+    async def _answer(self, post: Post) -> web.StreamResponse:
+        if self._password:
+            right = base64.b64encode(f"{USER}:{self._password}".encode()).decode()
+            if post.headers.get("Authorization") != f"Basic {right}":
+                return web.Response(status=401, text="who are you?")
+        if self._limited and any(len(json.dumps(event)) > REFUSED_SIZE for event in post.events):
+            return web.Response(status=422, text="too long")
+        return web.Response(status=202)
+
+
+class FileReceiver:
+    """A directory that comes and goes, as a network share does."""
+
+    IS_SERVER = False
+
+    def __init__(self, directory: Path, certificates: Path) -> None:
+        self._share = directory / "share"
+        self._share.write_text("not mounted")
+        self._times = 0
+        self.port = 0
+
+    @property
+    def received(self) -> list[dict[str, Any]]:
+        events = []
+        for place in [*sorted(self._share.parent.glob("share-*")), self._share]:
+            files = sorted(place.glob("events.0*")) + [file for file in (place / "events",) if file.exists()]
+            for file in files:
+                text = file.read_text()
+                events += [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        return events
+
+    def section(self, port: int, tls: bool) -> dict[str, Any]:
+        return {"type": "file", "path": str(self._share / "events"), "rotate": "20kB", "keep": 1000}
+
+    async def start(self, *, certificate: str = "", password: str = "", limited: bool = False) -> None:
+        self._share.unlink()
+
+    async def kill(self) -> None:
+        if self._share.is_dir():
+            self._times += 1
+            self._share.rename(self._share.with_name(f"share-{self._times}"))
+            self._share.write_text("not mounted")
+
+
+RECEIVERS: dict[str, type[Receiver]] = {
+    "file": FileReceiver,
+    "http": HttpReceiver,
+    "mqtt": MqttReceiver,
+    "mqtt-batch": BatchMqttReceiver,
+}
