@@ -177,7 +177,9 @@ class Machine:
         verdict = self.rules.verdict(values)
         if verdict != self._verdict:
             self._verdict = verdict
-            self._timeline.decide(self.rules.decision(verdict, evidence), self._context(), at, uncertainty)
+            decision, since = self.rules.decision(verdict, evidence), self.rules.holds.since
+            divides = since is not None and since < at
+            self._timeline.decide(decision, self._context(), at, uncertainty, divides=divides)
         if begins:
             self._timeline.mark(at)
 

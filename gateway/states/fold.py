@@ -41,7 +41,7 @@ class Stop:
     first_out: dict[str, Any] | None = None
     """The signal that gave the reason, or decided where it began; its value and time."""
     planned_ms: int = 0
-    """Time in it that was not meant for production."""
+    """Planned stops in it."""
     parts: Tally = field(default_factory=Tally)
     intervals: list[int] = field(default_factory=list)
     """When they began."""
@@ -131,7 +131,7 @@ def _include(stop: Stop, interval: Interval, until: int) -> None:
     reason = interval.decision.reason
     if stop.reason is None and reason is not None and KINDS.get(interval.account.category) == stop.kind:
         stop.reason, stop.first_out = reason, first_out(interval)
-    if not interval.context.planned:
+    if interval.account.category == "planned_stop":
         stop.planned_ms += until - interval.began
     for role in ROLES:
         stop.parts.add(role, getattr(interval.parts, role))

@@ -82,9 +82,13 @@ class Timeline:
         """Whether nothing waits for publication, or for being final."""
         return not self._touched and not self.closed
 
-    def decide(self, decision: Decision, context: Context, at: int, uncertainty: int | None) -> None:
-        """What the rules say from `at` on."""
+    def decide(
+        self, decision: Decision, context: Context, at: int, uncertainty: int | None, *, divides: bool = False
+    ) -> None:
+        """What the rules say from `at` on; `divides`: one that waits may yet count, from before `at`."""
         current = self.current
+        if current is not None and decision.same_as(current.decision):
+            current = self._decide_again(current, decision, at, uncertainty, divides)
         if current is None or decision.state == UNKNOWN or self._settle == 0:
             self.pending = None
             self._become(decision, context, at, uncertainty)
@@ -96,6 +100,20 @@ class Timeline:
             self.mark(at)
         elif self.pending.decision.reason is None and decision.reason is not None:
             self.pending.decision = decision
+
+    def _decide_again(
+        self, current: Interval, decision: Decision, at: int, uncertainty: int | None, divides: bool
+    ) -> Interval:
+        """The same, perhaps by another rule: what waits gives way to one before it, and replaces one behind it."""
+        before = current.decision
+        if (decision.order, decision.category_order) == (before.order, before.category_order):
+            return current
+        if divides and current.began < at:
+            current = self._cut(current, at)
+            current.decision, current.uncertainty = replace(decision, reason=before.reason), uncertainty
+        else:
+            current.decision = replace(before, order=decision.order, category_order=decision.category_order)
+        return current
 
     def place(self, context: Context, at: int, uncertainty: int | None = 0) -> None:
         """What beside the state decides the category, from `at` on, or that much earlier."""
