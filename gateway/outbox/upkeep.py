@@ -11,11 +11,12 @@ DROP_LIMIT = 1000
 VACUUM_PAGES = 256
 """Most pages that one step gives back to the file system (1 MB)."""
 
+_OLDEST = "(SELECT seq, stored_at FROM event WHERE seq <= :settled ORDER BY seq LIMIT :limit)"
 _DROP = (
-    "DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE seq <= :settled ORDER BY seq LIMIT :limit)"
-    " AND stored_at < :before"
+    f"DELETE FROM event WHERE seq IN (SELECT seq FROM {_OLDEST})"
+    f" AND seq < coalesce((SELECT min(seq) FROM {_OLDEST} WHERE stored_at >= :before), :settled + 1)"
 )
-
+"""Never one behind an event that stays, though it is older by a clock that was set: what is kept has no holes."""
 
 _STAMP = "SELECT seq, stored_at FROM event WHERE seq >= ? ORDER BY seq LIMIT 1"
 _ALWAYS = 1 << 62

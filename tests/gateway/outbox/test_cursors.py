@@ -199,6 +199,7 @@ DAY = 86_400_000
         ([*[-9 * DAY] * 5, *[30 * DAY] * 25, *[-8 * DAY] * 20, *[-DAY] * 10], 10),  # ahead in between
         ([30 * DAY] * 60, 60),  # it is now that is wrong: a clock without a battery must not delete the history
         ([*[-10 * DAY] * 30, *[-DAY] * 29, 30 * DAY], 30),
+        ([*[-8 * DAY] * 5, *[-DAY] * 5, *[-9 * DAY] * 20, *[-DAY] * 30], 55),  # behind in between: no holes
     ],
 )
 async def test_retention_goes_on_after_a_wrong_clock(
