@@ -115,6 +115,30 @@ def replay(file: Path, recording: tuple[Path, ...], against: tuple[Path, ...], a
     sys.exit(replay_file(file, recording, against, as_json=as_json))
 
 
+EXPLAIN_EXAMPLES = """\b
+Examples:
+  linegate explain line-3.yaml 0192f0c4-6b7e-4d0e-9a52-6c1a8d2f4f10-1841 --state-dir /var/lib/linegate/line-3
+  linegate explain line-3.yaml 1841
+  grep filler-stop-1795327200250 events.ndjson | linegate explain line-3.yaml -
+"""
+
+
+@main.command(epilog=EXPLAIN_EXAMPLES)
+@FILE
+@click.argument("event")
+@STATE_DIR
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+def explain(file: Path, event: str, state_dir: Path, as_json: bool) -> None:
+    """Say in words why EVENT says what it says: rule, signals, category, stop, revisions, formulas.
+
+    EVENT is an event's id or seq, looked up in the daemon that runs or in its buffer; or a file with it as JSON, or -.
+    Of several events, one a line, the last is explained, and the others are taken to belong to it.
+    """
+    from gateway.explain.command import explain_event
+
+    sys.exit(explain_event(file, event, state_dir, as_json=as_json))
+
+
 DISCOVER_EXAMPLES = """\b
 Examples:
   linegate discover opc.tcp://192.168.0.10:4840

@@ -67,6 +67,14 @@ def load_config(path: FilePath | str) -> Loaded:
     return Loaded(config, [str(note) for note in _sorted(notes, file)])
 
 
+def document_of(path: FilePath | str) -> Document:
+    """The values of a configuration that loads, with the place of each."""
+    file = str(path)
+    text = _read(file)
+    assembled = assemble(file, "" if isinstance(text, Misread) else text, _read)
+    return Document(assembled.root, assembled.texts)
+
+
 def _problem(place: Place, path: Path, message: str) -> Problem:
     return Problem(place.file, place.line, place.column, path_text(path), message)
 

@@ -1,4 +1,4 @@
-"""The local HTTP endpoint: /livez, /readyz, /health, /metrics and /api/line."""
+"""The local HTTP endpoint: /livez, /readyz, /health, /metrics, /api/line and /api/events."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from gateway.config.model import HealthConfig
 from gateway.health.sources import Check, Sources
 
 RETRY_S = 10.0
+MOST_EVENTS = 1000
 BACKLOG = 64
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 WORST = ("pass", "warn", "fail")
@@ -48,6 +49,7 @@ class HealthServer:
             "/health": self._health,
             "/metrics": self._metrics,
             "/api/line": self._line,
+            "/api/events": self._events,
         }
         routes = [Route(path, answer, methods=["GET"]) for path, answer in paths.items()]
         server = _Server(
@@ -118,6 +120,20 @@ class HealthServer:
         from gateway.health.metrics import CONTENT_TYPE, exposition  # its library is for those who ask
 
         return Response(exposition(self._sources), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _events(self, request: Request) -> Response:
+        """Stored events behind `after`, at most `limit`; of one `type` and `subject` those among the next 20,000."""
+        asked = request.query_params
+        try:
+            after, limit = int(asked.get("after", "0")), int(asked.get("limit", "100"))
+        except ValueError:
+            return PlainTextResponse("after and limit are whole numbers\n", 400)
+        if not (0 <= after < 2**63 and 1 <= limit <= MOST_EVENTS):
+            return PlainTextResponse(f"after is at least 0, and limit 1 to {MOST_EVENTS}\n", 400)
+        return Response(
+            await self._sources.events(after, limit, asked.get("type"), asked.get("subject")),
+            media_type="application/json",
+        )
 
     async def _line(self, request: Request) -> Response:
         return _json(self._sources.line("signals" in request.query_params))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gateway import __version__
 from gateway.clock import EngineClock
 from gateway.config.model import Config
-from gateway.events import rfc3339
+from gateway.events import Envelope, rfc3339
 from gateway.lineview import LineView
 from gateway.outbox.outbox import Outbox
 from gateway.runner.device import DeviceRunner
@@ -125,6 +125,17 @@ class Sources:
         return (
             f"{up}/{len(self.runners)} devices, {connected}/{len(self.uplinks)} uplinks, "
             f"last seq {self.outbox.last_seq}, backlog {backlog}{degraded}"
+        )
+
+    async def events(self, after: int, limit: int, kind: str | None, subject: str | None) -> bytes:
+        """Stored events as one JSON object: CloudEvents whose `prevseq` is of the store, not of any uplink's chain."""
+        envelope = Envelope(self.config.source, self.outbox.stream)
+        found = await self.outbox.recent(after, limit, kind, subject)
+        events = b",".join(map(envelope.json, found))
+        return b'{"stream":"%s","last_seq":"%d","events":[%s]}' % (
+            self.outbox.stream.encode(),
+            self.outbox.last_seq,
+            events,
         )
 
     def line(self, with_signals: bool) -> dict[str, Any]:

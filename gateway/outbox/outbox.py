@@ -151,9 +151,14 @@ class Outbox:
         """The next events behind the uplink's cursor, at most `limit`; waits until there is one."""
         return await self._ask(lambda: self._store.next_events(uplink, limit), lambda: self._store.backlog(uplink) > 0)
 
-    async def recent(self, after: int, limit: int) -> list[StoredEvent]:
-        """Committed events with a seq above `after`, at most `limit`, whatever the cursors say; prevseq is seq - 1."""
-        return await self._ask(lambda: self._store.events_after(after, limit))
+    async def recent(
+        self, after: int, limit: int, kind: str | None = None, subject: str | None = None
+    ) -> list[StoredEvent]:
+        """Committed events with a seq above `after`, at most `limit`, whatever the cursors say; prevseq is seq - 1.
+
+        Where a short type or a subject is given, only those among the next 20,000 numbers.
+        """
+        return await self._ask(lambda: self._store.events_after(after, limit, kind, subject))
 
     def acknowledge(self, uplink: str, event: StoredEvent) -> None:
         """The uplink has delivered all up to `event`. Durable with the next commit: a crash before it repeats some."""

@@ -23,6 +23,12 @@ from gateway.outbox.transaction import Batch
 
 CheckpointSource = Callable[[Collection[str] | None], Mapping[str, bytes]]
 
+SEARCHED = 20_000
+"""Numbers that one search looks at: the store task has more to do."""
+_SEARCH = (
+    "SELECT seq, type, subject, time, data FROM event WHERE seq > ? AND seq <= ? "
+    "AND (? IS NULL OR type = ?) AND (? IS NULL OR subject = ?) ORDER BY seq LIMIT ?"
+)
 _SELECT = "SELECT seq, type, subject, time, data FROM event WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
 
 log = structlog.get_logger("outbox")
@@ -160,9 +166,15 @@ class Store:
         rows = await fetch(self._connection, _SELECT, (cursor.position, self.last_seq, limit))
         return transaction.chain(rows, cursor.delivered)
 
-    async def events_after(self, after: int, limit: int) -> list[StoredEvent]:
-        """Committed events whatever the cursors say; prevseq is seq - 1."""
-        rows = await fetch(self._connection, _SELECT, (after, self.last_seq, limit))
+    async def events_after(
+        self, after: int, limit: int, kind: str | None = None, subject: str | None = None
+    ) -> list[StoredEvent]:
+        """Committed events whatever the cursors say, of one type or subject where given; prevseq is seq - 1.
+
+        Among those of one type or subject it looks at the next SEARCHED numbers alone.
+        """
+        last = self.last_seq if kind is None and subject is None else min(self.last_seq, after + SEARCHED)
+        rows = await fetch(self._connection, _SEARCH, (after, last, kind, kind, subject, subject, limit))
         return [StoredEvent(seq, seq - 1, type_, subject, at, data) for seq, type_, subject, at, data in rows]
 
     async def checkpoint_rows(self) -> dict[str, bytes]:

@@ -1,0 +1,1 @@
+"""`linegate explain`: why an event says what it says, in words."""

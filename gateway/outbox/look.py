@@ -1,0 +1,38 @@
+"""Looks into a buffer that no daemon has: under its lock, without writing."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from gateway.events import StoredEvent
+from gateway.outbox.database import APPLICATION_ID
+from gateway.outbox.errors import BufferError
+from gateway.outbox.lock import BufferLock
+
+
+def look(path: Path, after: int, limit: int, kind: str | None, subject: str | None) -> tuple[str, list[StoredEvent]]:
+    """The stream, and events behind `after` as `Outbox.recent` gives them. Blocking.
+
+    Raises BufferLocked while a daemon has the buffer, BufferError where there is none.
+    """
+    if not path.exists():
+        raise BufferError(f"there is no buffer {path}", "give the state directory with --state-dir")
+    lock = BufferLock(path)
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
+                raise BufferError(f"{path} is a file of another program", "give the daemon's state directory")
+            ((stream,),) = connection.execute("SELECT stream FROM meta").fetchall()
+            rows = connection.execute(
+                "SELECT seq, type, subject, time, data FROM event WHERE seq > ? AND (? IS NULL OR type = ?) "
+                "AND (? IS NULL OR subject = ?) ORDER BY seq LIMIT ?",
+                (after, kind, kind, subject, subject, limit),
+            ).fetchall()
+    except sqlite3.Error as error:
+        raise BufferError(f"the buffer {path} cannot be read: {error}", "check the file's mode and the disk") from None
+    finally:
+        lock.release()
+    return stream, [StoredEvent(seq, seq - 1, kind_, about, at, data) for seq, kind_, about, at, data in rows]
