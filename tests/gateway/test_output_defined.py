@@ -1,4 +1,4 @@
-"""Whether parts come as the state says: step by step as the semantics define it of the whole story, in and out of breaks."""
+"""Whether parts come as the state says: step by step as the semantics define it of the whole story."""
 
 from __future__ import annotations
 
