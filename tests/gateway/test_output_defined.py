@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.inputs import Tick
 from tests.gateway.stories import MINUTE, MONDAY, Step, intervals, machine, run
 
+RUNS = ("run", "stop")
 LONGEST = 10_000
 """`no_output`: ten ideal cycles of 1 s."""
 BREAKS = ((1 * MINUTE, 2 * MINUTE), (3 * MINUTE, 6 * MINUTE))
@@ -95,7 +96,7 @@ def test_parts_and_states_give_the_category_that_is_defined(story: list[tuple[in
     for wait, what in story:
         at += wait
         count += what == "part"
-        said: dict[str, Any] = {"part": {"count": count}, "run": {"run": True}, "stop": {"run": False}}.get(what, {})
+        said: dict[str, Any] = {"count": count} if what == "part" else {"run": what == "run"} if what in RUNS else {}
         steps.append((at, said))
     end = at + LONGEST - 1
     config = machine(calendar=CALENDAR, ideal="1s", parts={"total": "plc.count"})
