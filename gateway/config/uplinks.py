@@ -39,7 +39,7 @@ class ShapedUplink(UplinkSettings):
     fields."""
 
 
-class ServerUplink(ShapedUplink):
+class ServerUplink(UplinkSettings):
     """What uplinks may say whose other side is a server with a URL."""
 
     SCHEMES: ClassVar[tuple[str, str]]

@@ -8,12 +8,12 @@ from urllib.parse import SplitResult
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from gateway.config.uplinks import ServerUplink
+from gateway.config.uplinks import ServerUplink, ShapedUplink
 from protocols.secrets import Secret
 from protocols.settings import Duration, between
 
 
-class HttpUplink(ServerUplink):
+class HttpUplink(ServerUplink, ShapedUplink):
     """Events in batches, each one POST (CloudEvents' HTTP binding, batched mode); an answer of 2xx acknowledges it."""
 
     SCHEMES = ("http", "https")

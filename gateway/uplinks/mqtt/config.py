@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from gateway.config.nearest import did_you_mean, nearest
-from gateway.config.uplinks import ServerUplink
+from gateway.config.uplinks import ServerUplink, ShapedUplink
 from protocols.settings import NOT_BOOL, Duration, Size, Switch, at_least, between, misplaced
 
 PLACE = ("enterprise", "site", "area", "line")
@@ -32,7 +32,7 @@ def _template(*fields: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-class MqttUplink(ServerUplink):
+class MqttUplink(ServerUplink, ShapedUplink):
     """Events as MQTT messages, acknowledged by PUBACK."""
 
     SCHEMES = ("mqtt", "mqtts")
