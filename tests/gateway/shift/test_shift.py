@@ -14,15 +14,19 @@ from typing import Any
 import pytest
 
 from gateway.events import Event
-from gateway.inputs import Input
+from gateway.inputs import Input, Reload
 from gateway.pipeline import Pipeline
 from tests.gateway.shift import truth
 from tests.gateway.shift.configured import line_of_three
 from tests.gateway.shift.day import END, IDEAL, SHIFT, Day, clock, early_shift
 from tests.gateway.shift.physics import Machine
+from tests.gateway.shift.plc import JITTER, SCAN
 from tests.gateway.stories import latest
 
 SEEDS = (1, 2, 3, 4)
+RESTARTED = 5
+"""The seed of a day in whose middle the gateway is off for some minutes."""
+OFF = (clock(8, 50), clock(8, 53))
 MACHINES = tuple(IDEAL)
 
 
@@ -44,7 +48,19 @@ class Told:
 @cache
 def told(seed: int) -> Told:
     day = early_shift(seed)
-    return Told(day, events_of(day.inputs()))
+    return Told(day, restarted(day) if seed == RESTARTED else events_of(day.inputs()))
+
+
+def restarted(day: Day) -> list[Event]:
+    """The gateway ends without a word, and another goes on from its checkpoint."""
+    for plc in day.plcs.values():
+        plc.lost.insert(0, OFF)
+    inputs = list(day.inputs())
+    before, after = Pipeline(line_of_three()), Pipeline(line_of_three())
+    events = [event for one in inputs if one.at < OFF[0] for event in before.process(one)[0]]
+    after.restore(before.checkpoint())
+    later = [Reload(OFF[1], 0), *(one for one in inputs if one.at >= OFF[1])]
+    return events + [event for one in later for event in after.process(one)[0]]
 
 
 def events_of(inputs: Iterable[Input]) -> list[Event]:
@@ -58,15 +74,19 @@ def ms(text: str | None) -> int:
 
 
 def intervals(given: Told, machine: str) -> list[dict[str, Any]]:
-    """Those that stand; the one that is open ends with the recording."""
-    return [
-        {**one, "began_ms": ms(one["began"]), "ended_ms": END if one["ended"] is None else ms(one["ended"])}
-        for one in given.standing("machine.state", "interval", machine)
-    ]
+    """Those that stand, with how much earlier each may have begun; the one that is open ends with the recording."""
+    found = []
+    for one in given.standing("machine.state", "interval", machine):
+        may_err = round(1000 * (one["uncertainty_s"] or 0))
+        if (one["reason"] or {}).get("code") == "gateway_off":
+            may_err = SCAN + 2 * JITTER  # from when the line was last seen, which may have been by another PLC
+        ended = END if one["ended"] is None else ms(one["ended"])
+        found.append({**one, "began_ms": ms(one["began"]), "ended_ms": ended, "may_err": may_err})
+    return found
 
 
 every_machine = pytest.mark.parametrize("machine", MACHINES)
-every_seed = pytest.mark.parametrize("seed", SEEDS)
+every_seed = pytest.mark.parametrize("seed", [*SEEDS, RESTARTED])
 
 
 def test_signals_are_numbered_as_they_are_configured() -> None:
@@ -78,7 +98,7 @@ def test_signals_are_numbered_as_they_are_configured() -> None:
 @every_machine
 @every_seed
 def test_parts_are_counted_exactly(seed: int, machine: str) -> None:
-    """Through rollovers, a reset, torn readings, copies, lost PLCs and the end of the shift."""
+    """Through rollovers, a reset, torn readings, copies, lost PLCs, a restart and the end of the shift."""
     given = told(seed)
     made = given.machine(machine).parts
     assert len(made) > 9_000
@@ -107,9 +127,9 @@ def test_each_interval_is_what_truly_was_within_its_uncertainty(seed: int, machi
         return what[max(0, bisect_right(begins, moment) - 1)].category
 
     for before, after in pairwise(intervals(given, machine)):
-        moment, uncertainty = after["began_ms"], round(1000 * (after["uncertainty_s"] or 0))
+        moment = after["began_ms"]
         assert at(moment) == after["category"], after
-        was = {at(moment - uncertainty - 1)}
+        was = {at(moment - after["may_err"] - 1)}
         if before["category"] == "unknown":
             was.add(at(moment - 1))  # what nobody saw ended when somebody looked, whenever what was seen began
         assert before["category"] in was, (before, after)
@@ -125,7 +145,7 @@ def test_categories_sum_to_the_shift_and_are_as_long_as_they_truly_were(seed: in
     stretches = intervals(given, machine)
     for before, after in pairwise(stretches):
         for one in (before, after):
-            may_err[one["category"]] += round(1000 * (after["uncertainty_s"] or 0))
+            may_err[one["category"]] += after["may_err"]
     for one in stretches:
         said[one["category"]] += max(0, min(one["ended_ms"], until) - max(one["began_ms"], since))
     assert sum(said.values()) == until - since
@@ -145,7 +165,7 @@ def test_stops_are_what_a_person_would_call_one(seed: int, machine: str) -> None
     truly = truth.stops(what, truth.RESUME * IDEAL[machine])
     said = [one for one in given.standing("machine.stop", "stop", machine) if one["final"] and one["duration_s"]]
     assert [one["kind"] for one in said] == [one.kind for one in truly]
-    uncertain = {one["began"]: 1000 * (one["uncertainty_s"] or 0) for one in intervals(given, machine)}
+    uncertain = {one["began"]: one["may_err"] for one in intervals(given, machine)}
     for mine, true in zip(said, truly, strict=True):
         assert 0 <= ms(mine["began"]) - true.began <= uncertain[mine["began"]], (mine, true)
         assert 0 <= ms(mine["ended"]) - true.ended <= uncertain[mine["ended"]], (mine, true)

@@ -123,16 +123,23 @@ def stops(stretches: list[Stretch], resume: int) -> list[Stop]:
     return found
 
 
+def shown_at(machine: Machine) -> list[int]:
+    """When each part came to where it is read."""
+    copied = COPIED[machine.name]
+    return [-(-part.at // copied) * copied for part in machine.parts]
+
+
 def seen_at(machine: Machine, plc: Plc) -> list[int]:
     """When each part could be seen: at the first scan behind it; without those of outages."""
-    shown = (-(-part.at // COPIED[machine.name]) * COPIED[machine.name] for part in machine.parts)
     away = outages(plc)
+    shown = shown_at(machine)
     return [plc.seen(at) for at in shown if not any(began < at <= ended for began, ended in away)]
 
 
 def recovered(machine: Machine, plc: Plc) -> list[int]:
     """Parts of each outage."""
-    return [sum(began < part.at <= ended for part in machine.parts) for began, ended in outages(plc)]
+    shown = shown_at(machine)
+    return [sum(began < at <= ended for at in shown) for began, ended in outages(plc)]
 
 
 def outages(plc: Plc) -> list[tuple[int, int]]:
