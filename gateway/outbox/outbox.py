@@ -90,7 +90,7 @@ class Outbox:
         self._commit_at: float | None = None
         self._everything = False
         self._checkpoint_at = self.heartbeat + CHECKPOINT_S
-        self._upkeep_at = self.heartbeat + UPKEEP_S
+        self._upkeep_at = self.heartbeat  # at once, or a daemon that is restarted again and again never tidies up
         self._retry_s = self._interval_s
         self._requests: list[Request[Any]] = []
 

@@ -192,7 +192,8 @@ class Store:
             return False
 
     async def _drop_settled(self, retain_ms: int) -> bool:
-        settled = min((self.cursors[name].position for name in self.listed), default=self.last_seq)
+        stored = await database.load_cursors(self._connection)  # after a crash an uplink goes on from there
+        settled = min((stored[name].position for name in self.listed), default=self.last_seq)
         now_ms = time.time_ns() // 1_000_000
         dropped = await upkeep.drop_settled(self._connection, settled, now_ms, retain_ms)
         if dropped:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -54,6 +55,8 @@ class Figures:
     duplicates: Counter[str] = field(default_factory=Counter)
     made: int = 0
     recovered: int = 0
+    let_go: int = 0
+    """Events that retention had deleted by the end."""
     steps: Counter[str] = field(default_factory=Counter)
     """Kills by the step at which they came."""
     missed: Counter[str] = field(default_factory=Counter)
@@ -202,6 +205,7 @@ class Campaign:
             book.is_without_gaps_of_time()
             self.figures.duplicates[book.name] = book.duplicates
         self.figures.events = journal.last
+        self.figures.let_go = await asyncio.to_thread(_oldest, self._state / "line.db") - 1
         self.figures.made = sum(truth["total"] for truth in truths.values())
         self.figures.recovered = sum(sums["recovered"] for sums in journal.production.values())
 
@@ -231,7 +235,7 @@ class Campaign:
         for number in range(EXTRA):
             signals[f"extra_{number}"] = {"address": f"holding:{1000 + 2 * number}", "type": "float32"}
             document["trends"][f"filler_plc.extra_{number}"] = {"on_change": True}
-        document["buffer"] = {"path": "line.db", "commit_interval": "10ms"}
+        document["buffer"] = {"path": "line.db", "commit_interval": "10ms", "retain": "1s"}
         document["uplinks"] = {
             "journal": {"type": "file", "path": "events.ndjson", "rotate": ROTATE, "keep": KEEP, "from": "oldest"},
             "plant": {
@@ -242,6 +246,12 @@ class Campaign:
             },
         }
         return document
+
+
+def _oldest(file: Path) -> int:
+    with closing(sqlite3.connect(file)) as connection:
+        found: int = connection.execute("SELECT min(seq) FROM event").fetchone()[0]
+    return found
 
 
 def _since(log: Path, begin: int) -> bytes:

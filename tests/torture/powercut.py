@@ -95,7 +95,7 @@ async def _go_on(directory: Path, config: Config, sent: Sequence[bytes]) -> None
     sink = FileSink(settings, UplinkContext("journal", config.line, envelope, directory, LineView(pipeline, {})))
     try:
         pipeline.restore(await outbox.load_checkpoint())
-        stored = [envelope.json(event) for event in await outbox.recent(0, _ALL)]
+        stored = {event.seq: envelope.json(event) for event in await outbox.recent(0, _ALL)}
         _holds(stored, outbox.last_seq, dict.fromkeys(sent))
         await sink.connect()
         if outbox.backlog("journal"):
@@ -112,13 +112,14 @@ async def _go_on(directory: Path, config: Config, sent: Sequence[bytes]) -> None
         await store
 
 
-def _holds(stored: Sequence[bytes], last_seq: int, sent: Iterable[bytes]) -> None:
-    if len(stored) != last_seq:
-        raise Broken(f"{len(stored)} events are stored, the last one is {last_seq}")
+def _holds(stored: Mapping[int, bytes], last_seq: int, sent: Iterable[bytes]) -> None:
+    """What was sent is there as it was sent, but for what was let go, which is the oldest."""
+    oldest = min(stored, default=last_seq + 1)
+    if list(stored) != list(range(oldest, last_seq + 1)):
+        raise Broken(f"{len(stored)} events from {oldest} on are stored, the last one is {last_seq}")
     for seq, line in enumerate(sent, 1):
-        held = stored[seq - 1] if seq <= len(stored) else b"nothing"
-        if held != line:
-            raise Broken(f"sent was {line!r}, the outbox has {held!r}")
+        if seq >= oldest and stored.get(seq) != line:
+            raise Broken(f"sent was {line!r}, the outbox has {stored.get(seq, b'nothing')!r}")
 
 
 def _lay_out(directory: Path, files: Mapping[str, bytes]) -> None:

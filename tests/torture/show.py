@@ -53,8 +53,9 @@ class Show:
         twice = ", ".join(f"{count} by {name}" for name, count in figures.duplicates.items())
         self._console.print(
             f"{figures.kills} kills and {figures.starts} starts in {figures.seconds:.0f} s, seed {figures.seed}: "
-            f"{figures.events} events, delivered twice {twice}; {figures.made} parts made and told, "
-            f"{figures.recovered} of them recovered. Nothing is missing, nothing doubled, nothing contradicted."
+            f"{figures.events} events, {figures.let_go} of them let go since, delivered twice {twice}; "
+            f"{figures.made} parts made and told, {figures.recovered} of them recovered. "
+            "Nothing is missing, nothing doubled, nothing contradicted."
         )
 
     def broken(self, figures: Figures, error: Exception, kept: Path | None) -> None:

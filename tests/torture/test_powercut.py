@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ sqlite3.connect = lambda *arguments, **options: connect(*arguments, **options, f
 def document(plc: int) -> dict[str, Any]:
     """A filler and signals of which every change is an event."""
     one = line_document(
-        buffer={"path": "line.db", "commit_interval": "50ms"},
+        buffer={"path": "line.db", "commit_interval": "50ms", "retain": "1s"},
         uplinks={"journal": {"type": "file", "path": "events.ndjson", "rotate": "150kB", "keep": KEEP}},
         health={"listen": f"127.0.0.1:{free_port()}"},
     )
@@ -94,7 +96,7 @@ def is_of(done: Done, ending: str) -> bool:
 @pytest.mark.timeout(180)
 async def test_what_was_sent_survives_a_power_cut_at_every_sync(tmp_path: Path, library: Path) -> None:
     life = Logged(tmp_path, library)
-    log, config = await life.live(800, 3000)
+    log, config = await life.live(1500, 3000)
     kinds = {(done.call, ending) for done in log for ending in (".db", "-wal", ".ndjson") if is_of(done, ending)}
     assert kinds >= {(Call.SYNC, ".db"), (Call.SYNC, "-wal"), (Call.SYNC, ".ndjson"), (Call.WRITE, ".db")}
     assert (Call.UNLINK, "-wal") in kinds
@@ -104,6 +106,8 @@ async def test_what_was_sent_survives_a_power_cut_at_every_sync(tmp_path: Path, 
         disk.do(done)
     rebuilt = disk.now()
     assert rebuilt == {name: (life.state / name).read_bytes() for name in rebuilt}, "the layer misses what is written"
+    with closing(sqlite3.connect(life.state / "line.db")) as file:
+        assert file.execute("SELECT min(seq) FROM event").fetchone()[0] > 50, "the oldest were let go on the way"
     verdict = await judge(log, {}, config, tmp_path / "cuts", seed=1)
     assert verdict.broken == []
     assert verdict.syncs > 50
