@@ -47,6 +47,7 @@ _SECTIONS = (
     ("calendar.exceptions", "ExceptionConfig"),
     ("calendar.maintenance", "MaintenanceConfig"),
     ("trends.DEVICE.SIGNAL", "TrendConfig"),
+    ("recording", "RecordingConfig"),
     ("buffer", "BufferConfig"),
     ("uplinks.NAME (file)", "FileUplink"),
     ("uplinks.NAME (http)", "HttpUplink"),
