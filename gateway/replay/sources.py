@@ -41,7 +41,7 @@ class Sources:
         if not self.is_recorded:
             return " ".join(path.name for path in self.paths)
         for path in self.paths:
-            with suppress(RecordingError):
+            with suppress(RecordingError, OSError):
                 header = RecordedFile(path).header
                 return f"{header.run} {header.first}"
         return ""
@@ -53,6 +53,9 @@ class Sources:
                 file = RecordedFile(path)
             except RecordingError as error:
                 self.complaints.append((path, error.why, error.remedy))
+                continue
+            except OSError as error:  # the daemon that still writes has removed its oldest
+                self.complaints.append((path, error.strerror or str(error), "begin with a later file"))
                 continue
             self._file = file
             yield file

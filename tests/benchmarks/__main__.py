@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import cip_decode, daemon, decode, engine, ethernet_ip, modbus, opcua, opcua_decode
+from tests.benchmarks import cip_decode, daemon, decode, engine, ethernet_ip, modbus, opcua, opcua_decode, recording
 from tests.benchmarks.result import Result
 
 SUITES = {
@@ -20,6 +20,7 @@ SUITES = {
     "ethernet_ip": ethernet_ip.measure,
     "modbus": modbus.measure,
     "engine": engine.measure,
+    "recording": recording.measure,
     "daemon": daemon.measure,
 }
 

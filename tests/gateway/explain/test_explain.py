@@ -266,6 +266,22 @@ def test_what_is_no_event_of_its_type_is_refused(places: Places, data: dict[str,
         explain(Found(event, [event]), places)
 
 
+class Terminal(io.StringIO):
+    """Says that a person watches."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_has_the_same_words_and_no_control_characters(places: Places) -> None:
+    events = decide(places, *running(60), (60, {"hold": True, "fault": 17}), (100, {"hold": False}))
+    events[-1]["data"]["because"] = {"plc.hold": {"value": "\x1b[2J", "quality": "good", "time": None}}
+    out = Terminal()
+    explain(Found(events[-1], events), places).show(out)
+    assert "Why " in out.getvalue()
+    assert "\x1b[2J" not in out.getvalue()
+
+
 def test_durations_and_values_in_words() -> None:
     assert [seconds(one) for one in (0.25, 90.0, 120.0, 3723.5, None)] == [
         "0.25 s", "90 s", "2 min", "1 h 2 min 3.5 s", "an unknown time",

@@ -165,6 +165,23 @@ def test_it_is_shown_in_columns_and_in_the_lines_time() -> None:
     assert "2026-11-23 08:10:00  0:01:40  held (unplanned_stop, cap jam)  execute (production)" in text
 
 
+class Terminal(io.StringIO):
+    """Says that a person watches."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_has_the_same_figures() -> None:
+    out = Terminal()
+    show(compare(side(RUNS, HELD, ON), side(RUNS), ["filler"]), at(0), at(HOUR), ZoneInfo("UTC"), out)
+    assert "filler: time by category" in out.getvalue()
+    assert "-0:01:40" in out.getvalue()
+    silent = Terminal()
+    show([], at(0), at(HOUR), ZoneInfo("UTC"), silent)
+    assert "nothing to compare" in silent.getvalue()
+
+
 def test_no_difference_is_one_line_and_json_has_it_all() -> None:
     out = io.StringIO()
     found = compare(side(RUNS, ON), side(RUNS, ON), ["filler"])

@@ -15,8 +15,8 @@ from gateway.replay.sent import utc_ms
 from tests.conftest import line_document
 from tests.processes import Daemon, free_port, simulator, until
 
-SMALL_FILES = "import gateway.recording.recorder as recorder\nrecorder.FILE_MS = 2_000\n"
-"""A `sitecustomize` of the daemon: a file is full after two seconds."""
+SMALL_FILES = "import gateway.recording.recorder as recorder\nrecorder.FILE_MS = 1_000\n"
+"""A `sitecustomize` of the daemon: a file is full after a second."""
 OF_THE_GATEWAY = ("linegate.gateway.", "linegate.config.")
 
 
@@ -66,9 +66,9 @@ async def test_replay_equals_live_over_restarts_and_rolling_files(daemon: Daemon
         for fault in (17, 23):
             await daemon.start()
             await plc.tell(action="fault", code=fault)
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(1.5)
             await plc.tell(action="clear")
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.5)
             health = json.loads((await daemon.get("/health"))[1])["checks"]["recording"][0]
             assert health["status"] == "pass", health
             assert "linegate_recording_dropped_inputs_total 0" in (await daemon.get("/metrics"))[1]

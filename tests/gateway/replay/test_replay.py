@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,39 @@ def test_replay_equals_live_and_so_it_does_from_every_file_on(
             events, _ = replayed(CONFIG, one.files[begin:])
             assert events == one.decided[len(one.decided) - len(events) :]
         assert len(one.files) >= 1 + len({at // 90_000 for at, _ in story}) - 1
+
+
+OTHER_DEVICES = devices()
+OTHER_DEVICES["a"]["signals"] = {"new": {"address": "coil:9"}, **dict(reversed(SIGNALS.items()))}
+OTHER_DEVICES["a"]["scan_interval"] = "2s"
+del OTHER_DEVICES["b"]["signals"]["level"]
+OTHER = line(
+    devices=OTHER_DEVICES,
+    machines={
+        "filler": {"states": [{"state": "held", "when": "a.new or a.hold"}, *RULES[1:]], "parts": {"good": "a.count"}},
+        "labeler": CAPPER,
+    },
+    trends={"a.level": {"every": "10s"}, "b.speed": {"swinging_door": 1}},
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps)
+def test_any_recording_replays_under_another_line_and_its_time_is_tiled(
+    monkeypatch: pytest.MonkeyPatch, story: list[tuple[int, Any]]
+) -> None:
+    monkeypatch.setattr(recording, "FILE_MS", 3_000)
+    with tempfile.TemporaryDirectory() as state:
+        one = asyncio.run(lives(Path(state), story))
+        for begin in {0, len(one.files) // 2}:
+            events, replay = replayed(OTHER, one.files[begin:])
+            assert replay.missing == {"a.new"}
+            for machine in ("filler", "labeler"):
+                mine = [e.data for e in events if e.type == "machine.state" and e.subject == machine]
+                last = {data["interval"]: data for data in mine}
+                told = [last[name] for name in sorted(last)]  # by engine time, which no step of the clock turns
+                assert all(before["ended"] == after["began"] for before, after in pairwise(told))
+                assert told[-1]["ended"] is None
 
 
 def whole_day(seconds: int = 40) -> list[Input]:
