@@ -163,6 +163,10 @@ def _natural(data: dict[str, Any], machine: str, config: MachineConfig | None, p
         return f"the reason {reason['code']} says so{places.reason(machine, reason['code'])}"
     if config is not None and config.categories.get(state) == category:
         return f"`categories` says so of {state}{places.at('machines', machine, 'categories', state)}"
+    if category_of(state, data["cause"]) != category:
+        if category == "setup":
+            return "a changeover: from the last good part of one product to the first of a lasting run of the next"
+        return "this file does not say why; it may have been another one then"
     demand = f", with demand {data['demand']}" if data["demand"] else ""
     return f"time in {state} is {category}, as the state's name says{demand}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import msgpack
@@ -65,9 +65,9 @@ class Header:
 
     def pack(self) -> bytes:
         """The message."""
-        packed: bytes = msgpack.packb(
-            {"format": FORMAT, "version": VERSION, **asdict(self)}, unicode_errors="surrogatepass"
-        )
+        body = {one.name: getattr(self, one.name) for one in fields(self)}  # `asdict` would copy every single value
+        body["devices"] = [(device.name, device.signals, device.scans) for device in self.devices]
+        packed: bytes = msgpack.packb({"format": FORMAT, "version": VERSION, **body}, unicode_errors="surrogatepass")
         return packed
 
 
@@ -90,7 +90,7 @@ def unpack(data: bytes) -> Header:
         if version != VERSION:
             why = f"it is of version {version}, this version of linegate reads {VERSION}"
             raise RecordingError(why, "replay it with the version that wrote it, or with a newer one")
-        return Header(**{**body, "devices": tuple(RecordedDevice(**device) for device in body["devices"])})
+        return Header(**{**body, "devices": tuple(RecordedDevice(*device) for device in body["devices"])})
     except UNREADABLE:
         raise RecordingError(*foreign) from None
 
