@@ -111,7 +111,7 @@ class Command:
             self._complain(f"{path}: {why}; {remedy}")
         if self._complaints > MOST_COMPLAINTS:
             self._err.write(f"and {self._complaints - MOST_COMPLAINTS:,} more\n")
-        self._err.writelines(f"{note}\n" for note in self._sources.notes)
+        self._err.writelines(f"{note}\n" for note in (*self._sources.notes, *replay.notes))
         if replay.missing:
             words = "the recording does not have these signals of the configuration, which stay bad"
             self._err.write(f"{words}: {listed(sorted(replay.missing))}\n")

@@ -36,6 +36,8 @@ class Replay:
         """Engine time of the last input."""
         self.missing: set[str] = set()
         """Signals that the configuration uses and a recording does not have."""
+        self.notes: list[str] = []
+        """What a person should know of how it went."""
         self._config, self._emit, self._told = config, emit, told
         self._pipeline: Pipeline | None = None
         self._header: Header | None = None
@@ -73,11 +75,12 @@ class Replay:
         config = read_as_recorded(self._config, header.devices)
         rows = self._pipeline.all_rows() if self._pipeline is not None and not as_recorded else header.checkpoint
         self._pipeline = Pipeline(config)
-        self._pipeline.texts.update(header.texts)
         try:
             self._pipeline.restore(rows)
         except CheckpointError as error:
-            raise RecordingError(f"its checkpoint cannot be used: {error.why}", error.remedy) from None
+            self.notes.append(f"{file.path}: what was before it is not known: {error.why}")
+            as_recorded = False
+        self._pipeline.texts.update(header.texts)
         if self.began is None:
             self.began = header.at + header.utc_offset
         translation = Translation(header.devices, config)

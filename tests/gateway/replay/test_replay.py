@@ -229,6 +229,17 @@ def test_what_a_device_said_of_its_signals_is_there_from_any_file_on(
     assert reasons[0]["text"] == "door open"
 
 
+def test_a_checkpoint_of_another_version_costs_what_was_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recordings outlive the version that wrote them: what was read last is in the header."""
+    monkeypatch.setattr(recording, "FILE_MS", 12_000)
+    with monkeypatch.context() as older:
+        older.setattr("gateway.checkpoint.SCHEMA", 1)
+        one = live(tmp_path, CONFIG, whole_day())
+    events, replay = replayed(CONFIG, one.files[1:])
+    assert "what was before it is not known: the checkpoint is of version 1" in replay.notes[0]
+    assert [state for state, _ in states(events)] == ["held", "execute"], "it held when the file began"
+
+
 def test_files_out_of_order_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "FILE_MS", 12_000)
     one = live(tmp_path, CONFIG, whole_day())
