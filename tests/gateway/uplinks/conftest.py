@@ -148,6 +148,8 @@ class Script:
         """Message ids, as they came."""
         self.answer: Callable[[int, bytes], bytes] = lambda _number, mid: b"\x40\x02" + mid
         """Given the number of a PUBLISH, from 1, and its message id: the bytes to send; empty closes."""
+        self.silent = False
+        """Whether it answers nothing any more, and hangs up on nobody."""
         self.kinds: list[int] = []
         """Packet types, as they came."""
         self._server: asyncio.Server | None = None
@@ -174,6 +176,8 @@ class Script:
                     topic = int.from_bytes(body[:2], "big")
                     self.publishes.append(body[2 + topic : 4 + topic])
                     reply = self.answer(len(self.publishes), self.publishes[-1])
+                if self.silent:
+                    continue
                 if not reply:
                     break
                 writer.write(reply.removeprefix(b"nothing"))

@@ -237,3 +237,16 @@ async def test_giving_up_while_connecting_leaves_nothing_behind(script: Script, 
             async with asyncio.timeout(0.0005 * attempt):
                 await uplink.connect()
         await uplink.close()
+
+
+async def test_an_idle_connection_that_leads_nowhere_is_noticed(
+    script: Script, context: UplinkContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No event is on its way, and the server answers no PINGREQ: two keep-alives later that is known."""
+    monkeypatch.setattr("gateway.uplinks.mqtt.link.KEEPALIVE_S", 1)
+    uplink = await connected(script, context)
+    script.silent = True
+    with pytest.raises(NotConnected, match="connection broke"):
+        await asyncio.wait_for(uplink.serve(), 10)
+    assert 12 in script.kinds, "PINGREQ"
+    await uplink.close()
