@@ -9,7 +9,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import cip_decode, daemon, decode, engine, ethernet_ip, modbus, opcua, opcua_decode, recording
+from tests.benchmarks import (
+    cip_decode,
+    daemon,
+    decode,
+    engine,
+    ethernet_ip,
+    modbus,
+    opcua,
+    opcua_decode,
+    recording,
+    uplinks,
+)
 from tests.benchmarks.result import Result
 
 SUITES = {
@@ -21,6 +32,7 @@ SUITES = {
     "modbus": modbus.measure,
     "engine": engine.measure,
     "recording": recording.measure,
+    "uplinks": uplinks.measure,
     "daemon": daemon.measure,
 }
 
