@@ -211,7 +211,12 @@ def _files(parsed: Parsed) -> Iterator[Finding]:
 
 
 def _uplinks(parsed: Parsed) -> Iterator[Finding]:
+    claimed: dict[tuple[str, str], str] = {}
     for name, uplink in parsed.uplinks.items():
+        for claim in uplink.claims:
+            if (other := claimed.setdefault(claim, name)) != name:
+                words = f"the uplink {other} has {claim[1]} too; give each its own {claim[0]}"
+                yield Finding(("uplinks", name), words, note=True, key=True)
         for key, words in uplink.notes:
             yield Finding(("uplinks", name, key), words, note=True)
 

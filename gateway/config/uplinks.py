@@ -28,6 +28,11 @@ class UplinkSettings(Settings):
         """What is right but worth a note: the key, and words."""
         return ()
 
+    @property
+    def claims(self) -> Iterable[tuple[str, str]]:
+        """What no other uplink should have too: the key, and whose it is."""
+        return ()
+
 
 class ShapedUplink(UplinkSettings):
     """What uplinks may say that carry whole events."""

@@ -220,16 +220,17 @@ async def test_slow_acknowledgements(kind: str, tmp_path: Path, certificates: Pa
         one.check()
 
 
-@pytest.mark.parametrize("kind", SERVERS)
-async def test_refused_event(kind: str, tmp_path: Path, certificates: Path) -> None:
-    """It is found among the others, goes to quarantine after its attempts, and the chain leads over it."""
+@pytest.mark.parametrize("kind", [name for name, kind in RECEIVERS.items() if kind.SAYS_REFUSALS])
+async def test_refused_events(kind: str, tmp_path: Path, certificates: Path) -> None:
+    """Each is found among the others, goes to quarantine after its attempts, and the chain leads over it."""
+    refused = (1, 2, 30, 31, 77, 120)
     async with plant(kind, tmp_path, certificates, limited=True) as one:
-        one.make(30)
-        one.make(1, size=REFUSED_SIZE)
-        one.make(30)
+        for seq in range(1, 121):
+            one.make(1, size=REFUSED_SIZE if seq in refused else 0)
+        one.make(5)
         await one.delivered()
-        assert (one.runner.stats.refused, one.runner.stats.quarantined) == (2, 1)
-        one.check(31)
+        assert one.runner.stats.refused == 2 * len(refused)
+        one.check(*refused)
 
 
 @pytest.mark.parametrize("kind", SERVERS)

@@ -27,6 +27,8 @@ class Receiver(Protocol):
 
     IS_SERVER: bool
     """Whether it has connections, certificates and users."""
+    SAYS_REFUSALS: bool
+    """Whether it says that it refuses an event."""
     port: int
 
     def __init__(self, directory: Path, certificates: Path) -> None: ...
@@ -48,7 +50,7 @@ class Receiver(Protocol):
 class MqttReceiver:
     """mosquitto, and a subscriber that has a listener of its own."""
 
-    IS_SERVER = True
+    IS_SERVER = SAYS_REFUSALS = True
 
     def __init__(self, directory: Path, certificates: Path) -> None:
         self.received: list[dict[str, Any]] = []
@@ -115,10 +117,19 @@ class BatchMqttReceiver(MqttReceiver):
         return {**super().section(port, tls), "batch": 50}
 
 
+class OldMqttReceiver(MqttReceiver):
+    """The same by MQTT 3.1.1, in which a broker acknowledges what it throws away."""
+
+    SAYS_REFUSALS = False
+
+    def section(self, port: int, tls: bool) -> dict[str, Any]:
+        return {**super().section(port, tls), "version": "3.1.1"}
+
+
 class HttpReceiver:
     """aiohttp's server."""
 
-    IS_SERVER = True
+    IS_SERVER = SAYS_REFUSALS = True
 
     def __init__(self, directory: Path, certificates: Path) -> None:
         self._certificates = certificates
@@ -160,7 +171,7 @@ class HttpReceiver:
 class FileReceiver:
     """A directory that comes and goes, as a network share does."""
 
-    IS_SERVER = False
+    IS_SERVER = SAYS_REFUSALS = False
 
     def __init__(self, directory: Path, certificates: Path) -> None:
         self._share = directory / "share"
@@ -195,5 +206,6 @@ RECEIVERS: dict[str, type[Receiver]] = {
     "file": FileReceiver,
     "http": HttpReceiver,
     "mqtt": MqttReceiver,
+    "mqtt-3.1.1": OldMqttReceiver,
     "mqtt-batch": BatchMqttReceiver,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -92,6 +93,15 @@ class MqttUplink(ServerUplink, ShapedUplink):
         yield from super().notes
         if self.version != 5:
             yield "version", f"{HIDES}; use 5 where the broker speaks it"
+
+    @property
+    def claims(self) -> Iterable[tuple[str, str]]:
+        """At one broker a client id has one session, and one will speaks on a topic."""
+        broker = urlsplit(self.url).netloc
+        if self.client_id is not None:
+            yield "client_id", f"{self.client_id} at {broker}"
+        if self.state_topic != "off":
+            yield "state_topic", f"{self.state_topic} at {broker}"
 
 
 HIDES = "by MQTT 3.1.1 a broker acknowledges what it denies: events that it may not take are lost without a word"

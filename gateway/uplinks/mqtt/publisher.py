@@ -117,7 +117,7 @@ class MqttPublisher:
         while True:
             while len(self._in_flight) < self._window and not unsendable:
                 if not waiting:
-                    if built == len(events) or asyncio.get_running_loop().time() >= stop_at:
+                    if built == len(events) or (built and asyncio.get_running_loop().time() >= stop_at):
                         break
                     unsendable = self._build(events[built:], waiting)
                     built += sum(message.events for message in waiting)

@@ -49,3 +49,16 @@ def test_secrets_in_plain_text(tmp_path: Path, uplink: str, key: str, scheme: st
 def test_a_version_that_hides_refusals(tmp_path: Path) -> None:
     (note,) = notes(tmp_path, 'type: mqtt, url: "mqtts://broker.example", version: 3.1.1')
     assert note.startswith(".version: by MQTT 3.1.1 a broker acknowledges what it denies")
+
+
+def test_two_uplinks_that_get_in_each_others_way(tmp_path: Path) -> None:
+    file = tmp_path / "line.yaml"
+    one = 'type: mqtt, url: "mqtts://broker.example"'
+    ours = [f"a: {{{one}, client_id: x}}", f"b: {{{one}, client_id: x, state_topic: off}}", f"c: {{{one}}}"]
+    file.write_text(f"{BASE}uplinks: {{{', '.join(ours)}}}\n")
+    said = [note.partition("uplinks.")[2] for note in load_config(file).notes]
+    state = "{enterprise}/{site}/{area}/{line}/gateway/state"
+    assert said == [
+        "b: the uplink a has x at broker.example too; give each its own client_id",
+        f"c: the uplink a has {state} at broker.example too; give each its own state_topic",
+    ]
