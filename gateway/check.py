@@ -35,10 +35,15 @@ def check_file(path: Path, out: TextIO | None = None) -> int:
     return GOOD
 
 
-def load_or_exit(path: Path) -> Config:
-    """The configuration, for a command that needs a good one; else its problems on standard error, and exit code 2."""
+def load_or_exit(path: Path, notes: bool = False) -> Config:
+    """The configuration, for a command that needs a good one; else its problems on standard error, and exit code 2.
+
+    With `notes` they go there too.
+    """
     try:
-        return load_config(path).config
+        loaded = load_config(path)
+        sys.stderr.writelines(f"{note} (note)\n" for note in loaded.notes if notes)
+        return loaded.config
     except ConfigProblems as found:
         sys.stderr.write(f"{found}\n{path}: {counted(len(found.problems), 'problem')}\n")
         sys.exit(WRONG)

@@ -44,7 +44,7 @@ class Machine:
         """`types`, `moduli` and `texts` are of `device.signal`; `teller` is this machine's own."""
         self.name = name
         self.rules = Ruleset(config, types, reasons, texts)
-        self.counting = None if config.parts is None else Counting(name, config, moduli, teller)
+        self.counting = None if config.parts is None else Counting(name, config, moduli, reasons, teller)
         self.parts = None if self.counting is None else self.counting.parts
         self._mode = config.mode
         named = frozenset() if config.mode is None else frozenset({config.mode.signal})
@@ -261,7 +261,7 @@ class Machine:
         if self._planned.until is None or at >= self._planned.until:
             self._planned = self._time.planned(self.name, at)
         if self.parts is not None:
-            self.parts.begin_day(self._time.production_date(at))
+            self.parts.begin(self._time.production_date(at), self._planned.shift)
 
     def _count(
         self, changed: Iterable[str], values: Mapping[str, Value], at: int, since: Since, uncertainty: int | None
@@ -280,7 +280,7 @@ class Machine:
         if outage_from is not None:
             if parts > 0:
                 self._timeline.rewrite(outage_from, _recovered)
-        elif made.role != "scrap" and parts > 0 and self._timeline.current is not None:
+        elif made.role in ("total", "good") and parts > 0 and self._timeline.current is not None:
             self._watch.counted(parts, at, uncertainty, self._planned.planned)
 
     def _horizon(self) -> int | None:

@@ -15,6 +15,7 @@ import orjson
 
 from ext.table import SignalTable
 from gateway.check import load_or_exit
+from gateway.config.crosscheck_parts import unseen
 from gateway.config.model import Config, MachineConfig
 from gateway.plan_show import show
 from gateway.work.ideals import Ideals
@@ -251,16 +252,13 @@ def _too_slow(name: str, device: DeviceSettings) -> Iterator[str]:
 
 
 def _unseen(name: str, machine: MachineConfig, config: Config) -> Iterator[str]:
-    """Counters that more than one part can pass between two scans."""
-    counters = machine.parts.counters if machine.parts is not None else {}
-    ideal = Ideals(name, machine, config.products).fastest
-    for counter in counters.values():
-        device, _, signal = counter.signal.partition(".")
-        settings = config.devices[device]
-        interval = settings.signal_settings[signal].scan_interval or settings.scan_interval
-        if ideal is not None and interval > ideal:
-            part = f"{ideal:g}ms"
-            yield (
-                f"{name}: {counter.signal} is read every {duration_text(interval)} and a part takes {part}: all are"
-                f" counted, but no cycle is seen by itself; a scan_interval below {part} shows each"
-            )
+    """A counter or cycle signal that changes more often than it is read."""
+    if machine.parts is None:
+        return
+    source = machine.parts.paced.signal if machine.cycle is None else machine.cycle.signal
+    device, _, signal = source.partition(".")
+    settings = config.devices[device]
+    interval = settings.signal_settings[signal].scan_interval or settings.scan_interval
+    words = unseen(source, interval, Ideals(name, machine, config.products).fastest, machine.cycle is not None)
+    if words is not None:
+        yield f"{name}: {words}"

@@ -157,6 +157,7 @@ class MachineProduction(OfLine):
     ambiguous: Bounds | None
     ambiguous_scrap: Bounds | None
     scrap_by_reason: dict[str, int]
+    scrap_texts: dict[str, str]
     counter: dict[str, int | None]
     cycle: dict[str, float | int | None] | None
 

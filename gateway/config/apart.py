@@ -11,7 +11,7 @@ from gateway.config.model import Config
 
 
 def load_apart(path: Path) -> Config:
-    """The configuration at `path`; with problems, they are on standard error and the process ends with exit code 2.
+    """The configuration at `path`, its notes on standard error; with problems, these are, and the process ends with 2.
 
     Called before there is an event loop, a thread or an open database, so that forking is safe.
     """
@@ -36,7 +36,8 @@ def _send(path: Path, writing: int) -> int:
     from gateway.check import load_or_exit
 
     try:
-        config = load_or_exit(path)
+        config = load_or_exit(path, notes=True)
+        sys.stderr.flush()
         _ = config.digest  # it is kept: what it takes, to write out all that is configured, is taken here
         packed = pickle.dumps(config, protocol=pickle.HIGHEST_PROTOCOL)
     except SystemExit as ended:

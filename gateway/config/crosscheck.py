@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from gateway.config.compose import Path
 from gateway.config.crosscheck_calendar import calendar_findings
 from gateway.config.crosscheck_flow import flow_findings
+from gateway.config.crosscheck_parts import parts_findings
 from gateway.config.crosscheck_work import work_findings
 from gateway.config.findings import Finding
-from gateway.config.model import CounterConfig, ModeConfig, PackmlStateConfig, SignalReason
+from gateway.config.model import ModeConfig, PackmlStateConfig, SignalReason
 from gateway.config.nearest import unknown_signal
 from gateway.config.salvage import Parsed, ParsedMachine
 from gateway.states.expression import ExpressionProblem, compile_expression
@@ -33,7 +34,7 @@ def crosscheck(parsed: Parsed) -> Iterator[Finding]:
     yield from _names(parsed)
     for name, machine in parsed.machines.items():
         yield from _rules(name, machine, parsed)
-        yield from _counters(name, machine, parsed)
+        yield from parts_findings(name, machine, parsed)
         yield from _reasons(("machines", name, "reasons"), machine.reasons)
     yield from _reasons(("reasons",), parsed.reasons)
     yield from _trends(parsed)
@@ -109,39 +110,6 @@ def _packml(at: Path, packml: PackmlStateConfig, parsed: Parsed) -> Iterator[Fin
     elif (type_ := parsed.types.get(packml.signal)) in ("bool", "text"):
         what = "a truth value" if type_ == "bool" else "a text"
         yield Finding(at, f"{packml.signal} is {what}; a PackML state is a number")
-
-
-def _counters(name: str, machine: ParsedMachine, parsed: Parsed) -> Iterator[Finding]:
-    roles: dict[str, str] = {}
-    for role, (counter, is_text) in machine.counters.items():
-        at: Path = ("machines", name, "parts", role)
-        place = at if is_text else (*at, "signal")
-        if counter.signal in roles:
-            yield Finding(place, f"{counter.signal} is the {roles[counter.signal]} counter already; leave one out")
-        roles.setdefault(counter.signal, role)
-        if counter.signal not in parsed.types:
-            yield Finding(place, unknown_signal(counter.signal, parsed.types))
-        else:
-            yield from _counter(at, place, counter, parsed)
-
-
-def _counter(at: Path, place: Path, counter: CounterConfig, parsed: Parsed) -> Iterator[Finding]:
-    signal = parsed.signals.get(counter.signal)
-    if signal is None or signal.value_type is None:
-        return
-    if signal.value_type in ("bool", "text"):
-        what = "a truth value" if signal.value_type == "bool" else "a text"
-        yield Finding(place, f"{counter.signal} is {what} and cannot be a counter; a counter is a number")
-    elif signal.highest is None and signal.exact_to is None:
-        words = f"{counter.signal} has a scale or an offset; a counter is the plain number of parts"
-        yield Finding(place, words)
-    elif signal.exact_to is not None and counter.rollover is None:
-        words = f"{counter.signal} is a floating-point number: exact to {signal.exact_to:,} only"
-        yield Finding(place, words, note=True)
-    limit = signal.highest or signal.exact_to
-    if counter.rollover is not None and limit is not None and counter.rollover > limit:
-        words = f"{counter.rollover} is more than {counter.signal} can hold; its type ends at {limit}"
-        yield Finding((*at, "rollover"), words)
 
 
 def _trends(parsed: Parsed) -> Iterator[Finding]:

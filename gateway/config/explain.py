@@ -18,8 +18,7 @@ _CONFIDENTIAL = re.compile(r"password|secret|token|pin|key|user|url|credential|e
 """Keys whose value is never shown: someone may have written a secret where its place belongs."""
 
 _LATER = re.compile(
-    "flow|constraint|out|"
-    "minor_stops|max_plausible|rework|each|events|was|batch|group|compression|token|operators|slot|route"
+    "flow|constraint|out|minor_stops|max_plausible|events|was|batch|group|compression|token|operators|slot|route"
 )
 """Keys of the documented configuration that a later version brings to life: no spelling mistakes."""
 

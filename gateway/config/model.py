@@ -25,13 +25,15 @@ from gateway.config.calendar import CalendarConfig as CalendarConfig
 from gateway.config.flow import LinkConfig as LinkConfig
 from gateway.config.flow import Machines, Topology, topology
 from gateway.config.kinds import alternatives
+from gateway.config.parts import CounterConfig as CounterConfig
+from gateway.config.parts import CycleConfig as CycleConfig
+from gateway.config.parts import PartsConfig as PartsConfig
 from gateway.config.recording import RecordingConfig as RecordingConfig
 from gateway.config.states import ModeConfig as ModeConfig
 from gateway.config.states import PackmlStateConfig as PackmlStateConfig
 from gateway.config.states import ReasonConfig as ReasonConfig
 from gateway.config.states import Reasons as Reasons
 from gateway.config.states import SignalReason as SignalReason
-from gateway.config.states import SignalRef as SignalRef
 from gateway.config.states import StateRule as StateRule
 from gateway.config.trends import TrendConfig as TrendConfig
 from gateway.config.uplinks import UplinkSettings as UplinkSettings
@@ -45,7 +47,6 @@ from gateway.uplinks.registry import UplinkConfig as UplinkConfig
 from protocols.registry import DEVICES, DeviceConfig
 from protocols.secrets import Secret as Secret
 from protocols.settings import (
-    Cycle,
     DeviceSettings,
     Duration,
     Keyed,
@@ -101,47 +102,6 @@ class LineConfig(Settings):
     """Machines where good parts leave the line; by default those that feed no other."""
 
 
-class CounterConfig(Settings):
-    """An absolute counter of a PLC; the signal's name alone is enough."""
-
-    signal: SignalRef = Field(examples=["filler_plc.bottles"])
-    """`device.signal`, an unscaled number."""
-    rollover: int | None = Field(default=None, ge=1)
-    """Highest value before 0; by default the range of the signal's type."""
-    max_rate: Cycle | None = None
-    """Fastest that the machine can count (`45000/h`); by default three times the ideal."""
-    correction: int | None = Field(default=None, ge=0)
-    """Largest step back taken as a correction by hand; by default 1 % of the production day's count."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, data: Any) -> Any:
-        return {"signal": data} if isinstance(data, str) else data
-
-
-class PartsConfig(Settings):
-    """Which counters say how many parts a machine made; any two of the three give the third."""
-
-    total: CounterConfig | None = None
-    """All parts."""
-    good: CounterConfig | None = None
-    """Good parts."""
-    scrap: CounterConfig | None = None
-    """Rejected parts."""
-
-    @model_validator(mode="after")
-    def _check(self) -> PartsConfig:
-        if self.total is None and self.good is None:
-            raise misplaced("needs a total or a good counter, for example `total: filler_plc.bottles`")
-        return self
-
-    @property
-    def counters(self) -> dict[str, CounterConfig]:
-        """The counters that are given, by their role."""
-        roles = {"total": self.total, "good": self.good, "scrap": self.scrap}
-        return {role: counter for role, counter in roles.items() if counter is not None}
-
-
 class MachineConfig(Settings):
     """One machine: how its state is known and its parts are counted."""
 
@@ -154,6 +114,8 @@ class MachineConfig(Settings):
     """The PackML state as the PLC says it; beside `states` it decides where no rule holds."""
     parts: PartsConfig | None = None
     """Its counters."""
+    cycle: CycleConfig | None = None
+    """Where its PLC times its cycles; without it they are timed from one part to the next."""
     ideal: Ideal | None = Field(default=None, examples=["120/min"])
     """Ideal cycle time (`500ms`) or rate (`120/min`) of one part, or {signal: device.signal, unit: 1/min}."""
     mode: ModeConfig | None = Field(default=None, examples=["filler_plc.mode"])
@@ -192,6 +154,8 @@ class MachineConfig(Settings):
         if all(rule.state is None for rule in self.states) and self.packml_state is None:
             words = "needs to know its state: `states`, for example [{state: execute, when: filler_plc.running}, "
             raise misplaced(words + "{state: stopped}], or `packml_state: capper_plc.state`")
+        if self.cycle is not None and self.parts is None:
+            raise misplaced("needs a counter beside it: `parts: {total: press_plc.shots}`", "cycle")
         return self
 
 

@@ -24,7 +24,7 @@ from gateway.config.model import (
     UplinkConfig,
 )
 from gateway.config.uplinks import UplinkSettings
-from protocols.settings import DeviceSettings, Name, SignalSettings, ValueType
+from protocols.settings import Cycle, DeviceSettings, Name, SignalSettings, ValueType
 
 T = TypeVar("T")
 
@@ -32,6 +32,7 @@ _DEVICE: TypeAdapter[DeviceSettings] = TypeAdapter(DeviceEntry)
 _UPLINK: TypeAdapter[UplinkSettings] = TypeAdapter(UplinkConfig)
 _RULE = TypeAdapter(StateRule)
 _COUNTER = TypeAdapter(CounterConfig)
+_CYCLE: TypeAdapter[float] = TypeAdapter(Cycle)
 _PACKML = TypeAdapter(PackmlStateConfig)
 _MODE = TypeAdapter(ModeConfig)
 _TREND = TypeAdapter(TrendConfig)
@@ -67,8 +68,12 @@ class ParsedMachine:
     """Its PackML state, and whether the file gives the signal's name alone."""
     mode: tuple[ModeConfig, bool] | None = None
     """Likewise its mode."""
-    counters: dict[str, tuple[CounterConfig, bool]] = field(default_factory=dict)
-    """By role, and whether the file gives the signal's name alone."""
+    counters: dict[tuple[str | int, ...], tuple[CounterConfig, bool]] = field(default_factory=dict)
+    """By role (and position, in a list), and whether the file gives the signal's name alone."""
+    cycle: str | None = None
+    """The signal that times its cycles."""
+    pace: float | None = None
+    """Its own ideal cycle time, where the file gives it as such."""
     reasons: list[str | int] = field(default_factory=list)
     ideal: str | None = None
     """The signal that gives its ideal."""
@@ -190,12 +195,23 @@ def _machine(raw: dict[Any, Any]) -> ParsedMachine:
         machine.mode = (mode, isinstance(written, str))
     if (ideal := _read(_IDEAL, raw.get("ideal"))) is not None:
         machine.ideal = ideal.signal
-    for role in ("total", "good", "scrap"):
-        written = parts.get(role) if isinstance(parts, dict) else None
-        counter = None if written is None else _counter(written)
-        if counter is not None:
-            machine.counters[role] = (counter, isinstance(written, str))
+    for path, written in _written_counters(parts if isinstance(parts, dict) else {}):
+        if (counter := _counter(written)) is not None:
+            machine.counters[path] = (counter, isinstance(written, str))
+    if isinstance(cycle := raw.get("cycle"), dict) and isinstance(cycle.get("signal"), str):
+        machine.cycle = cycle["signal"]
+    machine.pace = _read(_CYCLE, raw.get("ideal"))
     return machine
+
+
+def _written_counters(parts: dict[Any, Any]) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    """Where each counter is written below `parts`, and what is written there."""
+    for role in ("total", "good", "scrap", "rework"):
+        written = parts.get(role)
+        if isinstance(written, list) and role == "scrap":
+            yield from (((role, index), one) for index, one in enumerate(written))
+        elif written is not None:
+            yield (role,), written
 
 
 def _rule(raw: object) -> StateRule | None:

@@ -48,24 +48,26 @@ def _readings(
 ) -> Section:
     section = Section("From which readings")
     before = found.before()
-    roles = {} if config is None or config.parts is None else config.parts.counters
-    by_signal = {counter.signal: (role, counter) for role, counter in roles.items()}
+    counters = () if config is None or config.parts is None else config.parts.counters
+    by_signal = {counter.signal: (path, counter) for path, counter in counters}
     for signal, value in data["counter"].items():
-        role, counter = by_signal.get(signal, ("", None))
-        place = places.at("machines", machine, "parts", role) if role else ""
+        path, counter = by_signal.get(signal, ((), None))
+        place = places.at("machines", machine, "parts", *path) if path else ""
         then = None if before is None else before["data"]["counter"].get(signal)
         step = ""
         if then is not None and value is not None:
             modulus = _modulus(places, signal, counter)
             forward = value - then if modulus is None else (value - then) % modulus
             step = f"; the event before it ended with {then:,}, a step of {forward:,}"
-        section.say(f"{signal}{place}, the counter of {role or 'parts'}, ended with {_number(value)}{step}")
+        role = path[0] if path else "parts"
+        section.say(f"{signal}{place}, the counter of {role}, ended with {_number(value)}{step}")
     return section
 
 
 def _third(config: MachineConfig | None) -> Section:
     section = Section("What follows from what")
-    has = set() if config is None or config.parts is None else set(config.parts.counters)
+    counters = () if config is None or config.parts is None else config.parts.counters
+    has = {str(path[0]) for path, _ in counters} - {"rework"}
     words = {
         frozenset({"total"}): "with a total alone all parts are good, and scrap is not known",
         frozenset({"good"}): "with good parts alone they are the total, and scrap is not known",
@@ -96,15 +98,17 @@ def explain_fault(found: Found, places: Places, clock: Clock) -> Explanation:
     )
     section = Section("Why a fault").say(data["why"])
     for name, machine in places.config.machines.items():
-        for role, counter in ({} if machine.parts is None else machine.parts.counters).items():
+        for path, counter in () if machine.parts is None else machine.parts.counters:
             if counter.signal == signal:
-                section.say(*_limits(data, name, role, counter, places))
+                section.say(*_limits(data, name, path, counter, places))
     section.say(f"{data['counted']:,} parts were counted for it")
     return Explanation(headline, [section, Section("How a reading is judged", list(PROCEDURE))], [])
 
 
-def _limits(data: dict[str, Any], name: str, role: str, counter: CounterConfig, places: Places) -> list[str]:
-    lines = [f"it counts {role} of {name}{places.at('machines', name, 'parts', role)}"]
+def _limits(
+    data: dict[str, Any], name: str, path: tuple[str | int, ...], counter: CounterConfig, places: Places
+) -> list[str]:
+    lines = [f"it counts {path[0]} of {name}{places.at('machines', name, 'parts', *path)}"]
     modulus = _modulus(places, counter.signal, counter)
     if modulus is not None and data["before"] is not None and data["after"] is not None:
         step = (data["after"] - data["before"]) % modulus

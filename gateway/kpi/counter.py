@@ -18,6 +18,7 @@ MOST_DOUBTS = 3
 """Readings in a row that fit neither the last certain one nor each other, before that is said."""
 MOST_PARTS = 2**31
 """No step is as large as this, whatever the counter's range and rate allow."""
+FURTHER = "the counter jumped further than the machine can have made; if it did make that, raise `max_rate`"
 SIGNED = (2**8, 2**16, 2**32, 2**64)
 """Moduli of integers that a PLC may also show as signed."""
 
@@ -64,8 +65,8 @@ class Counter:
         self._outage_from: int | None = None
         self._pending: _Pending | None = None
         self._doubts = 0
-        self.day_parts = 0
-        """Parts since the production day began; the owner sets it back."""
+        self.shift_parts = 0
+        """Parts since the shift began; the owner sets it back."""
 
     def pace(self, parts_per_ms: float | None, unseen: float | None) -> None:
         """The fastest that it can count from now on, and `unseen`, the fastest that it can have while nobody looked."""
@@ -80,7 +81,7 @@ class Counter:
     @property
     def waits(self) -> bool:
         """Whether a doubtful reading waits for the next one, be it changed or not."""
-        return self._pending is not None
+        return self._pending is not None or 0 < self._doubts < MOST_DOUBTS
 
     @property
     def in_outage(self) -> bool:
@@ -112,7 +113,7 @@ class Counter:
         if pending is not None:
             if (value - pending.value) % self.modulus <= self._limit(at, pending.at, since):
                 found.append(self._confirm(pending))
-            elif self._outage_from is None:
+            elif pending.outage_from is not None:
                 self._outage_from = pending.outage_from  # it was torn: this reading is the first after the outage
         found += self._judge(value, at, changed_at, since)
         self._outage_from = None
@@ -122,7 +123,7 @@ class Counter:
             found += self._doubt(value, "readings that fit neither the last certain one nor each other")
         for counted in found:
             if isinstance(counted, Counted):
-                self.day_parts += counted.parts
+                self.shift_parts += counted.parts
         return found
 
     def _in_range(self, value: int) -> bool:
@@ -153,13 +154,14 @@ class Counter:
         if pending.kind == "correction":
             step = pending.value - before
             return Counted(step, step, step, pending.outage_from)
-        return CounterFault(before, pending.value, "the counter jumped further than the machine can have made")
+        return CounterFault(before, pending.value, FURTHER)
 
     def _judge(self, value: int, at: int, changed_at: int, since: int) -> list[Counted | CounterFault]:
         before = self.base or 0
-        if value == before:
-            return []
-        limit, outage = self._limit(at, self._changed_at, since), self._outage_from
+        outage = self._outage_from
+        if value == before:  # a whole turn, or a reset and the very same parts again, is nothing to believe
+            return [] if outage is None else [Counted(0, 0, 0, outage)]
+        limit = self._limit(at, self._changed_at, since)
         forward = (value - before) % self.modulus
         if forward <= limit:
             self.base, self._changed_at = value, changed_at
@@ -184,7 +186,7 @@ class Counter:
         return Counted(low, low, high, outage)
 
     def _most_correction(self) -> float:
-        return self.day_parts / 100 if self._correction is None else self._correction
+        return self.shift_parts / 100 if self._correction is None else self._correction
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` makes the counter what it is now."""
@@ -195,7 +197,7 @@ class Counter:
             "outage_from": self._outage_from,
             "pending": None if self._pending is None else asdict(self._pending),
             "doubts": self._doubts,
-            "day_parts": self.day_parts,
+            "shift_parts": self.shift_parts,
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -204,4 +206,4 @@ class Counter:
         self._changed_at, self._outage_from = saved["changed_at"], saved["outage_from"]
         self._pending = None if saved["pending"] is None else _Pending(**saved["pending"])
         self._doubts = saved["doubts"]
-        self.day_parts = saved["day_parts"]
+        self.shift_parts = saved.get("shift_parts", 0)

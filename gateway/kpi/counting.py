@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.config.model import MachineConfig
+from gateway.config.model import MachineConfig, Reasons
 from gateway.events import Event
 from gateway.kpi.counter import Counted, CounterFault
-from gateway.kpi.parts import Parts, Window
+from gateway.kpi.parts import Parts
+from gateway.kpi.tally import Window
 from gateway.tell import Teller
 from protocols.model import Value
 from protocols.types import WireType
@@ -29,12 +30,21 @@ class Made:
 class Counting:
     """Works on engine time; every method that returns events is called in order of time."""
 
-    def __init__(self, machine: str, config: MachineConfig, moduli: dict[str, int], teller: Teller) -> None:
-        """`moduli`: of `device.signal`."""
+    def __init__(
+        self, machine: str, config: MachineConfig, moduli: Mapping[str, int], reasons: Reasons, teller: Teller
+    ) -> None:
+        """`moduli`: of `device.signal`; `reasons`: those that hold for all machines."""
         assert config.parts is not None
+        explained = {**reasons, **config.reasons}
+        self._texts = {
+            str(one.reason): known if isinstance(known, str) else known.text
+            for _, one in config.parts.counters
+            if one.reason is not None and (known := explained.get(one.reason)) is not None
+        }
+        """Of scrap counters' reasons."""
         self._machine = machine
         self._teller = teller
-        self.parts = Parts(config, config.parts, moduli)
+        self.parts = Parts(config.parts, moduli)
         self.signals = frozenset(self.parts.signals)
         self.last_minute: tuple[int, int] | None = None
         """Its end and what it made, for people only."""
@@ -51,7 +61,7 @@ class Counting:
 
     def waiting(self) -> list[str]:
         """Signals of waiting counters."""
-        return [signal for signal, role in self.parts.signals.items() if self.parts.counters[role].waits]
+        return [signal for signal, counter in self.parts.counters.items() if counter.waits]
 
     def learn(self, signal: str, type_: WireType, at: int) -> list[Event]:
         """The device has said what type a signal is: as a counter, it counts as far as that does."""
@@ -74,24 +84,25 @@ class Counting:
         events: list[Event] = []
         outages: dict[int, Window] = {}
         for signal in sorted(parts.signals.keys() & changed):
-            role, value, before = parts.signals[signal], values[signal], since(signal)
-            if not isinstance(value, (int, float)):
-                parts.counters[role].lost(at if before is None else before)
+            value, before = values[signal], since(signal)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                parts.counters[signal].lost(at if before is None else before)
                 continue
             for found in parts.read(signal, int(value), at, before):
                 if isinstance(found, CounterFault):
                     events.append(self._fault(signal, found, at))
                 else:
-                    made.append(Made(role, found))
-                    self._add(role, found, at, outages)
-        return made, events + [self._production(window, at, recovered=True) for window in outages.values()]
+                    made.append(Made(parts.signals[signal], found))
+                    self._add(signal, found, at, outages)
+        recovered = [window for window in outages.values() if window]
+        return made, events + [self._production(window, at, recovered=True) for window in recovered]
 
-    def _add(self, role: str, counted: Counted, at: int, outages: dict[int, Window]) -> None:
+    def _add(self, signal: str, counted: Counted, at: int, outages: dict[int, Window]) -> None:
         if counted.outage_from is None:
-            self.parts.count(role, counted, *self._teller.time.minute(at))
-            return
-        outages.setdefault(counted.outage_from, Window(counted.outage_from)).add(role, counted)
-        self.parts.day.add(role, counted.parts)
+            self.parts.count(signal, counted, *self._teller.time.minute(at))
+        else:
+            window = outages.setdefault(counted.outage_from, Window(counted.outage_from))
+            self.parts.put(window, signal, counted)
 
     def close_minute(self, at: int) -> list[Event]:
         """The minute that runs ends here."""
@@ -104,15 +115,14 @@ class Counting:
 
     def _production(self, window: Window, ended: int, *, recovered: bool = False) -> Event:
         parts, time = self.parts, self._teller.time
-        figures = parts.published(window.tally)
+        figures = parts.published(window)
         data = {
             "began": time.text(window.began),
             "ended": time.text(ended),
             **figures,
-            "rework": None,
             "recovered": (figures["total"] or 0) if recovered else 0,
             **parts.bounds(window, figures),
-            "scrap_by_reason": {},
+            "scrap_texts": {code: text for code, text in self._texts.items() if code in figures["scrap_by_reason"]},
             "counter": parts.readings(),
             "cycle": None,
         }

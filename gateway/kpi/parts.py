@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple
 from typing import Any
 
-from gateway.config.model import CounterConfig, MachineConfig, PartsConfig
+from gateway.config.parts import PartsConfig
 from gateway.kpi.counter import Counted, Counter, CounterFault
+from gateway.kpi.tally import ROLES, Tally, Window
 from protocols.types import MODULUS, WireType
 
 DEFAULT_RATE_FACTOR = 3
@@ -16,75 +17,53 @@ DEFAULT_RATE_FACTOR = 3
 WIDEST = 2**64
 """Modulus of a counter until its device has said what it is."""
 
-ROLES = ("total", "good", "scrap")
-
-
-@dataclass(slots=True)
-class Tally:
-    """Parts by the counters that a machine has; a role without a counter stays 0."""
-
-    total: int = 0
-    good: int = 0
-    scrap: int = 0
-
-    def add(self, role: str, parts: int) -> None:
-        """Count parts that the role's counter brought."""
-        setattr(self, role, getattr(self, role) + parts)
-
-    def minus(self, other: Tally) -> Tally:
-        """What remains without another tally."""
-        return Tally(self.total - other.total, self.good - other.good, self.scrap - other.scrap)
-
-    def __bool__(self) -> bool:
-        return bool(self.total or self.good or self.scrap)
-
-
-@dataclass(slots=True)
-class Window:
-    """Parts of one span of time; `began` is engine time."""
-
-    began: int
-    tally: Tally = field(default_factory=Tally)
-    spread: Tally = field(default_factory=Tally)
-    """How many more than counted each counter may have seen, where its number is ambiguous."""
-
-    def add(self, role: str, counted: Counted) -> None:
-        """Count parts that the role's counter brought."""
-        self.tally.add(role, counted.parts)
-        self.spread.add(role, counted.high - counted.low)
-
 
 class Parts:
-    """The counters of one machine. `third` figures follow from any two; good is never negative."""
+    """The counters of one machine, in its own unit. Any two of total, good and scrap give the third."""
 
-    def __init__(self, machine: MachineConfig, config: PartsConfig, moduli: dict[str, int]) -> None:
+    def __init__(self, config: PartsConfig, moduli: Mapping[str, int]) -> None:
         """`moduli`: of each counter's signal; one that only the device knows follows by `is_counted_by`."""
         self.signals: dict[str, str] = {}
         """Role of each counter by its signal."""
         self.counters: dict[str, Counter] = {}
+        """By signal."""
+        self.reasons: dict[str, str] = {}
+        """Why its parts are rejected, by a scrap counter's signal."""
+        self.each = config.each
+        self.paced = config.paced.signal
+        """The counter whose steps are the machine's cycles."""
+        self._max_rates: dict[str, float] = {}
+        """Parts a millisecond, of counters that say so themselves."""
         self._open: set[str] = set()
-        """Roles whose counter's type only the device knows."""
-        for role in ROLES:
-            counter: CounterConfig | None = getattr(config, role)
-            if counter is None:
-                continue
-            modulus = counter.rollover + 1 if counter.rollover is not None else moduli.get(counter.signal)
+        """Signals of counters whose type only the device knows."""
+        for (role, *_), counter in config.counters:
+            signal = counter.signal
+            modulus = counter.rollover + 1 if counter.rollover is not None else moduli.get(signal)
             if modulus is None:
-                self._open.add(role)
-            self.signals[counter.signal] = role
-            self.counters[role] = Counter(modulus or WIDEST, None, counter.correction)
-        self._max_rates = {role: 1 / one.max_rate for role, one in config.counters.items() if one.max_rate is not None}
+                self._open.add(signal)
+            self.signals[signal] = str(role)
+            self.counters[signal] = Counter(modulus or WIDEST, None, counter.correction)
+            if counter.max_rate is not None:
+                self._max_rates[signal] = 1 / counter.max_rate
+            if counter.reason is not None:
+                self.reasons[signal] = str(counter.reason)
+        self._has = frozenset(self.signals.values())
+        self._is_one = len(self._has - {"rework"}) == 1
         self.minute: Window | None = None
         self.minute_ends = 0
         self._closed_at = 0
         self.day = Tally()
         self.day_name = ""
+        self.shift_name = ""
+        self.ever = Tally()
+        """All parts since the machine was first seen, over restarts too."""
         self._carry: dict[str, int] = {}
+        self._carried_reasons: dict[str, int] = {}
 
     def pace(self, ideal_ms: float | None, fastest_ms: float | None) -> None:
         """What is made now has this ideal cycle time; while nobody looked it may have been what is made fastest."""
-        for role, counter in self.counters.items():
-            given = self._max_rates.get(role)
+        for signal, counter in self.counters.items():
+            given = self._max_rates.get(signal)
             counter.pace(given or _rate(ideal_ms), given or _rate(fastest_ms))
 
     def is_counted_by(self, signal: str, type_: WireType) -> bool:
@@ -92,65 +71,78 @@ class Parts:
 
         A counter that counts differently from now on begins anew; one whose modulus is given keeps it.
         """
-        role, modulus = self.signals[signal], MODULUS.get(type_)
-        if modulus is not None and role in self._open:
-            self.counters[role].counts_to(modulus)
+        modulus = MODULUS.get(type_)
+        if modulus is not None and signal in self._open:
+            self.counters[signal].counts_to(modulus)
         return modulus is not None
 
     def read(self, signal: str, value: int, at: int, since: int | None) -> list[Counted | CounterFault]:
         """A good reading of a counter's signal; `since` is when it was sampled before."""
-        return self.counters[self.signals[signal]].read(value, at, since)
+        return self.counters[signal].read(value, at, since)
 
     def is_known(self, values: Mapping[str, Any]) -> bool:
         """Whether the counters that show parts can be read."""
-        return all(values.get(signal) is not None for signal, role in self.signals.items() if role != "scrap")
+        return all(values.get(signal) is not None for signal, role in self.signals.items() if role in ("total", "good"))
 
     @property
     def in_outage(self) -> bool:
         """Whether a counter may yet show parts that were made while nobody looked."""
         return any(counter.in_outage for counter in self.counters.values())
 
-    def count(self, role: str, counted: Counted, began: int, ends: int) -> None:
+    def count(self, signal: str, counted: Counted, began: int, ends: int) -> None:
         """Put parts into the minute that runs from `began` to `ends`, and into the day."""
         if self.minute is None:
             self.minute, self.minute_ends = Window(max(began, self._closed_at)), ends
-        self.minute.add(role, counted)
+        self.put(self.minute, signal, counted)
+
+    def put(self, window: Window, signal: str, counted: Counted) -> None:
+        """Put parts into a window, and into the day."""
+        role = self.signals[signal]
+        window.add(role, counted, self.reasons.get(signal))
         self.day.add(role, counted.parts)
+        self.ever.add(role, counted.parts)
 
     def bounds(self, window: Window, figures: dict[str, int | None]) -> dict[str, dict[str, int] | None]:
         """`ambiguous` and `ambiguous_scrap`: what total and scrap lie between, null where they are certain."""
         spread = window.spread
-        of_total = spread.total if "total" in self.counters else spread.good + spread.scrap
-        of_scrap = spread.scrap if "scrap" in self.counters else spread.total + spread.good
+        of_total = spread.total if "total" in self._has else spread.good + spread.scrap
+        of_scrap = spread.scrap if "scrap" in self._has else spread.total + spread.good
         return {
             "ambiguous": _bounds(figures["total"], of_total),
             "ambiguous_scrap": _bounds(figures["scrap"], of_scrap),
         }
 
-    def begin_day(self, name: str) -> None:
-        """A production day begins: what belongs to one starts at 0."""
-        if name != self.day_name:
-            self.day_name, self.day = name, Tally()
+    def begin(self, day: str, shift: str | None) -> None:
+        """What a production day or a shift begins with is 0."""
+        if day != self.day_name:
+            self.day_name, self.day = day, Tally()
+        if (name := f"{day} {shift or ''}") != self.shift_name:
+            self.shift_name = name
             for counter in self.counters.values():
-                counter.day_parts = 0
+                counter.shift_parts = 0
+
+    def net(self, tally: Tally) -> tuple[int, int]:
+        """Total and good of a tally as they add up over windows: below 0 where scrap came before its parts."""
+        total, good, scrap = tally.total, tally.good, tally.scrap
+        if "total" not in self._has:
+            total = good + scrap
+        if "good" not in self._has:
+            good = total - scrap
+        return total, good
 
     def figures(self, tally: Tally) -> dict[str, int | None]:
-        """total, good and scrap of a tally; scrap is null where no counter says anything about it."""
-        has = self.counters.keys()
-        total, good, scrap = tally.total, tally.good, tally.scrap
-        if "total" not in has:
-            total = good + scrap
-        if "good" not in has:
-            good = total - scrap
-        if "scrap" not in has:
-            scrap = total - good
-        one_counter = len(has) == 1
-        return {"total": max(0, total), "good": max(0, good), "scrap": None if one_counter else max(0, scrap)}
+        """total, good and scrap of a tally, none of them negative; scrap is null where no counter says anything."""
+        total, good = self.net(tally)
+        scrap = tally.scrap if "scrap" in self._has else total - good
+        return {"total": max(0, total), "good": max(0, good), "scrap": None if self._is_one else max(0, scrap)}
 
-    def published(self, tally: Tally) -> dict[str, int | None]:
-        """Like `figures`; what would be negative is carried over to the next window, so that sums stay right."""
-        carried = Tally(**{role: getattr(tally, role) + self._carry.get(role, 0) for role in ROLES})
-        has = self.counters.keys()
+    def published(self, window: Window) -> dict[str, Any]:
+        """A window's figures with rework and scrap by reason.
+
+        What would be negative is carried over to the next window, so that sums stay right.
+        """
+        carried = Tally(*(getattr(window.tally, role) + self._carry.get(role, 0) for role in ROLES))
+        has = self._has
         if "good" not in has and "scrap" in has and carried.scrap > carried.total:
             held = carried.scrap - max(0, carried.total)  # scrap seen before its parts passed the total's place
             carried.scrap -= held
@@ -165,55 +157,59 @@ class Parts:
             if (value := getattr(carried, role)) < 0:
                 self._carry[role] = self._carry.get(role, 0) + value
                 setattr(carried, role, 0)
-        return self.figures(carried)
+        reasons = {code: window.reasons.get(code, 0) + parts for code, parts in self._carried_reasons.items()}
+        reasons = {**window.reasons, **reasons}
+        self._carried_reasons = {code: parts for code, parts in reasons.items() if parts < 0}
+        return {
+            **self.figures(carried),
+            "rework": carried.rework if "rework" in has else None,
+            "scrap_by_reason": {code: parts for code, parts in reasons.items() if parts > 0},
+        }
 
     def close_minute(self, at: int) -> Window | None:
         """The minute's window if anything was counted in it; the next one begins at `at` or later."""
         window, self.minute = self.minute, None
         if window is not None:
             self._closed_at = at
-        return window if window is not None and (window.tally or window.spread) else None
+        return window or None
 
     def readings(self) -> dict[str, int | None]:
         """The counters' last accepted values by signal."""
-        return {signal: self.counters[role].base for signal, role in self.signals.items()}
+        return {signal: counter.base for signal, counter in self.counters.items()}
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
-        window = self.minute
         return {
-            "counters": {signal: self.counters[role].checkpoint() for signal, role in self.signals.items()},
-            "minute": None if window is None else [window.began, _triple(window.tally), _triple(window.spread)],
+            "counters": {signal: counter.checkpoint() for signal, counter in self.counters.items()},
+            "minute": None if self.minute is None else self.minute.checkpoint(),
             "minute_ends": self.minute_ends,
             "closed_at": self._closed_at,
-            "day": _triple(self.day),
+            "day": list(astuple(self.day)),
             "day_name": self.day_name,
+            "shift_name": self.shift_name,
+            "ever": list(astuple(self.ever)),
             "carry": self._carry,
+            "carried_reasons": self._carried_reasons,
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from a checkpoint; another signal, or one that counts differently now, begins anew."""
         for signal, counter in saved["counters"].items():
-            role = self.signals.get(signal, "")
-            mine = self.counters.get(role)
-            if mine is not None and role in self._open:
+            mine = self.counters.get(signal)
+            if mine is not None and signal in self._open:
                 mine.counts_to(counter["highest"] + 1)
             if mine is not None and mine.modulus == counter["highest"] + 1:
                 mine.restore(counter)
-        if saved["minute"] is not None:
-            began, tally, spread = saved["minute"]
-            self.minute = Window(began, Tally(*tally), Tally(*spread))
+        self.minute = None if saved["minute"] is None else Window.restored(saved["minute"])
         self.minute_ends, self._closed_at = saved["minute_ends"], saved["closed_at"]
         self.day, self.day_name = Tally(*saved["day"]), saved["day_name"]
+        self.shift_name, self.ever = saved.get("shift_name", ""), Tally(*saved.get("ever", saved["day"]))
         self._carry = dict(saved["carry"])
+        self._carried_reasons = dict(saved.get("carried_reasons", {}))
 
 
 def _bounds(counted: int | None, spread: int) -> dict[str, int] | None:
     return None if counted is None or not spread else {"low": counted, "high": counted + spread}
-
-
-def _triple(tally: Tally) -> list[int]:
-    return [tally.total, tally.good, tally.scrap]
 
 
 def _rate(ideal_ms: float | None) -> float | None:

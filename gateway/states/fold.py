@@ -6,7 +6,7 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway.kpi.parts import ROLES, Tally
+from gateway.kpi.tally import ROLES, Tally
 from gateway.states.interval import Interval
 
 KINDS = {

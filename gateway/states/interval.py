@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
-from gateway.kpi.parts import Tally
+from gateway.kpi.tally import Tally
 from gateway.states.account import Account, Accounts, Context
 from gateway.states.decision import Decision
 from gateway.states.packml import UNKNOWN

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from gateway.kpi.parts import Tally
+from gateway.kpi.tally import Tally
 from gateway.states.fold import Fold, Stop
 from gateway.states.interval import Interval
 

@@ -40,8 +40,8 @@ def test_the_commented_example_is_loaded_as_it_reads() -> None:
     assert (plc.signals["level"].scale, plc.signals["level"].offset) == (0.1, -40.0)
     assert (filler.ideal, filler.settle, filler.short_stop) == (500.0, 250, 120_000)
     assert filler.parts is not None
-    assert filler.parts.scrap is not None
-    assert filler.parts.scrap.max_rate == pytest.approx(80.0)
+    ((_, rejects),) = [one for one in filler.parts.counters if one[0][0] == "scrap"]
+    assert rejects.max_rate == pytest.approx(80.0)
     assert filler.states[1].reason == SignalReason(signal="filler_plc.fault")
     assert (filler.reasons[17], config.reasons[99]) == ("cap jam", "quality hold")
     plant = config.uplinks["plant"]

@@ -140,10 +140,42 @@ def test_scans_far_apart_are_judged_by_their_distance() -> None:
         assert parts(counter.read(1_000_000 + 600 * n, 300_000 * n, 300_000 * (n - 1))) == 600
 
 
-def test_unchanged_over_an_outage_is_nothing() -> None:
+def test_unchanged_over_an_outage_is_certainly_nothing() -> None:
+    """A weekend: 65,536 parts, or a reset and the same five again, would fit into it."""
     counter, _ = fed((0, 5))
     counter.lost(0)
-    assert counter.read(5, 60_000) == []
+    assert counter.read(5, 60 * 3_600_000) == [Counted(0, 0, 0, outage_from=0)]
+    assert counter.read(5, 60 * 3_600_000 + 250) == []
+
+
+def test_torn_reading_between_two_outages_belongs_to_the_first() -> None:
+    counter, _ = fed((0, 1_000_000), modulus=2**32)
+    counter.lost(1000)
+    assert counter.read(3_000_000_000, 11_000) == []
+    counter.lost(11_000)
+    assert counter.read(1_000_040, 20_000) == [Counted(40, 40, 40, outage_from=1000)]
+
+
+def test_float_counter_that_stands_at_the_end_of_its_range_is_said() -> None:
+    """2^24 + 1 is 2^24 again: the PLC counts no further, and the reading does not change any more."""
+    counter = Counter(2**24, RATE)
+    counter.read(2**24 - 1, 0)
+    found = counter.read(2**24, 1000)
+    for at in range(2000, 9000, 1000):
+        if counter.waits:
+            found += counter.read(2**24, at)
+    assert [type(one) for one in found] == [CounterFault]
+    assert not counter.waits
+
+
+def test_correction_is_measured_by_the_shift() -> None:
+    """1 % of 5,000 parts; a new shift has none to correct."""
+    for shift_parts, expected in ((5000, -50), (0, 0)):
+        counter = Counter(2**16, RATE)
+        counter.read(40_000, 0)
+        counter.shift_parts = shift_parts
+        counter.read(39_950, 1000)
+        assert parts(counter.read(39_950, 2000)) == expected
 
 
 def test_torn_reading_right_after_an_outage_leaves_the_outage_open() -> None:

@@ -1,0 +1,66 @@
+"""Parts by what their counters count, and those of one span of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, field
+from typing import Any
+
+from gateway.kpi.counter import Counted
+
+ROLES = ("total", "good", "scrap", "rework")
+
+
+@dataclass(slots=True)
+class Tally:
+    """Parts by the counters that a machine has; a role without a counter stays 0, several of one are added up."""
+
+    total: int = 0
+    good: int = 0
+    scrap: int = 0
+    rework: int = 0
+
+    def add(self, role: str, parts: int) -> None:
+        """Count parts that a counter of the role brought."""
+        setattr(self, role, getattr(self, role) + parts)
+
+    def minus(self, other: Tally) -> Tally:
+        """What remains without another tally."""
+        return Tally(
+            self.total - other.total, self.good - other.good, self.scrap - other.scrap, self.rework - other.rework
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.total or self.good or self.scrap or self.rework)
+
+
+@dataclass(slots=True)
+class Window:
+    """Parts of one span of time; `began` is engine time."""
+
+    began: int
+    tally: Tally = field(default_factory=Tally)
+    spread: Tally = field(default_factory=Tally)
+    """How many more than counted each counter may have seen, where its number is ambiguous."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Scrap by the reason of its counter."""
+
+    def __bool__(self) -> bool:
+        return bool(self.tally or self.spread)
+
+    def add(self, role: str, counted: Counted, reason: str | None) -> None:
+        """Count parts that a counter of the role brought."""
+        self.tally.add(role, counted.parts)
+        self.spread.add(role, counted.high - counted.low)
+        if reason is not None:
+            self.reasons[reason] = self.reasons.get(reason, 0) + counted.parts
+
+    def checkpoint(self) -> list[Any]:
+        """Plain values from which `restored` makes it again."""
+        return [self.began, list(astuple(self.tally)), list(astuple(self.spread)), self.reasons]
+
+    @classmethod
+    def restored(cls, saved: Sequence[Any]) -> Window:
+        """A window from its checkpoint; older ones have no reasons."""
+        began, tally, spread, *more = saved
+        return cls(began, Tally(*tally), Tally(*spread), *more)
