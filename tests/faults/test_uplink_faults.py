@@ -115,7 +115,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def plant(
-    kind: str, tmp_path: Path, certificates: Path, *, away: bool = False, tls: bool = False, **how: Any
+    kind: str,
+    tmp_path: Path,
+    certificates: Path,
+    *,
+    away: bool = False,
+    tls: bool = False,
+    patience_s: float = 0.4,
+    **how: Any,
 ) -> AsyncIterator[Plant]:
     """An uplink that runs, and its server unless it is away."""
     receiver = RECEIVERS[kind](tmp_path, certificates)
@@ -127,7 +134,7 @@ async def plant(
             section["tls"] = {"ca": str(certificates / "ca.pem")}
         config: Any = TypeAdapter(UplinkConfig).validate_python(section)
         if section["type"] == "http":
-            object.__setattr__(config, "timeout", 400)
+            object.__setattr__(config, "timeout", patience_s * 1000)
         buffer = BufferConfig.model_validate({"path": "x", "commit_interval": "10ms"})
         outbox = await Outbox.open(tmp_path / "buffer.db", buffer, {"plant": config})
         line = LineConfig(enterprise="acme", site="berlin", area="filling", name="line-3")
@@ -211,8 +218,11 @@ async def test_half_open_connection(kind: str, tmp_path: Path, certificates: Pat
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-async def test_slow_acknowledgements(kind: str, tmp_path: Path, certificates: Path) -> None:
-    async with plant(kind, tmp_path, certificates) as one:
+async def test_slow_acknowledgements(
+    kind: str, tmp_path: Path, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.uplinks.mqtt.publisher.PUBACK_S", 10.0)
+    async with plant(kind, tmp_path, certificates, patience_s=10.0) as one:
         one.mangler.delay_s = 0.05
         one.make(300)
         await one.delivered()
