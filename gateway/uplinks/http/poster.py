@@ -27,6 +27,8 @@ FIRST_BYTES = 1_000_000
 STEP = 4
 """A batch grows by this factor with each that is taken, and shrinks by it with each that is refused."""
 
+_WANTS_ANOTHER = "; a server that refuses every event so wants another `format`, `shape` or `compression`"
+
 
 class HttpPoster:
     """One server.
@@ -93,7 +95,8 @@ class HttpPoster:
                 raise self._not_taken(answer)
             self._check_coding(answer)
             if len(batch) == 1:
-                raise Rejected(0, f"{self.peer} refuses the event: {self._words(answer)}")
+                hint = _WANTS_ANOTHER if answer.status == answers.UNSUPPORTED else ""
+                raise Rejected(0, f"{self.peer} refuses the event: {self._words(answer)}{hint}")
             self._most = max(1, len(batch) // STEP)
             if answer.status == answers.TOO_LARGE:
                 self._most_bytes = max(1, sum(map(len, batch)) // 2)

@@ -121,6 +121,7 @@ async def test_a_refused_batch_is_divided_until_the_event_stands_alone(
     with pytest.raises(Rejected, match=f"{status} .*: no") as rejected:
         await all_written(uplink, events)
     assert rejected.value.which == 0
+    assert ("wants another `format`" in rejected.value.why) == (status == 415)
     assert [int(event["seq"]) for event in server.taken] == list(range(1, 333))
     assert len(server.posts) < 40
     await all_written(uplink, events[333:])
