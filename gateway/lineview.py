@@ -25,6 +25,10 @@ class LineView:
         """Every machine's state, reason and parts."""
         return self._pipeline.snapshot()
 
+    def flow(self) -> list[dict[str, Any]]:
+        """What lies on each link between machines."""
+        return self._pipeline.ledger.snapshot()
+
     def signals(self, device: str) -> dict[str, dict[str, Any]]:
         """A device's signals with value, quality and why; with its text, where the signal has texts."""
         table = self._tables[device]

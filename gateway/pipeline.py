@@ -15,11 +15,12 @@ from gateway.config.model import Config
 from gateway.deadlines import Deadlines
 from gateway.devices import Device, Proof, notice_event
 from gateway.events import Event, rfc3339
+from gateway.flow.ledger import Ledger
 from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
 from gateway.linetime import LineTime
 from gateway.machine import Machine
 from gateway.signals import moduli
-from gateway.tell import Teller
+from gateway.tell import Teller, note_event
 from gateway.trends.line import Trends
 from gateway.trends.ways import Point, Seen
 from gateway.work.assignment import Assignment
@@ -58,17 +59,16 @@ class Pipeline:
             )
             for name, machine in config.machines.items()
         ]
+        self.ledger = Ledger(config.topology, {one.name: one.parts for one in self._machines}, self._teller)
         self._deadlines = Deadlines()
         """Of machines by their position, and of trends behind them."""
         self._trends = Trends(config, self._time, self._deadlines, len(self._machines), self._seen)
         decided: frozenset[str] = frozenset().union(*(machine.signals for machine in self._machines))
-        self.signals = decided | self._trends.exact
+        beats = {f"{name}.{one.heartbeat.signal}" for name, one in config.devices.items() if one.heartbeat is not None}
+        self.signals = decided | self._trends.exact | beats
         """`device.signal` of everything that the engine decides from: every change of these must reach it."""
         self.thinned = self._trends.signals - self.signals
         """Those of which only changes of at least the deadband must."""
-        beats = {f"{name}.{one.heartbeat.signal}" for name, one in config.devices.items() if one.heartbeat is not None}
-        self.signals |= beats
-        self.thinned -= beats
         used = self.signals | self.thinned
         self._devices = {name: Device(name, device, used) for name, device in config.devices.items()}
         self._watched = [device for device in self._devices.values() if device.beat is not None]
@@ -120,7 +120,7 @@ class Pipeline:
             self._follow_clock(given.at, events)
             self._evaluate_all(given.at, events)
         elif isinstance(given, Note):
-            events.append(self._note(given))
+            events.append(note_event(given, self._teller))
         return events, self._deadlines.next()
 
     def _fire(self, until: int, events: list[Event]) -> None:
@@ -173,6 +173,7 @@ class Pipeline:
                 affected.add(index)
         for index in sorted(affected):
             self._sample(index, changed, batch.at, events)
+        events += self.ledger.follow(affected, batch.at)
         device.sampled[interval] = batch.at
         device.scans[interval] = device.scans.get(interval, 0) + 1
         device.dirty |= bool(batch.changes)
@@ -289,19 +290,6 @@ class Pipeline:
             events += machine.close_minute(at)
             self._schedule(index)
 
-    def _note(self, note: Note) -> Event:
-        data = {
-            "entry": f"{note.machine}-note-{note.at}",
-            "what": "note",
-            "target": None,
-            "reason": None,
-            "note": note.text,
-            "amount": None,
-            "who": note.who,
-            "when": self._time.text(note.at),
-        }
-        return self._teller.event("operator.entry", note.machine, note.at, data)
-
     def _evidence(self, signal: str) -> dict[str, Any]:
         quality, why, at, source_time = self._proofs[signal]
         time = source_time if source_time is not None else None if at is None else self._time.utc(at)
@@ -354,6 +342,7 @@ class Pipeline:
             "at": self.at,
             "known_until": self._known_until,
             "clock": self._time.checkpoint(),
+            "flow": self.ledger.checkpoint(),
             "machines": [machine.name for machine in self._machines],
             "sampled": {device.name: device.sampled for device in self._devices.values()},
             "scans": {device.name: device.scans for device in self._devices.values()},
@@ -375,6 +364,7 @@ class Pipeline:
         if engine is not None:
             self.at, self._known_until = engine["at"], engine["known_until"]
             self._time.restore(engine["clock"])
+            self.ledger.restore(engine.get("flow", {}))
         for device in self._devices.values():
             device.sampled = {} if engine is None else engine["sampled"].get(device.name, {})
             device.scans = {} if engine is None else engine.get("scans", {}).get(device.name, {})

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.events import Event
+from gateway.inputs import Note
 from gateway.kpi.task import Task
 from gateway.linetime import LineTime
 
@@ -32,3 +33,18 @@ class Teller:
         work = {"job": self._task.job, "product": self._task.product}
         of_line = {**work, **self._common, **self.time.of_event(at if began is None else began)}
         return Event(kind, subject, self.time.utc(at), {**of_line, **data})
+
+
+def note_event(note: Note, teller: Teller) -> Event:
+    """A person's word, as it was given."""
+    data = {
+        "entry": f"{note.machine}-note-{note.at}",
+        "what": "note",
+        "target": None,
+        "reason": None,
+        "note": note.text,
+        "amount": None,
+        "who": note.who,
+        "when": teller.time.text(note.at),
+    }
+    return teller.event("operator.entry", note.machine, note.at, data)

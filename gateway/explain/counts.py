@@ -93,6 +93,8 @@ def _doubts(data: dict[str, Any]) -> Section:
 def explain_fault(found: Found, places: Places, clock: Clock) -> Explanation:
     """A step that no production explains."""
     data, signal = found.data, str(found.data["signal"])
+    if found.event["subject"] == "line":
+        return _explain_range(data)
     headline = (
         f"{signal} made a step that no production explains: {_number(data['before'])} to {_number(data['after'])}"
     )
@@ -103,6 +105,17 @@ def explain_fault(found: Found, places: Places, clock: Clock) -> Explanation:
                 section.say(*_limits(data, name, path, counter, places))
     section.say(f"{data['counted']:,} parts were counted for it")
     return Explanation(headline, [section, Section("How a reading is judged", list(PROCEDURE))], [])
+
+
+def _explain_range(data: dict[str, Any]) -> Explanation:
+    headline = f"between {data['signal']} {data['after']:,} parts would have had to lie, where {data['before']:,} fit"
+    section = Section("Why a fault").say(
+        data["why"],
+        "parts out of the machines before it, less parts into those behind it, lie between; where that was lowest since"
+        " counting began it is taken to have been empty",
+        "the number of parts there is not known until it has come back to where it is now",
+    )
+    return Explanation(headline, [section], [])
 
 
 def _limits(

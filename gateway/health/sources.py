@@ -152,6 +152,7 @@ class Sources:
             "line": place.model_dump(mode="json"),
             "configuration": self.config.digest,
             "machines": self.view.machines(),
+            "flow": self.view.flow(),
             "devices": devices,
             "uplinks": {
                 name: {"state": runner.stats.state, "why": runner.stats.why, "backlog": self.outbox.backlog(name)}

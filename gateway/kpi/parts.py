@@ -57,6 +57,10 @@ class Parts:
         self.shift_name = ""
         self.ever = Tally()
         """All parts since the machine was first seen, over restarts too."""
+        self.doubts = 0
+        """How often what was counted into that is not certain."""
+        self.largest_step = 0
+        """Most parts that one reading has shown."""
         self._carry: dict[str, int] = {}
         self._carried_reasons: dict[str, int] = {}
 
@@ -73,12 +77,15 @@ class Parts:
         """
         modulus = MODULUS.get(type_)
         if modulus is not None and signal in self._open:
+            self.doubts += modulus != self.counters[signal].modulus
             self.counters[signal].counts_to(modulus)
         return modulus is not None
 
     def read(self, signal: str, value: int, at: int, since: int | None) -> list[Counted | CounterFault]:
         """A good reading of a counter's signal; `since` is when it was sampled before."""
-        return self.counters[signal].read(value, at, since)
+        found = self.counters[signal].read(value, at, since)
+        self.doubts += any(isinstance(one, CounterFault) or one.low != one.high for one in found)
+        return found
 
     def is_known(self, values: Mapping[str, Any]) -> bool:
         """Whether the counters that show parts can be read."""
@@ -89,11 +96,18 @@ class Parts:
         """Whether a counter may yet show parts that were made while nobody looked."""
         return any(counter.in_outage for counter in self.counters.values())
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether total and good are known to be all that was made since its counters were first read."""
+        counted = (self.counters[signal] for signal, role in self.signals.items() if role != "rework")
+        return all(counter.base is not None and not counter.in_outage for counter in counted)
+
     def count(self, signal: str, counted: Counted, began: int, ends: int) -> None:
         """Put parts into the minute that runs from `began` to `ends`, and into the day."""
         if self.minute is None:
             self.minute, self.minute_ends = Window(max(began, self._closed_at)), ends
         self.put(self.minute, signal, counted)
+        self.largest_step = max(self.largest_step, counted.parts)
 
     def put(self, window: Window, signal: str, counted: Counted) -> None:
         """Put parts into a window, and into the day."""
@@ -188,6 +202,8 @@ class Parts:
             "day_name": self.day_name,
             "shift_name": self.shift_name,
             "ever": list(astuple(self.ever)),
+            "doubts": self.doubts,
+            "largest_step": self.largest_step,
             "carry": self._carry,
             "carried_reasons": self._carried_reasons,
         }
@@ -204,6 +220,7 @@ class Parts:
         self.minute_ends, self._closed_at = saved["minute_ends"], saved["closed_at"]
         self.day, self.day_name = Tally(*saved["day"]), saved["day_name"]
         self.shift_name, self.ever = saved.get("shift_name", ""), Tally(*saved.get("ever", saved["day"]))
+        self.doubts, self.largest_step = saved.get("doubts", 0), saved.get("largest_step", 0)
         self._carry = dict(saved["carry"])
         self._carried_reasons = dict(saved.get("carried_reasons", {}))
 

@@ -198,6 +198,17 @@ def test_a_counter_fault_with_its_limits(places: Places) -> None:
     assert "else it is a jump: nothing is counted" in told
 
 
+def test_a_link_that_would_hold_more_than_it_can(tmp_path: Path) -> None:
+    path = tmp_path / "line.yaml"
+    packer = "  packer: {states: [{state: idle}], parts: {total: plc.mode}}\n"
+    flow = "flow: [{from: [filler], to: [packer], capacity: 50}]\n"
+    path.write_text(FILE.replace("    mode: plc.mode\n", "").replace("calendar:", f"{packer}{flow}calendar:"))
+    places = Places(load_config(path).config, path)
+    told = words(places, decide(places, *running(60)), "counter.fault")
+    assert told.startswith("between filler > packer 54 parts would have had to lie, where 50 fit")
+    assert "one of them misses parts" in told
+
+
 def test_what_says_itself_is_told_field_by_field(places: Places) -> None:
     told = words(places, decide(places, *running(60), (60, None)), "device.lost")
     assert "A device was lost, or is back" in told

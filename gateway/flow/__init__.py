@@ -1,0 +1,1 @@
+"""What lies between the machines of a line."""
