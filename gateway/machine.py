@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import astuple, replace
 from typing import Any
 
@@ -144,7 +144,11 @@ class Machine:
             self._decide(changed, values, at, uncertainty, evidence)
         if self._mode is not None and self._mode.signal in changed:
             self._mode_now = self._mode.name_of(values.get(self._mode.signal))
-        return events + self._account(at, values, uncertainty)
+        events += self._account(at, values, uncertainty)
+        if self.counting is not None:
+            is_sure = self.rules.holds.since is None
+            self.counting.time_cycles(at, self._timeline.executes_since if is_sure else None, self.task)
+        return events
 
     def _work_on(self, changed: Collection[str], values: Mapping[str, Value], at: int) -> list[Event]:
         """Another job or product, or another ideal, where the signals say so."""
@@ -264,7 +268,7 @@ class Machine:
             self.parts.begin(self._time.production_date(at), self._planned.shift)
 
     def _count(
-        self, changed: Iterable[str], values: Mapping[str, Value], at: int, since: Since, uncertainty: int | None
+        self, changed: Collection[str], values: Mapping[str, Value], at: int, since: Since, uncertainty: int | None
     ) -> list[Event]:
         if self.counting is None:
             return []

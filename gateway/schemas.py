@@ -144,6 +144,20 @@ class Bounds(TypedDict):
     high: int
 
 
+class CycleFigures(TypedDict):
+    """Cycles wholly within execute: the mean of all `n`, and what is known of the `n_single` that were seen singly."""
+
+    n: int
+    n_single: int
+    mean_s: float
+    min_s: float | None
+    max_s: float | None
+    p50_s: float | None
+    p95_s: float | None
+    ideal_s: float | None
+    uncertainty_s: float
+
+
 class MachineProduction(OfLine):
     """A minute with production; or the parts of an outage, over a span that holds all of it."""
 
@@ -159,7 +173,7 @@ class MachineProduction(OfLine):
     scrap_by_reason: dict[str, int]
     scrap_texts: dict[str, str]
     counter: dict[str, int | None]
-    cycle: dict[str, float | int | None] | None
+    cycle: CycleFigures | None
 
 
 class CounterFaultData(OfLine):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.config.model import MachineConfig, Reasons
 from gateway.events import Event
 from gateway.kpi.counter import Counted, CounterFault
+from gateway.kpi.cycles import Cycles
 from gateway.kpi.parts import Parts
 from gateway.kpi.tally import Window
+from gateway.kpi.task import Task
 from gateway.tell import Teller
 from protocols.model import Value
 from protocols.types import WireType
@@ -45,7 +47,9 @@ class Counting:
         self._machine = machine
         self._teller = teller
         self.parts = Parts(config.parts, moduli)
-        self.signals = frozenset(self.parts.signals)
+        self._cycles = Cycles(config.cycle)
+        timed = () if config.cycle is None else (config.cycle.signal,)
+        self.signals = frozenset((*self.parts.signals, *timed))
         self.last_minute: tuple[int, int] | None = None
         """Its end and what it made, for people only."""
 
@@ -65,18 +69,19 @@ class Counting:
 
     def learn(self, signal: str, type_: WireType, at: int) -> list[Event]:
         """The device has said what type a signal is: as a counter, it counts as far as that does."""
-        if self.parts.is_counted_by(signal, type_):
+        if signal not in self.parts.signals or self.parts.is_counted_by(signal, type_):
             return []
         why = f"the device holds a {type_} there, and a counter is a number; name another signal under `parts`"
         return [self._fault(signal, CounterFault(None, None, why), at)]
 
     def lost(self, since: int) -> None:
         """Nobody looked at any counter after `since`."""
+        self._cycles.lost()
         for counter in self.parts.counters.values():
             counter.lost(since)
 
     def read(
-        self, changed: Iterable[str], values: Mapping[str, Value], at: int, since: Since
+        self, changed: Collection[str], values: Mapping[str, Value], at: int, since: Since
     ) -> tuple[list[Made], list[Event]]:
         """What the readings prove: parts for their minute, those of an outage for a window that holds all of it."""
         parts = self.parts
@@ -88,12 +93,18 @@ class Counting:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 parts.counters[signal].lost(at if before is None else before)
                 continue
-            for found in parts.read(signal, int(value), at, before):
+            was_doubtful = parts.counters[signal].waits
+            all_found = parts.read(signal, int(value), at, before)
+            if signal == parts.paced:
+                self._cycles.counted(all_found, at, before, was_doubtful)
+            for found in all_found:
                 if isinstance(found, CounterFault):
                     events.append(self._fault(signal, found, at))
                 else:
                     made.append(Made(parts.signals[signal], found))
                     self._add(signal, found, at, outages)
+        if (timed := self._cycles.signal) is not None and timed in changed:
+            self._cycles.said(values[timed], at, since(timed))
         recovered = [window for window in outages.values() if window]
         return made, events + [self._production(window, at, recovered=True) for window in recovered]
 
@@ -103,6 +114,11 @@ class Counting:
         else:
             window = outages.setdefault(counted.outage_from, Window(counted.outage_from))
             self.parts.put(window, signal, counted)
+
+    def time_cycles(self, at: int, executes_since: int | None, task: Task) -> None:
+        """What was read has been decided about: cycles that lie wholly within execute, and what they were of."""
+        if (measured := self._cycles.measured(executes_since, task)) is not None:
+            self.parts.in_minute(*self._teller.time.minute(at)).cycles.add(measured, task.ideal_ms)
 
     def close_minute(self, at: int) -> list[Event]:
         """The minute that runs ends here."""
@@ -124,7 +140,7 @@ class Counting:
             **parts.bounds(window, figures),
             "scrap_texts": {code: text for code, text in self._texts.items() if code in figures["scrap_by_reason"]},
             "counter": parts.readings(),
-            "cycle": None,
+            "cycle": window.cycles.figures() if window.cycles.n else None,
         }
         return self._teller.event("machine.production", self._machine, ended, data, window.began)
 
@@ -134,8 +150,9 @@ class Counting:
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
-        return self.parts.checkpoint()
+        return {**self.parts.checkpoint(), "cycles": self._cycles.checkpoint()}
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.parts.restore(saved)
+        self._cycles.restore(saved.get("cycles", [None, False]))

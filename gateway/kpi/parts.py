@@ -104,10 +104,14 @@ class Parts:
 
     def count(self, signal: str, counted: Counted, began: int, ends: int) -> None:
         """Put parts into the minute that runs from `began` to `ends`, and into the day."""
+        self.put(self.in_minute(began, ends), signal, counted)
+        self.largest_step = max(self.largest_step, counted.parts)
+
+    def in_minute(self, began: int, ends: int) -> Window:
+        """The window of the minute that runs from `began` to `ends`."""
         if self.minute is None:
             self.minute, self.minute_ends = Window(max(began, self._closed_at)), ends
-        self.put(self.minute, signal, counted)
-        self.largest_step = max(self.largest_step, counted.parts)
+        return self.minute
 
     def put(self, window: Window, signal: str, counted: Counted) -> None:
         """Put parts into a window, and into the day."""

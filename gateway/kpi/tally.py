@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from gateway.kpi.counter import Counted
+from gateway.kpi.cycles import CycleTimes
 
 ROLES = ("total", "good", "scrap", "rework")
 
@@ -44,9 +45,10 @@ class Window:
     """How many more than counted each counter may have seen, where its number is ambiguous."""
     reasons: dict[str, int] = field(default_factory=dict)
     """Scrap by the reason of its counter."""
+    cycles: CycleTimes = field(default_factory=CycleTimes)
 
     def __bool__(self) -> bool:
-        return bool(self.tally or self.spread)
+        return bool(self.tally or self.spread or self.cycles.n)
 
     def add(self, role: str, counted: Counted, reason: str | None) -> None:
         """Count parts that a counter of the role brought."""
@@ -57,10 +59,11 @@ class Window:
 
     def checkpoint(self) -> list[Any]:
         """Plain values from which `restored` makes it again."""
-        return [self.began, list(astuple(self.tally)), list(astuple(self.spread)), self.reasons]
+        tallies = [list(astuple(self.tally)), list(astuple(self.spread))]
+        return [self.began, *tallies, self.reasons, self.cycles.checkpoint()]
 
     @classmethod
     def restored(cls, saved: Sequence[Any]) -> Window:
-        """A window from its checkpoint; older ones have no reasons."""
-        began, tally, spread, *more = saved
-        return cls(began, Tally(*tally), Tally(*spread), *more)
+        """A window from its checkpoint; older ones have no reasons and no cycles."""
+        began, tally, spread, reasons, cycles = [*saved, {}, []][:5] if len(saved) < 5 else saved
+        return cls(began, Tally(*tally), Tally(*spread), dict(reasons), CycleTimes(*cycles))

@@ -78,6 +78,12 @@ class Timeline:
         return None if self.pending is None else self.pending.since + self._settle
 
     @property
+    def executes_since(self) -> int | None:
+        """When the interval of execute that runs began; None where none does, or another state is about to count."""
+        current = self.current if self.pending is None else None
+        return current.began if current is not None and current.decision.state == "execute" else None
+
+    @property
     def is_told(self) -> bool:
         """Whether nothing waits for publication, or for being final."""
         return not self._touched and not self.closed
