@@ -185,6 +185,11 @@ class OutboxModel(RuleBasedStateMachine):
         assert oldest - 1 <= max(self.settled(), self.oldest - 1)
         self.oldest = oldest
 
+    def _retention_begins(self) -> None:
+        """Its first step, which is at the start, ends the turn of the store that answers this."""
+        self.do(self.outbox.recent(0, 1))
+        self._let_go()
+
     @rule()
     def crash(self) -> None:
         async def act() -> None:
@@ -229,6 +234,7 @@ class OutboxModel(RuleBasedStateMachine):
         for name in self.listed:
             self.cursors.setdefault(name, (self.oldest - 1, 0))
         self.durable = dict(self.cursors)
+        self._retention_begins()
         rows = self.do(self.outbox.load_checkpoint())
         assert self.outbox.last_seq == len(self.made)
         if self.made:

@@ -6,7 +6,24 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-from tests.gateway.outbox.model import OutboxModel
+from tests.gateway.outbox.model import UPLINKS, OutboxModel
+
+
+def test_events_that_went_while_no_uplink_was_listed_are_nobodys_backlog() -> None:
+    """Retention begins at the start: what the clock has made old goes before anybody is listed again."""
+    outbox = OutboxModel()
+    try:
+        outbox.begin()
+        outbox.append(count=3, size=0)
+        outbox.commit()
+        outbox.somebody_sets_the_clock(step=5000.0)
+        outbox.restart(listed=set())
+        outbox.restart(listed=set(UPLINKS))
+        outbox.numbers_agree()
+        assert [outbox.next_of(name) for name in UPLINKS] == [[], [], []]
+    finally:
+        outbox.teardown()
+
 
 TestOutbox = OutboxModel.TestCase
 TestOutbox.settings = settings(
