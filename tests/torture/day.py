@@ -13,13 +13,15 @@ from gateway.events import Event
 from gateway.inputs import Reload
 from gateway.pipeline import Pipeline
 from protocols.model import Batch, Change, Quality, Value
-from protocols.simulated.machine import Filler, Interval, Observed, State
+from protocols.simulated.machine import Filler, Interval, Observed, Profile, State
 
 BEGIN = 1_795_417_200_000
 """2026-11-23T07:00:00Z."""
 STEP_MS = 10_000
 """How often counters and measured values are looked at; a change of state is seen when it comes."""
 MINUTE_MS = 60_000
+CALMER = Profile(mean_run_ms=90_000)
+"""Trouble comes more often than in a plant, but not as often as in the demo."""
 PACKML = {State.ESTOPPED: 9, State.FAULTED: 11, State.STARVED: 5, State.STOPPED: 2, State.EXECUTE: 6}
 
 
@@ -35,7 +37,7 @@ class Machine:
         self.device = f"{name}_plc"
         self._numbers = {signal: n for n, signal in enumerate(config.devices[self.device].signal_settings)}
         self._seen: list[Interval] = []
-        self._filler = Filler(seed, observer=self._observe, remember=1)
+        self._filler = Filler(seed, CALMER, observer=self._observe, remember=1)
 
     def until(self, ms: int) -> Iterator[Batch]:
         """What is read up to a time of the machine's own, at the end of which all is looked at."""

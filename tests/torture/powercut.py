@@ -57,7 +57,7 @@ def cuts(log: Sequence[Done], files: Mapping[str, bytes], chance: Random) -> Ite
     chosen: dict[int, list[float]] = {}
     for begin, end in zip(syncs, ends, strict=True):
         chosen.setdefault(begin, []).append(0.0)
-        chosen.setdefault(end - 1, []).extend(chance.sample(SHARES, 2))
+        chosen.setdefault(end - 1, []).append(chance.choice(SHARES))
         chosen.setdefault(chance.randint(begin, end - 1), []).append(chance.choice(SHARES))
     for number, done in enumerate(log):
         disk.do(done)

