@@ -337,6 +337,7 @@ class Machine:
             "rule": decision.rule,
             "interval": None if current is None else current.id,
             "stop": None if current is None else current.stop,
+            "illegal_transitions": None if self.rules.jumps is None else self.rules.jumps.illegal,
             "parts": None if self.parts is None else self.parts.figures(self.parts.day),
             "rate_per_min": None if minute is None or now - minute[0] > 2 * MINUTE_MS else minute[1],
             "job": self.task.job,
@@ -350,7 +351,7 @@ class Machine:
         return {
             "at": self._at,
             "timeline": self._timeline.checkpoint(),
-            "holds": self.rules.holds.checkpoint(),
+            **self.rules.checkpoint(),
             "mode": self._mode_now,
             "work": self._assignment.checkpoint(),
             "planned": astuple(self._planned),
@@ -368,7 +369,7 @@ class Machine:
         if self.counting is not None and saved["parts"] is not None:
             self.counting.restore(saved["parts"])
         self.rules.update(self.rules.signals, values, self._at, None)
-        self.rules.holds.restore(saved["holds"])
+        self.rules.restore(saved)
         self._verdict = self.rules.verdict(values)
         self._mode_now = saved["mode"] if self._mode is not None else None
         self._watch.restore(saved["output"])

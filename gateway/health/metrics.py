@@ -23,6 +23,7 @@ class _LineCollector(Collector):
         """All metrics; names carry their unit."""
         yield from self._process()
         yield from self._devices()
+        yield from self._machines()
         yield from self._store()
         yield from self._uplinks()
         yield from self._recording()
@@ -64,6 +65,17 @@ class _LineCollector(Collector):
             for runner in self._sources.endpoints:
                 family.add_metric([runner.endpoint.name], runner.counts()[key])
             yield family
+
+    def _machines(self) -> Iterator[Metric]:
+        illegal = CounterMetricFamily(
+            "linegate_machine_illegal_transitions",
+            "Jumps of its PackML state that the state model does not have",
+            labels=["machine"],
+        )
+        for name, machine in self._sources.view.machines().items():
+            if machine["illegal_transitions"] is not None:
+                illegal.add_metric([name], machine["illegal_transitions"])
+        yield illegal
 
     def _store(self) -> Iterator[Metric]:
         outbox, stats = self._sources.outbox, self._sources.outbox.stats

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from gateway.config.model import MachineConfig, Reasons, SignalReason, StateRule
 from gateway.states.decision import Decision
 from gateway.states.expression import Expression, ExpressionError, compile_expression
 from gateway.states.holds import Holds
+from gateway.states.jumps import Jumps
 from gateway.states.packml import UNKNOWN, Numbered, state_of
 from gateway.states.reasons import ReasonTexts, code_of
 from protocols.model import Value
@@ -55,6 +56,7 @@ class Ruleset:
             for signal in condition.signals if condition is not None else ():
                 self._by_signal.setdefault(signal, []).append(index)
         self._packml = config.packml_state
+        self.jumps = None if config.packml_state is None else Jumps(config.packml_state.numbering)
         named = {rule.reason.source for rule in config.states if isinstance(rule.reason, SignalReason)}
         if self._packml is not None:
             named.add(self._packml.signal)
@@ -65,8 +67,11 @@ class Ruleset:
             if condition is not None:  # with no signal at all it is decided here, once for all
                 self._evaluate(index, dict.fromkeys(condition.signals))
 
-    def update(self, changed: Iterable[str], values: Mapping[str, Value], at: int, uncertainty: int | None) -> bool:
+    def update(self, changed: Collection[str], values: Mapping[str, Value], at: int, uncertainty: int | None) -> bool:
         """Evaluate what uses a changed signal; an error is kept as its text. Whether a `for` begins to run."""
+        if self._packml is not None and self.jumps is not None and self._packml.signal in changed:
+            value = values.get(self._packml.signal)
+            self.jumps.follow(None if value is None else state_of(value, self._packml.numbering)[0])
         begins = False
         for index in {rule for signal in changed for rule in self._by_signal.get(signal, ())}:
             self._evaluate(index, values)
@@ -184,6 +189,16 @@ class Ruleset:
             return replace(before, category=rule.category, category_order=index, reason=given)
 
         return category
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Plain values from which `restore` goes on."""
+        return {"holds": self.holds.checkpoint(), "jumps": None if self.jumps is None else self.jumps.checkpoint()}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.holds.restore(saved["holds"])
+        if self.jumps is not None and (jumps := saved.get("jumps")) is not None:
+            self.jumps.restore(jumps)
 
 
 def _bad(named: dict[str, Any], because: dict[str, Any], order: int) -> Decision:
