@@ -1,10 +1,11 @@
-/* Between a process and its disk, by LD_PRELOAD: logs what it does to the files of one directory, or kills it at a
- * chosen moment. The process is what it always is; it knows nothing of this.
+/* Between a process and its disk, by LD_PRELOAD: logs what it does to the files of one directory, kills it at a chosen
+ * moment, or lets calls fail. The process is what it always is; it knows nothing of this.
  *
  * LAYER_DIRECTORY  the directory whose files are meant
  * LAYER_LOG        a file outside of it: records of `struct record`, the name, the other name, the data
  * LAYER_KILL       "wal.sync before 3": SIGKILL before the third sync of the write-ahead log. Several such triples
  *                  follow one another: "journal.sync after 1 wal.write half 1".
+ * LAYER_FAIL       a file that may come and go; while its content is "wal.sync 5", each sync of the log fails with errno 5
  * LAYER_PORT       a TCP port on loopback whose connections are "mqtt" to LAYER_KILL
  */
 #define _GNU_SOURCE
@@ -124,6 +125,25 @@ static int is_moment(const char *kind, const char *call, const char *when) {
     return dies;
 }
 
+/* Whether the disk is to refuse this call at present; errno says why. */
+static int fails(const char *kind, const char *call) {
+    static const char *path;
+    char what[32], wanted[32];
+    int number = 0;
+    if (!path && !(path = getenv("LAYER_FAIL")))
+        path = "";
+    FILE *file = path[0] ? fopen(path, "re") : NULL;
+    if (!file)
+        return 0;
+    int found = fscanf(file, "%31s %d", wanted, &number);
+    fclose(file);
+    snprintf(what, sizeof what, "%s.%s", kind, call);
+    if (found != 2 || strcmp(what, wanted))
+        return 0;
+    errno = number;
+    return 1;
+}
+
 static void die(void) {
     kill(getpid(), SIGKILL);
     for (;;)
@@ -213,6 +233,8 @@ static ssize_t written(int descriptor, const void *data, size_t size, off64_t of
     REAL(ssize_t, write, int, const void *, size_t)
     const char *name = name_of(descriptor), *kind = kind_of(name);
     pass(kind, "write", "before");
+    if (fails(kind, "write"))
+        return -1;
     int dies = is_moment(kind, "write", "half");
     if (dies)
         size /= 2;
@@ -275,6 +297,8 @@ static int synced(int (*real)(int), int descriptor) {
         return real(descriptor);
     const char *kind = kind_of(name);
     pass(kind, "sync", "before");
+    if (fails(kind, "sync"))
+        return -1;
     int done = real(descriptor);
     pthread_mutex_lock(&mutex);
     if (!done)

@@ -51,7 +51,7 @@ def build(place: Path) -> Path:
 
 
 def environment(
-    library: Path, directory: Path, *, log: Path | None = None, kill: str = "", port: int = 0
+    library: Path, directory: Path, *, log: Path | None = None, kill: str = "", port: int = 0, fail: Path | None = None
 ) -> dict[str, str]:
     """What a process needs in its environment to run above the layer; see layer.c."""
     chosen = {"LD_PRELOAD": str(library), "LAYER_DIRECTORY": str(directory)}
@@ -59,6 +59,8 @@ def environment(
         chosen["LAYER_LOG"] = str(log)
     if kill:
         chosen["LAYER_KILL"] = kill
+    if fail is not None:
+        chosen["LAYER_FAIL"] = str(fail)
     if port:
         chosen["LAYER_PORT"] = str(port)
     return chosen
