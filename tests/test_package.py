@@ -52,7 +52,8 @@ def test_wheel_holds_the_packages_and_their_data(wheel: Path) -> None:
     for needed in (
         "gateway/data/config/demo.yaml",
         "gateway/data/systemd/linegate@.service",
-        "gateway/outbox/schema.sql",
+        "gateway/outbox/schema_1.sql",
+        "gateway/outbox/schema_2.sql",
         "ext/table.pyi",
     ):
         assert needed in names

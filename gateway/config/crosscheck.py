@@ -180,7 +180,12 @@ def _files(parsed: Parsed) -> Iterator[Finding]:
 
 def _uplinks(parsed: Parsed) -> Iterator[Finding]:
     claimed: dict[tuple[str, str], str] = {}
+    renamed: dict[str, str] = {}
     for name, uplink in parsed.uplinks.items():
+        if uplink.was is not None and (other := renamed.setdefault(uplink.was, name)) != name:
+            yield Finding(
+                ("uplinks", name, "was"), f"the uplink {other} was {uplink.was} too; only one can go on from it"
+            )
         for claim in uplink.claims:
             if (other := claimed.setdefault(claim, name)) != name:
                 words = f"the uplink {other} has {claim[1]} too; give each its own {claim[0]}"

@@ -7,12 +7,21 @@ from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, Tag, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, Tag, ValidationInfo, field_validator
 
 from protocols.secrets import Secret
-from protocols.settings import SECTION, TEXT, Settings, TlsConfig, text_or_section
+from protocols.settings import SECTION, TEXT, Name, Settings, TlsConfig, shown, text_or_section
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def _glob(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.*?]{1,200}", text):
+        raise ValueError(f"{shown(text)} is not a pattern; write letters, digits, _ and ., * for any text, ? for one")
+    return text
+
+
+Glob = Annotated[str, AfterValidator(_glob)]
 
 
 class UplinkSettings(Settings):
@@ -20,6 +29,16 @@ class UplinkSettings(Settings):
 
     from_: Literal["now", "oldest"] = Field(default="now", alias="from")
     """Where an uplink that is new to an existing buffer begins."""
+    was: Name | None = None
+    """The name that this uplink had before: it goes on where that one was, quarantine and all."""
+    events: Annotated[tuple[Glob, ...], Field(min_length=1, strict=False)] = Field(
+        default=(), examples=['["machine.*", "line.*"]']
+    )
+    """Types that it gets, without `linegate.` and version; `*` is any text, `?` one character; by default all."""
+    subjects: Annotated[tuple[Glob, ...], Field(min_length=1, strict=False)] = Field(
+        default=(), examples=['[filler, "capper*"]']
+    )
+    """Machines, devices and signals (`device.signal`) whose events it gets; `line` and `gateway` for theirs."""
     max_attempts: int = Field(default=5, ge=1)
     """Refusals of one event before it goes to this uplink's quarantine."""
 

@@ -6,23 +6,26 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
 
+from gateway.outbox.classes import TABLES
 from gateway.outbox.errors import BufferError
 from gateway.outbox.lock import BufferLock
+from gateway.outbox.migrate import check_version, migrate
+
+T = TypeVar("T")
 
 APPLICATION_ID = 0x4C474154
 """Says that a SQLite file is a buffer of ours: `LGAT`."""
-SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 1.0
 JOURNAL_SIZE_LIMIT = 16_000_000
 
-_SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 _ASIDE = "move it aside together with its -wal and -shm files; the daemon then begins a new buffer"
 
 
@@ -33,14 +36,6 @@ class Previous:
     stream: str
     last_seq: int
     clean: bool
-
-
-@dataclass(slots=True)
-class Cursor:
-    """How far one uplink is: `position` is the last event settled, `delivered` the last one delivered."""
-
-    position: int
-    delivered: int
 
 
 async def connect(path: Path) -> tuple[aiosqlite.Connection, BufferLock]:
@@ -77,9 +72,29 @@ async def connect(path: Path) -> tuple[aiosqlite.Connection, BufferLock]:
     return connection, locks[0]
 
 
-async def fetch(connection: aiosqlite.Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+async def fetch(
+    connection: aiosqlite.Connection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
+) -> list[Any]:
     """All rows of one statement."""
     return list(await connection.execute_fetchall(sql, parameters))
+
+
+async def call(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    """What `work` returns, done in the connection's thread in one go: several statements for the price of one."""
+    # aiosqlite has no public name for it; a test holds both attributes
+    return await connection._execute(lambda: work(connection._conn))  # type: ignore[no-any-return, no-untyped-call]
+
+
+@contextmanager
+def atomic(db: sqlite3.Connection) -> Iterator[None]:
+    """One transaction: all of it or nothing, whatever is raised."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:  # else SQLite has undone it by itself
+            db.execute("ROLLBACK")
 
 
 async def prepare(connection: aiosqlite.Connection, path: Path) -> tuple[str, Previous | None]:
@@ -95,6 +110,7 @@ async def prepare(connection: aiosqlite.Connection, path: Path) -> tuple[str, Pr
         previous = Previous(stream, last_seq, bool(clean))
         if not previous.clean:
             await _check(connection, path)
+        await call(connection, migrate)
     except sqlite3.OperationalError as error:
         raise BufferError(
             f"the buffer {path} cannot be opened: {error}", "check the disk and the file's mode"
@@ -104,15 +120,10 @@ async def prepare(connection: aiosqlite.Connection, path: Path) -> tuple[str, Pr
     return stream, previous
 
 
-async def load_cursors(connection: aiosqlite.Connection) -> dict[str, Cursor]:
-    """All cursors, listed in the configuration or not."""
-    rows = await fetch(connection, "SELECT uplink, position, delivered FROM cursor")
-    return {uplink: Cursor(position, delivered) for uplink, position, delivered in rows}
-
-
 async def oldest_seq(connection: aiosqlite.Connection) -> int | None:
     """The first event that is still stored."""
-    ((seq,),) = await fetch(connection, "SELECT min(seq) FROM event")
+    arms = " UNION ALL ".join(f"SELECT min(seq) AS seq FROM {table}" for table in TABLES)
+    ((seq,),) = await fetch(connection, f"SELECT min(seq) FROM ({arms})")
     return seq if seq is None else int(seq)
 
 
@@ -125,11 +136,7 @@ async def _is_empty(connection: aiosqlite.Connection, path: Path) -> bool:
         return True
     if application_id != APPLICATION_ID:
         raise BufferError(f"{path} is a SQLite file of another program", "give `buffer.path` a name of its own")
-    if version != SCHEMA_VERSION:
-        why = f"the buffer {path} has schema {version}, this version of linegate knows {SCHEMA_VERSION}"
-        raise BufferError(
-            why, "run the version of linegate that made it, or let it deliver everything and begin a new buffer"
-        )
+    check_version(version, path)
     return False
 
 
@@ -137,15 +144,12 @@ async def _create(connection: aiosqlite.Connection, path: Path) -> str:
     stream = str(uuid.uuid4())
     await fetch(connection, "PRAGMA auto_vacuum = INCREMENTAL")  # before anything is written, or it has no effect
     await _configure(connection, path)
-    statements = (
-        "BEGIN IMMEDIATE;",
-        _SCHEMA,
-        f"INSERT INTO meta VALUES (1, '{stream}', 0, 0, {time.time_ns() // 1_000_000});",
-        f"PRAGMA application_id = {APPLICATION_ID};",
-        f"PRAGMA user_version = {SCHEMA_VERSION};",
-        "COMMIT;",
+    made = (
+        "INSERT INTO meta (id, stream, last_seq, clean, created_at)"
+        f" VALUES (1, '{stream}', 0, 0, {time.time_ns() // 1_000_000});"
+        f"PRAGMA application_id = {APPLICATION_ID};"
     )
-    await connection.executescript("\n".join(statements))
+    await call(connection, lambda db: migrate(db, made))
     return stream
 
 

@@ -11,6 +11,7 @@ from gateway.events import StoredEvent
 from gateway.outbox.database import APPLICATION_ID
 from gateway.outbox.errors import BufferError
 from gateway.outbox.lock import BufferLock
+from gateway.outbox.migrate import check_version
 
 
 def look(path: Path, after: int, limit: int, kind: str | None, subject: str | None) -> tuple[str, list[StoredEvent]]:
@@ -25,9 +26,12 @@ def look(path: Path, after: int, limit: int, kind: str | None, subject: str | No
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
             if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
                 raise BufferError(f"{path} is a file of another program", "give the daemon's state directory")
+            ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+            check_version(version, path)
+            source = "event" if version == 1 else "stored"
             ((stream,),) = connection.execute("SELECT stream FROM meta").fetchall()
             rows = connection.execute(
-                "SELECT seq, type, subject, time, data FROM event WHERE seq > ? AND (? IS NULL OR type = ?) "
+                f"SELECT seq, type, subject, time, data FROM {source} WHERE seq > ? AND (? IS NULL OR type = ?) "
                 "AND (? IS NULL OR subject = ?) ORDER BY seq LIMIT ?",
                 (after, kind, kind, subject, subject, limit),
             ).fetchall()

@@ -109,7 +109,8 @@ class Outbox:
             stream, previous = await database.prepare(connection, path)
             outbox = cls(connection, lock, config, stream, previous)
             await outbox._store.restore(previous.last_seq if previous else 0, uplinks)
-            await outbox._commit(always=True)  # says that the buffer is in use, and keeps the new cursors
+            outbox.append(outbox._store.gaps)
+            await outbox._commit(always=True)  # says that the buffer is in use, and tells what is gone
         except BaseException as error:
             await connection.close()
             lock.release()
@@ -161,20 +162,34 @@ class Outbox:
         return await self._ask(lambda: self._store.events_after(after, limit, kind, subject))
 
     def acknowledge(self, uplink: str, event: StoredEvent) -> None:
-        """The uplink has delivered all up to `event`. Durable with the next commit: a crash before it repeats some."""
+        """The uplink has delivered all up to `event`, which `read` gave it.
+
+        Durable with the next commit: a crash before it repeats some.
+        """
         cursor = self._store.cursors[uplink]
         if event.seq > cursor.position:
-            cursor.position = cursor.delivered = event.seq
-            self._moved(uplink)
+            cursor.settle(event.seq, self._store.last_seq)
+        elif event.seq in cursor.retries:
+            done = [seq for seq in cursor.retries if seq <= event.seq]
+            cursor.retries = cursor.retries[len(done) :]
+            self._store.pending.released += [(uplink, seq) for seq in done]
+        else:
+            return
+        cursor.delivered = event.seq
+        self._moved(uplink)
 
     async def quarantine(self, uplink: str, event: StoredEvent, why: str) -> None:
         """Set one event aside: the uplink's cursor passes it, its next event keeps the prevseq. Durable on return."""
         cursor = self._store.cursors[uplink]
         if event.seq > cursor.position:
-            cursor.position = event.seq
-            self._store.pending.quarantined.append(Quarantined(uplink, event, why))
-            self._moved(uplink)
-            await self._durable()
+            cursor.settle(event.seq, self._store.last_seq)
+        elif event.seq in cursor.retries:
+            cursor.retries.remove(event.seq)
+        else:
+            return
+        self._store.pending.quarantined.append(Quarantined(uplink, event, why))
+        self._moved(uplink)
+        await self._durable()
 
     async def flush(self) -> None:
         """Commit everything pending: events, all dirty checkpoint rows, cursors. Waits while the disk is full."""
@@ -255,7 +270,7 @@ class Outbox:
         self._wake.set()
         await waiting
 
-    async def _ask(self, work: Callable[[], Awaitable[T]], ready: Callable[[], bool] = lambda: True) -> T:
+    async def _ask(self, work: Callable[[], Awaitable[T | None]], ready: Callable[[], bool] = lambda: True) -> T:
         self._refuse_when_ended()
         ready()  # a name without a cursor is the caller's mistake, not the store's
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -313,6 +328,7 @@ class Outbox:
 
     async def _serve(self) -> None:
         for request in [request for request in self._requests if request.future.done() or request.ready()]:
-            if not request.future.done():
-                await request.answer()
-            self._requests.remove(request)
+            if request.future.done() or await request.answer():
+                self._requests.remove(request)
+            else:
+                self._wake.set()  # it looks on where it stopped, after what else is due

@@ -19,11 +19,15 @@ class Request(Generic[T]):
 
     ready: Callable[[], bool]
     """Whether it can be answered yet."""
-    work: Callable[[], Awaitable[T]]
+    work: Callable[[], Awaitable[T | None]]
+    """None where it found nothing yet and is to look again."""
     future: asyncio.Future[T]
 
-    async def answer(self) -> None:
-        """Do the work and say the result, or that the disk did not give it. Raises errors that cannot pass."""
+    async def answer(self) -> bool:
+        """Do the work and say the result, or that the disk did not give it; False where there is none yet.
+
+        Raises errors that cannot pass.
+        """
         try:
             result = await self.work()
         except sqlite3.OperationalError as error:
@@ -31,8 +35,11 @@ class Request(Generic[T]):
                 raise
             self.refuse(f"the buffer cannot be read: {error}")
         else:
+            if result is None:
+                return False
             if not self.future.done():
                 self.future.set_result(result)
+        return True
 
     def refuse(self, why: str) -> None:
         """Let the asker fail."""

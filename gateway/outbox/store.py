@@ -8,16 +8,20 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 
 import aiosqlite
 import structlog
 
 from gateway.config.model import UplinkSettings
-from gateway.events import StoredEvent
-from gateway.outbox import database, transaction, upkeep
-from gateway.outbox.database import Cursor, fetch
+from gateway.events import Event, StoredEvent
+from gateway.outbox import cursors, database, transaction, upkeep
+from gateway.outbox.classes import merged
+from gateway.outbox.cursors import Cursor
+from gateway.outbox.database import call, fetch
 from gateway.outbox.errors import BufferError, is_passing
+from gateway.outbox.gaps import gap
 from gateway.outbox.stats import OutboxStats
 from gateway.outbox.transaction import Batch
 
@@ -25,11 +29,17 @@ CheckpointSource = Callable[[Collection[str] | None], Mapping[str, bytes]]
 
 SEARCHED = 20_000
 """Numbers that one search looks at: the store task has more to do."""
+READ_BYTES = 1_000_000
+"""Data of one reading, but for its last event: what uplinks hold in memory is bounded."""
+_COLUMNS = "seq, type, subject, time, data"
 _SEARCH = (
-    "SELECT seq, type, subject, time, data FROM event WHERE seq > ? AND seq <= ? "
-    "AND (? IS NULL OR type = ?) AND (? IS NULL OR subject = ?) ORDER BY seq LIMIT ?"
+    merged(
+        _COLUMNS,
+        "seq > :after AND seq <= :last AND (:type IS NULL OR type = :type) "
+        "AND (:subject IS NULL OR subject = :subject)",
+    )
+    + " LIMIT :limit"
 )
-_SELECT = "SELECT seq, type, subject, time, data FROM event WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
 
 log = structlog.get_logger("outbox")
 
@@ -42,6 +52,8 @@ class Store:
         self.pending = Batch()
         self.cursors: dict[str, Cursor] = {}
         self.listed: tuple[str, ...] = ()
+        self.gaps: list[Event] = []
+        """What the opening found to be gone; told with the first commit."""
         self._connection = connection
         self._stats = stats
         self._oldest = 1
@@ -52,13 +64,20 @@ class Store:
         """Take over what the file holds, with a cursor for each uplink; the new ones wait for the first commit."""
         self.last_seq = last_seq
         self._oldest = await database.oldest_seq(self._connection) or last_seq + 1
-        self.cursors = await database.load_cursors(self._connection)
         self.listed = tuple(uplinks)
-        for name, settings in uplinks.items():
-            if name not in self.cursors:
-                position = last_seq if settings.from_ == "now" else self._oldest - 1
-                self.cursors[name] = Cursor(position=position, delivered=0)
-                self.pending.cursors.add(name)
+        now_ms = time.time_ns() // 1_000_000
+        self.cursors, back = await call(
+            self._connection, lambda db: cursors.adopt(db, uplinks, last_seq, self._oldest, now_ms)
+        )
+        for name in back:
+            await self._back(name)
+        for name in self.listed:
+            await cursors.count(self._connection, self.cursors[name], last_seq)
+        for name, seq in await fetch(
+            self._connection, "SELECT uplink, seq FROM quarantine WHERE retry = 1 ORDER BY seq"
+        ):
+            if name in self.cursors:
+                self.cursors[name].retries.append(seq)
         self._count_backlogs()
         ((self._stats.quarantined,),) = await fetch(self._connection, "SELECT count(*) FROM quarantine")
         self._stats.size_bytes = await upkeep.measure(self._connection)
@@ -69,8 +88,9 @@ class Store:
         return self._in_doubt is None
 
     def backlog(self, uplink: str) -> int:
-        """Committed events that the uplink has not settled. Raises KeyError for a name without a cursor."""
-        return max(0, self.last_seq - max(self.cursors[uplink].position, self._oldest - 1))
+        """Stored events that the uplink wants and has not settled. Raises KeyError for a name without a cursor."""
+        cursor = self.cursors[uplink]
+        return cursor.waiting + len(cursor.retries)
 
     def count_pending(self) -> None:
         """Note how many events wait in memory."""
@@ -124,7 +144,7 @@ class Store:
         self._stats.quarantined += len(batch.quarantined)
         self.count_pending()
         if batch.events:
-            self._count_backlogs()
+            self._count_along(batch)
         if self._stats.degraded:
             log.info("storing_works_again", stored=len(batch.events), failures=self._stats.commit_failures)
             self._stats.degraded = ""
@@ -160,10 +180,26 @@ class Store:
                 if not waiting.done():
                     waiting.set_exception(error)
 
-    async def next_events(self, uplink: str, limit: int) -> list[StoredEvent]:
-        """The events behind the uplink's cursor, with the uplink's own prevseq."""
+    async def next_events(self, uplink: str, limit: int) -> list[StoredEvent] | None:
+        """What the uplink is to deliver next, with its own prevseq: retried events alone, else those behind its cursor.
+
+        It looks at SEARCHED numbers at most and passes over those that it does not want; None where it found nothing.
+        """
         cursor = self.cursors[uplink]
-        rows = await fetch(self._connection, _SELECT, (cursor.position, self.last_seq, limit))
+        if cursor.retries:
+            wanted = cursor.retries[:limit]
+            marks = ", ".join("?" * len(wanted))
+            sql = f"SELECT {_COLUMNS} FROM quarantine WHERE uplink = ? AND seq IN ({marks}) ORDER BY seq"
+            return transaction.chain(await fetch(self._connection, sql, (uplink, *wanted)), cursor.delivered)
+        last = min(self.last_seq, cursor.position + SEARCHED)
+        sql = merged(_COLUMNS, f"seq > :position AND seq <= :last AND {cursor.filter.condition}", cursor.filter.tables)
+        parameters = {"position": cursor.position, "last": last, "limit": limit, **cursor.filter.parameters}
+        rows = await call(self._connection, lambda db: _some(db.execute(f"{sql} LIMIT :limit", parameters)))
+        if not rows:
+            cursor.position = last
+            self.pending.cursors.add(uplink)
+            return None
+        cursor.gave([row[0] for row in rows])
         return transaction.chain(rows, cursor.delivered)
 
     async def events_after(
@@ -174,7 +210,8 @@ class Store:
         Among those of one type or subject it looks at the next SEARCHED numbers alone.
         """
         last = self.last_seq if kind is None and subject is None else min(self.last_seq, after + SEARCHED)
-        rows = await fetch(self._connection, _SEARCH, (after, last, kind, kind, subject, subject, limit))
+        parameters = {"after": after, "last": last, "type": kind, "subject": subject, "limit": limit}
+        rows = await fetch(self._connection, _SEARCH, parameters)
         return [StoredEvent(seq, seq - 1, type_, subject, at, data) for seq, type_, subject, at, data in rows]
 
     async def checkpoint_rows(self) -> dict[str, bytes]:
@@ -192,10 +229,11 @@ class Store:
             return False
 
     async def _drop_settled(self, retain_ms: int) -> bool:
-        stored = await database.load_cursors(self._connection)  # after a crash an uplink goes on from there
+        stored = await cursors.load(self._connection)  # after a crash an uplink goes on from there
         settled = min((stored[name].position for name in self.listed), default=self.last_seq)
         now_ms = time.time_ns() // 1_000_000
-        dropped = await upkeep.drop_settled(self._connection, settled, now_ms, retain_ms)
+        dropped = await call(self._connection, lambda db: upkeep.drop_settled(db, settled, now_ms, retain_ms))
+        await self._forget(stored, now_ms - retain_ms)
         if dropped:
             self._stats.events_dropped += dropped
             self._oldest = await database.oldest_seq(self._connection) or self.last_seq + 1
@@ -203,6 +241,48 @@ class Store:
         self._stats.size_bytes = await upkeep.measure(self._connection)
         return is_free or dropped == upkeep.DROP_LIMIT
 
+    async def _forget(self, stored: Mapping[str, Cursor], before_ms: int) -> None:
+        """Cursors that the configuration has not named for long go, and what was quarantined for them."""
+        for name, cursor in stored.items():
+            if cursor.detached_at is not None and cursor.detached_at < before_ms:
+                await call(self._connection, partial(cursors.forget, uplink=name))
+                self.cursors.pop(name, None)
+                log.info("uplink_forgotten", uplink=name, why="it was not in the configuration for `retain`")
+
+    async def _back(self, name: str) -> None:
+        """Say what an uplink missed that was away, and is not stored any more."""
+        found = await cursors.missing(self._connection, self.cursors[name].position, self.last_seq)
+        if found is not None:
+            first, last, number = found
+            why = f"the uplink {name} was not in the configuration, and they were not kept for it"
+            self.gaps.append(gap("dropped", why, first=first, last=last, number=number))
+
+    def _count_along(self, batch: Batch) -> None:
+        """What a commit stored waits for those who want it."""
+        for name in self.listed:
+            cursor = self.cursors[name]
+            passes = cursor.filter.passes
+            if cursor.filter.takes_all:
+                cursor.waiting += len(batch.events)
+            else:
+                cursor.waiting += sum(passes(row.type, row.subject) for row in batch.events)
+            if not cursor.waiting:
+                cursor.skip(self.last_seq)
+                self.pending.cursors.add(name)
+        self._count_backlogs()
+
     def _count_backlogs(self) -> None:
         for name in self.listed:
             self._stats.backlog[name] = self.backlog(name)
+
+
+def _some(rows: Iterator[transaction.Row]) -> list[transaction.Row]:
+    """Rows of events until there are enough bytes; at least one."""
+    taken = []
+    size = 0
+    for row in rows:
+        taken.append(row)
+        size += len(row[4])
+        if size >= READ_BYTES:
+            break
+    return taken

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import aiosqlite
 
 from gateway.events import StoredEvent
-from gateway.outbox.database import Cursor
+from gateway.outbox.classes import table_of
+from gateway.outbox.cursors import Cursor
 from gateway.outbox.encode import EventRow
+
+Row: TypeAlias = tuple[int, str, str, int, bytes]
+"""seq, type, subject, time and data of an event."""
 
 
 @dataclass(slots=True)
@@ -26,19 +31,20 @@ class Batch:
     """What waits for the next commit, or is in the one that is under way.
 
     `rows` are the engine's checkpoint rows (an empty body deletes), `cursors` the names of uplinks whose cursor
-    moved, `waiting` those who want to know when it is durable.
+    moved, `released` what leaves quarantine by uplink and seq, `waiting` those who want to know when it is durable.
     """
 
     events: list[EventRow] = field(default_factory=list)
     rows: dict[str, bytes] = field(default_factory=dict)
     cursors: set[str] = field(default_factory=set)
     quarantined: list[Quarantined] = field(default_factory=list)
+    released: list[tuple[str, int]] = field(default_factory=list)
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.events or self.rows or self.cursors or self.quarantined)
+        return not (self.events or self.rows or self.cursors or self.quarantined or self.released)
 
     def before(self, later: Batch) -> Batch:
         """This batch, which did not get through, in front of what came since."""
@@ -47,6 +53,7 @@ class Batch:
             rows=self.rows | later.rows,
             cursors=self.cursors | later.cursors,
             quarantined=self.quarantined + later.quarantined,
+            released=self.released + later.released,
             waiting=self.waiting + later.waiting,
         )
 
@@ -55,8 +62,10 @@ async def write(
     connection: aiosqlite.Connection, batch: Batch, cursors: dict[str, Cursor], last_seq: int, now_ms: int, clean: bool
 ) -> None:
     """One transaction: events numbered from `last_seq` + 1, checkpoint rows, cursors, quarantine. Durable on return."""
-    moved = [(name, *_pair(cursors[name])) for name in sorted(batch.cursors)]
-    events = [(seq, now_ms, *row) for seq, row in enumerate(batch.events, last_seq + 1)]
+    moved = [(name, *_row(cursors[name])) for name in sorted(batch.cursors)]
+    events: dict[str, list[tuple[Any, ...]]] = {}
+    for seq, row in enumerate(batch.events, last_seq + 1):
+        events.setdefault(table_of(row.type), []).append((seq, now_ms, *row))
     kept = [(name, body) for name, body in batch.rows.items() if body]
     gone = [(name,) for name, body in batch.rows.items() if not body]
     refused = [
@@ -73,21 +82,23 @@ async def write(
         for item in batch.quarantined
     ]
     await connection.execute("BEGIN IMMEDIATE")
-    if events:
-        await connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)", events)
+    for table, rows in events.items():
+        await connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?)", rows)
     if kept:
         await connection.executemany("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", kept)
     if gone:
         await connection.executemany("DELETE FROM checkpoint WHERE name = ?", gone)
     if moved:
-        await connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", moved)
+        await connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)", moved)
     if refused:
-        await connection.executemany("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?)", refused)
-    await connection.execute("UPDATE meta SET last_seq = ?, clean = ?", (last_seq + len(events), int(clean)))
+        await connection.executemany("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)", refused)
+    if batch.released:
+        await connection.executemany("DELETE FROM quarantine WHERE uplink = ? AND seq = ?", batch.released)
+    await connection.execute("UPDATE meta SET last_seq = ?, clean = ?", (last_seq + len(batch.events), int(clean)))
     await connection.execute("COMMIT")
 
 
-def chain(rows: list[tuple[int, str, str, int, bytes]], before: int) -> list[StoredEvent]:
+def chain(rows: list[Row], before: int) -> list[StoredEvent]:
     """Rows of `event` as one uplink is to deliver them, the first after seq `before`."""
     events = []
     for seq, type_, subject, time, data in rows:
@@ -96,5 +107,5 @@ def chain(rows: list[tuple[int, str, str, int, bytes]], before: int) -> list[Sto
     return events
 
 
-def _pair(cursor: Cursor) -> tuple[int, int]:
-    return cursor.position, cursor.delivered
+def _row(cursor: Cursor) -> tuple[int, int, int | None]:
+    return cursor.position, cursor.delivered, cursor.detached_at

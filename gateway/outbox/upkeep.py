@@ -2,55 +2,61 @@
 
 from __future__ import annotations
 
+import math
+import sqlite3
+
 import aiosqlite
 
-from gateway.outbox.database import fetch
+from gateway.outbox.classes import TABLES, merged
+from gateway.outbox.database import atomic, fetch
 
 DROP_LIMIT = 1000
 """Most events that one step deletes."""
 VACUUM_PAGES = 256
 """Most pages that one step gives back to the file system (1 MB)."""
 
-_OLDEST = "(SELECT seq, stored_at FROM event WHERE seq <= :settled ORDER BY seq LIMIT :limit)"
-_DROP = (
-    f"DELETE FROM event WHERE seq IN (SELECT seq FROM {_OLDEST})"
-    f" AND seq < coalesce((SELECT min(seq) FROM {_OLDEST} WHERE stored_at >= :before), :settled + 1)"
-)
-"""Never one behind an event that stays, though it is older by a clock that was set: what is kept has no holes."""
-
-_STAMP = "SELECT seq, stored_at FROM event WHERE seq >= ? ORDER BY seq LIMIT 1"
-_ALWAYS = 1 << 62
+_OLDEST = merged("seq, stored_at", "seq <= :settled") + " LIMIT :limit"
+_STAMP = merged("seq, stored_at", "seq >= ?1") + " LIMIT 1"
 
 
-async def drop_settled(connection: aiosqlite.Connection, settled: int, now_ms: int, retain_ms: int) -> int:
+def drop_settled(db: sqlite3.Connection, settled: int, now_ms: int, retain_ms: int) -> int:
     """Delete the oldest events up to seq `settled`, stored longer ago than `retain_ms`; how many, at most one step's.
 
     A stamp in the future says nothing, for a clock was wrong, then or now: such events go with the first one behind
-    them that has a stamp of the past, and so is younger than they are.
+    them that has a stamp of the past, and so is younger than they are. No event goes before one that stays, though it
+    is older by a clock that was set: what is kept has no holes.
     """
-    before_ms = now_ms - retain_ms
-    oldest = await _stamp(connection, 0)
+    before_ms: float = now_ms - retain_ms
+    oldest = _stamp(db, 0)
     if oldest is None or oldest[0] > settled:
         return 0
     if oldest[1] > now_ms:
-        witness = await _first_of_the_past(connection, oldest[0], settled, now_ms)
+        witness = _first_of_the_past(db, oldest[0], settled, now_ms)
         if witness is None or witness[1] >= before_ms:
             return 0
-        settled, before_ms = witness[0], _ALWAYS
-    async with connection.execute(_DROP, {"settled": settled, "before": before_ms, "limit": DROP_LIMIT}) as cursor:
-        return cursor.rowcount
+        settled, before_ms = witness[0], math.inf
+    upto = 0
+    for seq, stored_at in db.execute(_OLDEST, {"settled": settled, "limit": DROP_LIMIT}):
+        if stored_at >= before_ms:
+            break
+        upto = seq
+    return drop_upto(db, upto) if upto else 0
 
 
-async def _first_of_the_past(
-    connection: aiosqlite.Connection, low: int, high: int, now_ms: int
-) -> tuple[int, int] | None:
+def drop_upto(db: sqlite3.Connection, seq: int) -> int:
+    """Delete all events up to a number; how many they were."""
+    with atomic(db):
+        return sum(db.execute(f"DELETE FROM {table} WHERE seq <= ?", (seq,)).rowcount for table in TABLES)
+
+
+def _first_of_the_past(db: sqlite3.Connection, low: int, high: int, now_ms: int) -> tuple[int, int] | None:
     """Seq and stamp of the event after a run of future stamps that begins at `low`, by bisection; None without one."""
-    found = await _stamp(connection, high)
+    found = _stamp(db, high)
     if found is None or found[1] > now_ms:
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        stamp = await _stamp(connection, middle)
+        stamp = _stamp(db, middle)
         if stamp is not None and stamp[1] > now_ms:
             low = middle
         else:
@@ -58,10 +64,10 @@ async def _first_of_the_past(
     return found
 
 
-async def _stamp(connection: aiosqlite.Connection, seq: int) -> tuple[int, int] | None:
+def _stamp(db: sqlite3.Connection, seq: int) -> tuple[int, int] | None:
     """Seq and stamp of the event `seq`, or of the next one that is stored."""
-    rows = await fetch(connection, _STAMP, (seq,))
-    return (int(rows[0][0]), int(rows[0][1])) if rows else None
+    found: tuple[int, int] | None = db.execute(_STAMP, (seq,)).fetchone()
+    return found
 
 
 async def give_back(connection: aiosqlite.Connection) -> bool:

@@ -250,7 +250,7 @@ class Campaign:
 
 def _oldest(file: Path) -> int:
     with closing(sqlite3.connect(file)) as connection:
-        found: int = connection.execute("SELECT min(seq) FROM event").fetchone()[0]
+        found: int = connection.execute("SELECT min(seq) FROM stored").fetchone()[0]
     return found
 
 

@@ -107,7 +107,7 @@ async def test_what_was_sent_survives_a_power_cut_at_every_sync(tmp_path: Path, 
     rebuilt = disk.now()
     assert rebuilt == {name: (life.state / name).read_bytes() for name in rebuilt}, "the layer misses what is written"
     with closing(sqlite3.connect(life.state / "line.db")) as file:
-        assert file.execute("SELECT min(seq) FROM event").fetchone()[0] > 50, "the oldest were let go on the way"
+        assert file.execute("SELECT min(seq) FROM stored").fetchone()[0] > 50, "the oldest were let go on the way"
     verdict = await judge(log, {}, config, tmp_path / "cuts", seed=1)
     assert verdict.broken == []
     assert verdict.syncs > 50

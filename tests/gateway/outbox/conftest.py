@@ -54,8 +54,15 @@ class Bench:
         config = BufferConfig.model_validate({"path": "x", "commit_interval": "10ms", **settings})
         uplinks = {name: FileUplink.model_validate({"type": "file", "path": "x", "from": begin}) for name in names}
         outbox = await Outbox.open(path or self.path, config, uplinks)
-        self._open[outbox] = asyncio.get_running_loop().create_task(outbox.run()) if run else None
+        if run:
+            self.runs(outbox)
+        else:
+            self._open[outbox] = None
         return outbox
+
+    def runs(self, outbox: Outbox) -> None:
+        """Begin its store task."""
+        self._open[outbox] = asyncio.get_running_loop().create_task(outbox.run())
 
     def task(self, outbox: Outbox) -> asyncio.Task[None]:
         """The store task."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,7 +42,8 @@ class OutboxModel(RuleBasedStateMachine):
         self.patch.setattr("gateway.outbox.outbox.CHECKPOINT_S", 1e9)  # commits come when the model says so
         self.directory = tempfile.TemporaryDirectory()
         self.path = Path(self.directory.name) / "buffer.db"
-        self.made: list[int] = []
+        self.made: list[int | None] = []
+        """None for the outbox's own, which say what is gone."""
         self.pending: list[int] = []
         self.oldest = 1
         self.listed: tuple[str, ...] = UPLINKS[:2]
@@ -120,7 +121,7 @@ class OutboxModel(RuleBasedStateMachine):
             return
         events = self.do(self.outbox.read(uplink, limit))
         assert [event.seq for event in events] == expected
-        assert [orjson.loads(event.data)["n"] for event in events] == [self.made[seq - 1] for seq in expected]
+        assert [orjson.loads(event.data).get("n") for event in events] == [self.made[seq - 1] for seq in expected]
         assert [event.prevseq for event in events] == [self.cursors[uplink][1], *expected[:-1]]
         self.read[uplink] = events
 
@@ -184,6 +185,9 @@ class OutboxModel(RuleBasedStateMachine):
         assert oldest >= self.oldest
         assert oldest - 1 <= max(self.settled(), self.oldest - 1)
         self.oldest = oldest
+        for name in [name for name in self.durable if name not in self.outbox._store.cursors]:
+            assert name not in self.listed, "only who was away for long is forgotten"
+            del self.durable[name], self.cursors[name]
 
     def _retention_begins(self) -> None:
         """Its first step, which is at the start, ends the turn of the store that answers this."""
@@ -220,13 +224,16 @@ class OutboxModel(RuleBasedStateMachine):
         assert stored or self.broken
         if stored:
             self._kept()
-        self.listed = self.listed if listed is None else tuple(sorted(listed))
+        before, self.listed = self.listed, self.listed if listed is None else tuple(sorted(listed))
         self.do(self._open())
         assert self.outbox.previous is not None
         assert self.outbox.previous.clean == stored
-        self._begin_again()
+        back = [name for name in self.listed if name in self.durable and name not in before]
+        self._begin_again([name for name in back if self.durable[name][0] + 1 < self.oldest])
 
-    def _begin_again(self) -> None:
+    def _begin_again(self, missed: Collection[str] = ()) -> None:
+        """`missed`: who is back, and told what it missed."""
+        self.made += [None for _ in missed]
         self.broken = False
         self.pending = []
         self.cursors = dict(self.durable)
@@ -237,8 +244,8 @@ class OutboxModel(RuleBasedStateMachine):
         self._retention_begins()
         rows = self.do(self.outbox.load_checkpoint())
         assert self.outbox.last_seq == len(self.made)
-        if self.made:
-            assert int(rows["filler"]) >= self.made[-1]
+        if decided := [one for one in self.made if one is not None]:
+            assert int(rows["filler"]) >= decided[-1]
 
     @invariant()
     def numbers_agree(self) -> None:

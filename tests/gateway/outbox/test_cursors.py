@@ -158,6 +158,7 @@ async def test_retention_drops_what_everybody_has(bench: Bench, monkeypatch: pyt
     outbox.append(bench.events(*range(100)))
     events = await outbox.read("mes", 100)
     outbox.acknowledge("mes", events[79])
+    await outbox.read("copy", 60)
     outbox.acknowledge("copy", events[59])
     await outbox.flush()
     async with asyncio.timeout(10):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.outbox.database import APPLICATION_ID, SCHEMA_VERSION
+from gateway.outbox.database import APPLICATION_ID
+from gateway.outbox.migrate import SCHEMA_VERSION
 from gateway.outbox.outbox import BufferError, BufferLocked, Previous
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
--- Schema 1 of a buffer. A change is a new number, a new file beside this one and a migration.
+-- Schema 1 of a buffer. A new buffer runs every number in turn; a change is a new number, and a stored file of the old one.
 
 -- The one row about the buffer itself. `last_seq` is the last number given: rows of `event` come and go.
 CREATE TABLE meta (
