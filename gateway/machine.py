@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from typing import Any
 
 from gateway.config.model import MachineConfig, Reasons
@@ -13,7 +13,7 @@ from gateway.kpi.task import Task
 from gateway.linetime import MINUTE_MS, Planned
 from gateway.states.account import Accounts, Context
 from gateway.states.decision import Decision
-from gateway.states.interval import MOST_CLOSED, Interval, Timeline, decided_by
+from gateway.states.interval import MOST_CLOSED, Interval, Timeline, decided_by, recovered, without_output
 from gateway.states.output import OutputWatch
 from gateway.states.packml import UNKNOWN
 from gateway.states.ruleset import Evidence, Ruleset, Verdict
@@ -21,6 +21,7 @@ from gateway.states.stops import Stops, ToldStop
 from gateway.states.told import cause_of, state_data, stop_data
 from gateway.tell import Teller
 from gateway.work.assignment import Assignment
+from gateway.work.changeover import Changeover
 from protocols.model import Value
 from protocols.types import WireType
 
@@ -59,6 +60,7 @@ class Machine:
         self._timeline = Timeline(name, config.settle, self._accounts, teller.time.text)
         self._watch = OutputWatch()
         self._stops = Stops(name, config.short_stop)
+        self._changeover = Changeover(self._timeline, assignment.standards)
         self._verdict: Verdict | None = None
         self._mode_now = None if config.mode is None else UNKNOWN
         self._time = teller.time
@@ -78,15 +80,16 @@ class Machine:
         return min((moment for moment in self._due() if moment is not None), default=None)
 
     def _due(self) -> tuple[int | None, ...]:
-        """A rule that has held for long enough, a state that settles, a boundary, no part, a stop, a minute's end."""
+        """A rule that has held for long enough, a state that settles, a boundary, no part, a changeover, a stop, a
+        minute's end."""
         minute = None if self.counting is None else self.counting.deadline
         boundary = None if self._timeline.current is None else self._planned.until
-        stop = self._stops.deadline
-        return self.rules.holds.deadline, self._timeline.deadline, boundary, self._watch.deadline, stop, minute
+        stop, lasted = self._stops.deadline, self._changeover.deadline
+        return self.rules.holds.deadline, self._timeline.deadline, boundary, self._watch.deadline, lasted, stop, minute
 
     def fire(self, at: int, values: Mapping[str, Value], evidence: Evidence) -> list[Event]:
         """What is due at `at`, the machine's own deadline."""
-        held, settles, boundary, output, stop, _ = self._due()
+        held, settles, boundary, output, lasted, stop, _ = self._due()
         self._begin(at)
         if held == at:
             self._complete(at, values, evidence)
@@ -98,6 +101,8 @@ class Machine:
             if (last := self._watch.fire(at)) is None:
                 return []
             self._rewrite_output(*last)
+        elif lasted == at:
+            self._changeover.fire(self.task.product)
         elif stop == at:
             return self._publish(at)
         else:
@@ -118,13 +123,7 @@ class Machine:
 
     def _rewrite_output(self, since: int, uncertainty: int | None) -> None:
         """Since then there was no part: what was production was none."""
-        output = self._watch.output
-
-        def change(one: Interval) -> tuple[Decision, Context] | None:
-            is_production = one.account.category == "production"
-            return (one.decision, replace(one.context, output=output)) if is_production else None
-
-        self._timeline.rewrite(since, change, uncertainty)
+        self._timeline.rewrite(since, without_output(self._watch.output), uncertainty)
 
     def sample(
         self,
@@ -139,7 +138,7 @@ class Machine:
         before = min((moment for signal in changed if (moment := since(signal)) is not None), default=None)
         uncertainty = None if before is None else at - before
         events = self._count(changed, values, at, since, uncertainty)  # what is counted now was made before
-        events += self._work_on(changed, values, at)
+        events += self._work_on(changed, values, at, uncertainty)
         if self._verdict is None or not self.rules.signals.isdisjoint(changed):
             self._decide(changed, values, at, uncertainty, evidence)
         if self._mode is not None and self._mode.signal in changed:
@@ -150,7 +149,9 @@ class Machine:
             self.counting.time_cycles(at, self._timeline.executes_since if is_sure else None, self.task)
         return events
 
-    def _work_on(self, changed: Collection[str], values: Mapping[str, Value], at: int) -> list[Event]:
+    def _work_on(
+        self, changed: Collection[str], values: Mapping[str, Value], at: int, uncertainty: int | None
+    ) -> list[Event]:
         """Another job or product, or another ideal, where the signals say so."""
         before = self.task
         if self._assignment.signals.isdisjoint(changed) or not self._assignment.follow(changed, values):
@@ -158,12 +159,14 @@ class Machine:
         is_same = (before.job, before.product) == (self.task.job, self.task.product)
         events = [] if is_same or self.counting is None else self.counting.close_minute(at)
         self._pace(at)
+        self._changeover.change(before.product, self.task.product, at, uncertainty)
         return events
 
     def _pace(self, at: int) -> None:
         """How fast it is meant to be, and what it works on, as far as others have to know."""
         ideal, config = self._assignment.pace_ms, self._config
         self._stops.resume, no_output = config.resume_ms(ideal), config.no_output_ms(ideal)
+        self._changeover.resume = self._stops.resume
         self._watch.pace(no_output, no_output or self._stops.resume, ideal or 0.0, at)
         if self.parts is not None:
             self.parts.pace(ideal, self._assignment.fastest_ms)
@@ -195,7 +198,8 @@ class Machine:
         return self._publish(at)
 
     def _context(self) -> Context:
-        return Context.of(self._mode_now, self._planned, self._watch.output, self.task, self._assignment.demand)
+        changeover, demand = self._changeover.is_under_way, self._assignment.demand
+        return Context.of(self._mode_now, self._planned, self._watch.output, self.task, demand, changeover)
 
     def _account(self, at: int, values: Mapping[str, Value], uncertainty: int | None = 0) -> list[Event]:
         """What the time from `at` on is accounted to, now that something may have changed; what there is to tell.
@@ -210,6 +214,8 @@ class Machine:
         last = self._watch.follow(natural == "production", self._planned.planned, known, current.began, at)
         if last is not None:
             self._rewrite_output(*last)
+        produces = natural == "production" and self._watch.output != "missing"
+        self._changeover.follow(produces, known, self.task.product, at)
         self._timeline.place(self._context(), at, uncertainty)
         return [] if self._timeline.is_told and not self._stops.waits else self._publish(at)
 
@@ -275,6 +281,9 @@ class Machine:
         made, events = self.counting.read(changed, values, at, since)
         for one in made:
             self._made(one, at, uncertainty)
+        if made:
+            good = self.counting.parts.net(self.counting.parts.ever)[1]
+            self._changeover.counted(good, at, uncertainty, self.task.product)
         return events
 
     def _made(self, made: Made, at: int, uncertainty: int | None) -> None:
@@ -283,7 +292,7 @@ class Machine:
         self._timeline.count(made.role, parts)
         if outage_from is not None:
             if parts > 0:
-                self._timeline.rewrite(outage_from, _recovered)
+                self._timeline.rewrite(outage_from, recovered)
         elif made.role in ("total", "good") and parts > 0 and self._timeline.current is not None:
             self._watch.counted(parts, at, uncertainty, self._planned.planned)
 
@@ -294,9 +303,8 @@ class Machine:
         off = None
         if self.parts is not None and self.parts.in_outage:
             off = next((one.began for one in timeline.closed if one.account.assumed), None)
-        return min(
-            (one for one in (self.rules.holds.since, pending, self._watch.since, off) if one is not None), default=None
-        )
+        since = (self.rules.holds.since, pending, self._watch.since, self._changeover.horizon, off)
+        return min((one for one in since if one is not None), default=None)
 
     def _publish(self, now: int) -> list[Event]:
         timeline = self._timeline
@@ -357,6 +365,7 @@ class Machine:
             "planned": astuple(self._planned),
             "output": self._watch.checkpoint(),
             "stops": self._stops.checkpoint(),
+            "changeover": self._changeover.checkpoint(),
             "parts": None if self.counting is None else self.counting.checkpoint(),
         }
 
@@ -374,12 +383,8 @@ class Machine:
         self._mode_now = saved["mode"] if self._mode is not None else None
         self._watch.restore(saved["output"])
         self._stops.restore(saved["stops"])
+        if (changeover := saved.get("changeover")) is not None:
+            self._changeover.restore(changeover)
         self._planned = Planned(*saved["planned"])
         self._pace(self._at)
         return self._at
-
-
-def _recovered(interval: Interval) -> tuple[Decision, Context] | None:
-    """Parts were made over an outage: what was taken for planned standstill was not."""
-    assumed = interval.account.assumed
-    return (interval.decision, replace(interval.context, output="recovered")) if assumed else None

@@ -37,13 +37,14 @@ class Context:
     product: str | None = None
     demand: Demand = "unknown"
     """Whether there is a job for the machine."""
+    changeover: bool = False
+    """Whether it lies between the last good part of one product and the first of a run of the next."""
 
     @staticmethod
-    def of(mode: str | None, planned: Planned, output: Output, task: Task, demand: Demand) -> Context:
+    def of(mode: str | None, planned: Planned, output: Output, task: Task, demand: Demand, changeover: bool) -> Context:
         """At one instant."""
-        return Context(
-            mode, planned.shift, planned.production_date, planned.planned, output, task.job, task.product, demand
-        )
+        of_shift = planned.shift, planned.production_date, planned.planned
+        return Context(mode, *of_shift, output, task.job, task.product, demand, changeover)
 
     def same_as(self, other: Context) -> bool:
         """Whether both are of one interval, as long as its account is the same too."""
@@ -75,6 +76,8 @@ class Accounts:
         natural = self.natural(decision, context.mode)
         if not context.planned:
             return self._not_planned(natural, context)
+        if context.changeover and natural != UNKNOWN:
+            return Account("setup")
         if natural == "production" and context.output == "missing":
             return Account("unplanned_stop")
         if natural != "idle":

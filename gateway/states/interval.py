@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
 from gateway.kpi.tally import Tally
-from gateway.states.account import Account, Accounts, Context
+from gateway.states.account import Account, Accounts, Context, Output
 from gateway.states.decision import Decision
 from gateway.states.packml import UNKNOWN
 
@@ -82,6 +82,11 @@ class Timeline:
         """When the interval of execute that runs began; None where none does, or another state is about to count."""
         current = self.current if self.pending is None else None
         return current.began if current is not None and current.decision.state == "execute" else None
+
+    @property
+    def unsettled(self) -> list[Interval]:
+        """Those that are not final, the current one last."""
+        return [*self.closed, *([] if self.current is None else [self.current])]
 
     @property
     def is_told(self) -> bool:
@@ -178,7 +183,7 @@ class Timeline:
 
     def rewrite(self, since: int, change: Change, uncertainty: int | None = 0) -> None:
         """What was from `since` on was something else, as far as it is not final; `uncertainty` is of that moment."""
-        for interval in [*self.closed, *([] if self.current is None else [self.current])]:
+        for interval in self.unsettled:
             if interval.ended is not None and interval.ended <= since:
                 continue
             changed = change(interval)
@@ -227,9 +232,8 @@ class Timeline:
 
     def publish(self, final: int) -> list[Interval]:
         """Intervals to be told, in order of time; so many of the closed ones are final from now on."""
-        current, told = self.current, []
-        before = self._before
-        for index, interval in enumerate([*self.closed, *([] if current is None else [current])]):
+        before, told = self._before, []
+        for index, interval in enumerate(self.unsettled):
             if (interval.previous, interval.told_stop) != (before, interval.stop):
                 interval.previous, interval.told_stop = before, interval.stop
                 self._touched.add(interval.id)
@@ -276,6 +280,22 @@ def decided_by(instead: Callable[[Decision], Decision]) -> Change:
         return None if decision is interval.decision else (decision, interval.context)
 
     return change
+
+
+def without_output(output: Output) -> Change:
+    """The change of production that turned out to make nothing."""
+
+    def change(interval: Interval) -> tuple[Decision, Context] | None:
+        is_production = interval.account.category == "production"
+        return (interval.decision, replace(interval.context, output=output)) if is_production else None
+
+    return change
+
+
+def recovered(interval: Interval) -> tuple[Decision, Context] | None:
+    """Parts were made over an outage: what was taken for planned standstill was not."""
+    assumed = interval.account.assumed
+    return (interval.decision, replace(interval.context, output="recovered")) if assumed else None
 
 
 def _interval(saved: dict[str, Any]) -> Interval:

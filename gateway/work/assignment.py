@@ -35,6 +35,8 @@ class Assignment:
         self._job_signal = None if jobs is None else jobs.signal
         named = frozenset(one for one in (self._product_signal, self._job_signal) if one is not None)
         self.signals = self._ideals.signals | named
+        self.standards = None if products is None else {name: one.changeover for name, one in products.by_name.items()}
+        """How long changing over to each product may take, milliseconds; None where nothing is said of products."""
         self.demand: Demand = "unknown"
         """Whether there is a job, as far as that is known now."""
         self._said: float | None = None

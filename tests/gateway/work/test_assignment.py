@@ -133,10 +133,16 @@ def test_no_output_follows_the_ideal_in_force() -> None:
 
 
 def test_a_counter_follows_the_ideal_in_force() -> None:
-    """60 parts within 10 s are no jump of a product that takes half a second; of one that takes a second they are."""
+    """50 parts within 10 s are no jump of a product that takes half a second; of one that takes a second they are."""
     config = machine(products=PRODUCTS, parts={"total": "plc.count"})
     slow, fast = (
-        run(config, (0, {"run": True, "recipe": recipe}), (10_000, {"count": 50}), (11_000, {"count": 51}))
+        run(
+            config,
+            (0, {"run": True, "recipe": recipe}),
+            (1_000, {"count": 1}),
+            (11_000, {"count": 51}),
+            (12_000, {"count": 52}),
+        )
         for recipe in (4711, 4712)
     )
     assert [event.type for event in slow if event.type == "counter.fault"] == ["counter.fault"]
@@ -178,8 +184,10 @@ def test_what_was_made_when_it_began_is_in_every_event() -> None:
     assert [(one["job"], one["product"], one["duration_s"]) for one in intervals(events)][:3] == [
         ("A", "4711", 21.0), ("A", "4711", 4.0), ("B", "4712", 5.0),
     ]  # fmt: skip
-    (stop,) = [one for one in latest(events, "machine.stop", "stop") if one["duration_s"]]
-    assert (stop["job"], stop["product"], stop["duration_s"]) == ("A", "4711", 9.0)
+    stops = [one for one in latest(events, "machine.stop", "stop") if one["duration_s"]]
+    assert [(stop["kind"], stop["job"], stop["product"], stop["duration_s"]) for stop in stops] == [
+        ("own", "A", "4711", 4.0), ("setup", "B", "4712", 5.5),
+    ]  # fmt: skip
 
 
 def test_a_lost_plc_or_a_restart_changes_no_job() -> None:
