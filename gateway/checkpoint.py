@@ -11,6 +11,7 @@ SCHEMA = 2
 ENGINE_ROW = "engine"
 MACHINE_ROW = "machine/"
 DEVICE_ROW = "device/"
+WINDOW_ROW = "kpi/"
 
 
 class CheckpointError(Exception):
@@ -29,9 +30,14 @@ def pack(body: Mapping[str, Any]) -> bytes:
 
 
 def unpack(rows: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
-    """All rows by name. Raises CheckpointError for one that is damaged or of a newer version."""
+    """All rows by name, but those that say of themselves that they are gone.
+
+    Raises CheckpointError for one that is damaged or of a newer version.
+    """
     saved = {}
     for name, body in rows.items():
+        if not body:
+            continue
         try:
             row = msgpack.unpackb(body, strict_map_key=False)
             version = row["v"]

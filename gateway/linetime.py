@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from gateway.calendar.calendar import Calendar
+from gateway.calendar.calendar import HOUR_MS, Calendar
 from gateway.config.calendar import CalendarConfig
 from gateway.events import rfc3339
 
@@ -23,6 +23,17 @@ class Planned:
     planned: bool = True
     until: int | None = None
     """Engine time; None where there is no calendar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """The hour, the shift and the production day that an instant is in, each by a name of its own, and until when."""
+
+    hour: str
+    shift: str | None
+    day: str
+    until: int
+    """Engine time at which one of them ends."""
 
 
 class LineTime:
@@ -70,6 +81,13 @@ class LineTime:
         utc = self.utc(at)
         span = self._calendar.of_machine(machine, utc)
         return Planned(span.shift, span.production_date, span.planned, at + span.ended - utc)
+
+    def periods(self, at: int) -> Periods:
+        """What KPI windows an instant belongs to; the line's clock says where an hour ends, all lengths are true."""
+        utc = self.utc(at)
+        span, hour = self._calendar.span(utc), self._calendar.hour(utc)
+        shift = None if span.shift is None else f"{span.shift}@{span.shift_began}"
+        return Periods(f"{hour}", shift, span.production_date, at + min(span.ended, hour + HOUR_MS) - utc)
 
     def window(self, at: int, length: int) -> tuple[int, int]:
         """Engine times at which the window around `at` begins and ends; windows begin at multiples of it in UTC."""

@@ -8,17 +8,19 @@ from typing import Any
 
 from gateway.config.model import MachineConfig, Reasons
 from gateway.events import Event
-from gateway.kpi.counting import Counting, Made, Since
+from gateway.kpi.counting import Counting, Made, Since, is_certain
 from gateway.kpi.task import Task
+from gateway.kpi.windows import Policy, Windows
 from gateway.linetime import MINUTE_MS, Planned
+from gateway.publisher import Publisher
 from gateway.states.account import Accounts, Context
 from gateway.states.decision import Decision
-from gateway.states.interval import MOST_CLOSED, Interval, Timeline, decided_by, recovered, without_output
+from gateway.states.interval import Timeline, decided_by, recovered, without_output
 from gateway.states.output import OutputWatch
 from gateway.states.packml import UNKNOWN
 from gateway.states.ruleset import Evidence, Ruleset, Verdict
-from gateway.states.stops import Stops, ToldStop
-from gateway.states.told import cause_of, state_data, stop_data
+from gateway.states.stops import Stops
+from gateway.states.told import shown
 from gateway.tell import Teller
 from gateway.work.assignment import Assignment
 from gateway.work.changeover import Changeover
@@ -41,6 +43,7 @@ class Machine:
         texts: Mapping[str, Mapping[int | str, str]],
         teller: Teller,
         assignment: Assignment,
+        policy: Policy,
     ) -> None:
         """`types`, `moduli` and `texts` are of `device.signal`; `teller` is this machine's own."""
         self.name = name
@@ -61,6 +64,8 @@ class Machine:
         self._watch = OutputWatch()
         self._stops = Stops(name, config.short_stop)
         self._changeover = Changeover(self._timeline, assignment.standards)
+        self.windows = Windows(name, policy, () if config.parts is None else config.parts.roles, teller)
+        self._publisher = Publisher(name, self._timeline, self._stops, self.windows, self.parts, teller)
         self._verdict: Verdict | None = None
         self._mode_now = None if config.mode is None else UNKNOWN
         self._time = teller.time
@@ -81,15 +86,15 @@ class Machine:
 
     def _due(self) -> tuple[int | None, ...]:
         """A rule that has held for long enough, a state that settles, a boundary, no part, a changeover, a stop, a
-        minute's end."""
+        minute's end, a KPI window."""
         minute = None if self.counting is None else self.counting.deadline
         boundary = None if self._timeline.current is None else self._planned.until
-        stop, lasted = self._stops.deadline, self._changeover.deadline
-        return self.rules.holds.deadline, self._timeline.deadline, boundary, self._watch.deadline, lasted, stop, minute
+        states = self.rules.holds.deadline, self._timeline.deadline, boundary, self._watch.deadline
+        return *states, self._changeover.deadline, self._stops.deadline, minute, self.windows.deadline
 
     def fire(self, at: int, values: Mapping[str, Value], evidence: Evidence) -> list[Event]:
         """What is due at `at`, the machine's own deadline."""
-        held, settles, boundary, output, lasted, stop, _ = self._due()
+        held, settles, boundary, output, lasted, stop, minute, _ = self._due()
         self._begin(at)
         if held == at:
             self._complete(at, values, evidence)
@@ -105,9 +110,10 @@ class Machine:
             self._changeover.fire(self.task.product)
         elif stop == at:
             return self._publish(at)
-        else:
-            assert self.counting is not None
+        elif minute == at and self.counting is not None:
             return self.counting.close_minute(at)
+        else:
+            return self.windows.fire(at, self.task, self._publisher.unsettled)
         return self._account(at, values)
 
     def _complete(self, at: int, values: Mapping[str, Value], evidence: Evidence) -> None:
@@ -158,6 +164,8 @@ class Machine:
             return []
         is_same = (before.job, before.product) == (self.task.job, self.task.product)
         events = [] if is_same or self.counting is None else self.counting.close_minute(at)
+        if self.windows.open:
+            self.windows.place(at, self.task)
         self._pace(at)
         self._changeover.change(before.product, self.task.product, at, uncertainty)
         return events
@@ -195,6 +203,8 @@ class Machine:
         self._begin(at)
         self._planned = self._time.planned(self.name, at)
         self._timeline.place(self._context(), at)
+        if self.windows.open:
+            self.windows.place(at, self.task)
         return self._publish(at)
 
     def _context(self) -> Context:
@@ -217,7 +227,9 @@ class Machine:
         produces = natural == "production" and self._watch.output != "missing"
         self._changeover.follow(produces, known, self.task.product, at)
         self._timeline.place(self._context(), at, uncertainty)
-        return [] if self._timeline.is_told and not self._stops.waits else self._publish(at)
+        if self._timeline.is_told and not self._stops.waits:
+            return self._publisher.retell(self._horizon(), at) if self.windows.waits or self.windows.is_touched else []
+        return self._publish(at)
 
     def learn(self, signal: str, type_: WireType, at: int) -> list[Event]:
         """The device has said what type a signal is."""
@@ -248,6 +260,7 @@ class Machine:
         self._mode_now = None if self._mode is None else UNKNOWN
         if self.counting is not None:
             self.counting.lost(since)
+            self.windows.see(self.counting.blind_since, at, certain=False)
         current = self._timeline.current
         if current is None:
             return []  # it begins with what its rules say of signals that were never read
@@ -278,17 +291,21 @@ class Machine:
     ) -> list[Event]:
         if self.counting is None:
             return []
+        blind = self.counting.blind_since
         made, events = self.counting.read(changed, values, at, since)
         for one in made:
             self._made(one, at, uncertainty)
         if made:
             good = self.counting.parts.net(self.counting.parts.ever)[1]
             self._changeover.counted(good, at, uncertainty, self.task.product)
+        if blind is not None or self.counting.blind_since is not None:
+            self.windows.see(self.counting.blind_since, at, is_certain(blind, made, events))
         return events
 
     def _made(self, made: Made, at: int, uncertainty: int | None) -> None:
         """Parts came while somebody looked, or were made over an outage."""
         parts, outage_from = made.counted.parts, made.counted.outage_from
+        self.windows.made(made, at, self.task)
         self._timeline.count(made.role, parts)
         if outage_from is not None:
             if parts > 0:
@@ -307,28 +324,12 @@ class Machine:
         return min((one for one in since if one is not None), default=None)
 
     def _publish(self, now: int) -> list[Event]:
-        timeline = self._timeline
-        if timeline.current is None:
-            return []
-        horizon = self._horizon()
-        if horizon is None:
-            timeline.forget_marks()
-        crowded = len(timeline.closed) > MOST_CLOSED
-        final, stops = self._stops.follow(timeline.closed, timeline.current, None if crowded else horizon, now)
-        return [self._state(interval) for interval in timeline.publish(final)] + [self._stop(told) for told in stops]
+        return self._publisher.publish(self._horizon(), now, self.task)
 
-    def _stop(self, told: ToldStop) -> Event:
-        stop = told.stop
-        total = None if self.parts is None else self.parts.figures(stop.parts)["total"]
-        at = stop.began if stop.ended is None else stop.ended
-        return self._teller.event(
-            "machine.stop", self.name, at, stop_data(self.name, told, total, self.task.ideal_ms), stop.began
-        )
-
-    def _state(self, interval: Interval) -> Event:
-        parts = None if self.parts is None else self.parts.figures(interval.parts)
-        at = interval.began if interval.ended is None else interval.ended
-        return self._teller.event("machine.state", self.name, at, state_data(interval, parts), interval.began)
+    def finish(self, at: int) -> list[Event]:
+        """Nothing comes after `at`: KPI windows end here, and are told as they are."""
+        self.dirty = True
+        return self.windows.finish(at, self._publisher.unsettled)
 
     def snapshot(self, now: int) -> dict[str, Any]:
         """The machine as it is now, for people."""
@@ -337,21 +338,10 @@ class Machine:
         decision = current.decision if current is not None else GATEWAY_OFF
         account = self._accounts.of(decision, self._context()) if current is None else current.account
         return {
-            "state": decision.state,
-            "category": account.category,
-            "cause": cause_of(account),
-            "since": None if current is None else current.began_text,
-            "reason": decision.reason,
-            "rule": decision.rule,
-            "interval": None if current is None else current.id,
-            "stop": None if current is None else current.stop,
-            "illegal_transitions": None if self.rules.jumps is None else self.rules.jumps.illegal,
+            **shown(current, decision, account, self.task, self.rules.jumps),
             "parts": None if self.parts is None else self.parts.figures(self.parts.day),
             "rate_per_min": None if minute is None or now - minute[0] > 2 * MINUTE_MS else minute[1],
-            "job": self.task.job,
-            "product": self.task.product,
-            "listed": self.task.listed,
-            "ideal_s": None if self.task.ideal_ms is None else self.task.ideal_ms / 1000,
+            "kpi": self.windows.snapshot(self._publisher.unsettled, now),
         }
 
     def checkpoint(self) -> dict[str, Any]:
@@ -366,11 +356,12 @@ class Machine:
             "output": self._watch.checkpoint(),
             "stops": self._stops.checkpoint(),
             "changeover": self._changeover.checkpoint(),
+            "windows": self.windows.checkpoint(),
             "parts": None if self.counting is None else self.counting.checkpoint(),
         }
 
-    def restore(self, saved: dict[str, Any], values: Mapping[str, Value]) -> int:
-        """Go on from a checkpoint, with the signals' values of then; the engine time that it is of."""
+    def restore(self, saved: dict[str, Any], windows: list[dict[str, Any]], values: Mapping[str, Value]) -> int:
+        """Go on from a checkpoint, with its closed windows and the signals' values; the engine time that it is of."""
         self._at = int(saved["at"])
         self._timeline.restore(saved["timeline"])
         if (work := saved.get("work")) is not None:
@@ -386,5 +377,7 @@ class Machine:
         if (changeover := saved.get("changeover")) is not None:
             self._changeover.restore(changeover)
         self._planned = Planned(*saved["planned"])
+        if "windows" in saved:
+            self.windows.restore(saved["windows"], windows)
         self._pace(self._at)
         return self._at

@@ -17,8 +17,10 @@ from gateway.devices import Device, Proof, notice_event
 from gateway.events import Event, rfc3339
 from gateway.flow.ledger import Ledger
 from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
+from gateway.kpi.policy import policy_of
 from gateway.linetime import LineTime
 from gateway.machine import Machine
+from gateway.machine_rows import machine_rows, windows_of
 from gateway.signals import moduli
 from gateway.tell import Teller, note_event
 from gateway.trends.line import Trends
@@ -42,23 +44,11 @@ class Pipeline:
         self._time = LineTime(config.line.time_zone, config.calendar)
         common = {"unit": config.line.unit, "config_digest": config.digest}
         self._teller = Teller(self._time, common)
-        types, ranges = config.signal_types, moduli(config)
         self._given_texts = config.signal_texts
         self.texts = dict(self._given_texts)
         """Texts of the numbers of each `device.signal` that has any: the configuration's, else the device's."""
-        self._machines = [
-            Machine(
-                name,
-                machine,
-                types,
-                ranges,
-                config.reasons,
-                self.texts,
-                self._teller.own(),
-                Assignment(name, machine, config.products, config.jobs),
-            )
-            for name, machine in config.machines.items()
-        ]
+        ranges = moduli(config)
+        self._machines = [self._machine(config, name, ranges) for name in config.machines]
         self.ledger = Ledger(config.topology, {one.name: one.parts for one in self._machines}, self._teller)
         self._deadlines = Deadlines()
         """Of machines by their position, and of trends behind them."""
@@ -88,6 +78,11 @@ class Pipeline:
         """Whether the clock has stepped since the checkpoint was last whole."""
         self._known_until = 0
         """Engine time of the last input that showed something; a Tick does not."""
+
+    def _machine(self, config: Config, name: str, ranges: dict[str, int]) -> Machine:
+        own, types, policy = config.machines[name], config.signal_types, policy_of(config, name)
+        work = Assignment(name, own, config.products, config.jobs)
+        return Machine(name, own, types, ranges, config.reasons, self.texts, self._teller.own(), work, policy)
 
     @property
     def utc_offset(self) -> int:
@@ -122,6 +117,10 @@ class Pipeline:
         elif isinstance(given, Note):
             events.append(note_event(given, self._teller))
         return events, self._deadlines.next()
+
+    def finish(self) -> list[Event]:
+        """No input comes any more: KPI windows end with the last one, and are told as they are."""
+        return [event for machine in self._machines for event in machine.finish(self.at)]
 
     def _fire(self, until: int, events: list[Event]) -> None:
         while (taken := self._deadlines.take(until)) is not None:
@@ -318,7 +317,7 @@ class Pipeline:
         users = {index for subject in touched for index in self._users.get(subject, ())}
         for index, machine in enumerate(self._machines):
             if machine.dirty and (whole or machine.name in touched or index in users):
-                rows[MACHINE_ROW + machine.name] = pack(machine.checkpoint())
+                rows |= machine_rows(machine)
                 machine.dirty = False
         for device in self._devices.values():
             if device.dirty and (whole or device.name in touched):
@@ -332,7 +331,7 @@ class Pipeline:
 
     def all_rows(self) -> dict[str, bytes]:
         """The whole checkpoint as it is now, for a recording that begins here; what is dirty stays so."""
-        rows = {MACHINE_ROW + machine.name: pack(machine.checkpoint()) for machine in self._machines}
+        rows = {name: row for machine in self._machines for name, row in machine_rows(machine, whole=True).items()}
         rows |= {DEVICE_ROW + device.name: pack(self._device_row(device)) for device in self._devices.values()}
         rows |= {name: pack(row) for name, row in self._trends.rows(self._trends.signals).items()}
         return {**rows, ENGINE_ROW: pack(self._engine_row())}
@@ -376,7 +375,7 @@ class Pipeline:
                         self._proofs[name] = tuple(proof)
         for index, machine in enumerate(self._machines):
             if (row := saved.get(MACHINE_ROW + machine.name)) is not None:
-                self.at = max(self.at, machine.restore(row, self._values))
+                self.at = max(self.at, machine.restore(row, windows_of(machine, saved), self._values))
                 machine.was_left_out = engine is not None and machine.name not in engine["machines"]
                 self._schedule(index)
         self._trends.restore(saved)

@@ -12,6 +12,8 @@ from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from gateway.events import TYPE_VERSION
+from gateway.schemas_common import Bounds, OfLine
+from gateway.schemas_kpi import LineKpi, MachineKpi
 
 Quality = Literal["good", "uncertain", "bad"]
 
@@ -57,18 +59,6 @@ class Previous(TypedDict):
 
     state: str
     interval: str
-
-
-class OfLine(TypedDict):
-    """What every machine and line event carries."""
-
-    job: str | None
-    product: str | None
-    shift: str | None
-    production_date: str
-    unit: str
-    config_digest: str
-    clock_suspect: NotRequired[bool]
 
 
 class MachineState(OfLine):
@@ -135,13 +125,6 @@ class MachineStop(OfLine):
     first_out: FirstOut | None
     intervals: list[str]
     lost_parts: int | None
-
-
-class Bounds(TypedDict):
-    """What the total lies between where it is ambiguous."""
-
-    low: int
-    high: int
 
 
 class CycleFigures(TypedDict):
@@ -298,6 +281,8 @@ EVENT_DATA: dict[str, type] = {
     "machine.state": MachineState,
     "machine.stop": MachineStop,
     "machine.production": MachineProduction,
+    "machine.kpi": MachineKpi,
+    "line.kpi": LineKpi,
     "counter.fault": CounterFaultData,
     "signal.trend": SignalTrend,
     "device.lost": DeviceTransition,

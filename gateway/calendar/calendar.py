@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.config.calendar import CalendarConfig, Day, ShiftConfig
 
+HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
 _WEEK: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _AROUND = range(-2, 3)
@@ -29,6 +30,8 @@ class Span:
     shift: str | None
     planned: bool
     production_date: str
+    shift_began: int | None = None
+    """When this occurrence of the shift began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,13 @@ class Calendar:
         marks = [span.began, *marks, span.ended]
         index = bisect_right(marks, utc)
         planned = span.planned and not any(began <= utc < ended for began, ended in windows)
-        return Span(marks[index - 1], marks[index], span.shift, planned, span.production_date)
+        return Span(marks[index - 1], marks[index], span.shift, planned, span.production_date, span.shift_began)
+
+    def hour(self, utc: int) -> int:
+        """When the hour of the line's clock around an instant began."""
+        offset = datetime.fromtimestamp(utc / 1000, UTC).astimezone(self._zone).utcoffset()
+        assert offset is not None
+        return utc - (utc + offset // timedelta(milliseconds=1)) % HOUR_MS
 
     def _find(self, utc: int) -> Span:
         day = datetime.fromtimestamp(utc / 1000, UTC).astimezone(self._zone).date()
@@ -91,6 +100,7 @@ class Calendar:
             None if current is None else current.name,
             not self.is_given or not rests,
             max(one for one, began in zip(days, begins, strict=True) if began <= utc).isoformat(),
+            None if current is None else current.began,
         )
 
     def _on(self, day: date) -> Iterator[_Occurrence]:

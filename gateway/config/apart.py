@@ -38,7 +38,7 @@ def _send(path: Path, writing: int) -> int:
     try:
         config = load_or_exit(path, notes=True)
         sys.stderr.flush()
-        _ = config.digest  # it is kept: what it takes, to write out all that is configured, is taken here
+        _ = config.digest, config.policies  # kept: what it takes, to write out all that is configured, is taken here
         packed = pickle.dumps(config, protocol=pickle.HIGHEST_PROTOCOL)
     except SystemExit as ended:
         sys.stderr.flush()

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -28,6 +28,7 @@ from gateway.config.kinds import alternatives
 from gateway.config.parts import CounterConfig as CounterConfig
 from gateway.config.parts import CycleConfig as CycleConfig
 from gateway.config.parts import PartsConfig as PartsConfig
+from gateway.config.policy import policy_digests
 from gateway.config.recording import RecordingConfig as RecordingConfig
 from gateway.config.states import ModeConfig as ModeConfig
 from gateway.config.states import PackmlStateConfig as PackmlStateConfig
@@ -133,6 +134,10 @@ class MachineConfig(Settings):
     """A stop ends where production began that lasts this long; by default 10 ideal cycles, at least 10s."""
     short_stop: Duration = 120_000
     """A stop of the machine's own shorter than this is a minor stop, else a downtime."""
+    minor_stops: Literal["performance", "availability"] = "performance"
+    """Whose loss the time of minor stops is."""
+    max_plausible: Annotated[float, Field(ge=1, le=100)] = 1.1
+    """A performance beyond this is flagged `suspect_ideal`; it is published as it is."""
     reasons: Reasons = Field(default_factory=dict, validate_default=True)
     """Texts of this machine's reasons, by number or name."""
 
@@ -157,6 +162,15 @@ class MachineConfig(Settings):
         if self.cycle is not None and self.parts is None:
             raise misplaced("needs a counter beside it: `parts: {total: press_plc.shots}`", "cycle")
         return self
+
+
+class KpiConfig(Settings):
+    """When KPI windows are told."""
+
+    grace: Annotated[Duration, between("0s", "10min")] = 5_000
+    """From a window's end until it is told."""
+    freeze: Annotated[Duration, between("1min", "31d")] = 72 * 3_600_000
+    """From a window's end until it can't change any more; until then what is learned later reissues it."""
 
 
 class BufferConfig(Settings):
@@ -236,6 +250,8 @@ class Config(Settings):
     """Texts of reasons, or what is to be known of them, by number or name, for all machines."""
     calendar: CalendarConfig | None = None
     """When the line is meant to produce; without a calendar always."""
+    kpi: KpiConfig = KpiConfig.model_construct()
+    """When KPI windows are told."""
     trends: Keyed[str, TrendConfig] = Field(
         default_factory=dict, validate_default=True, examples=["{filler_plc.speed: {every: 1min}}"]
     )
@@ -263,6 +279,11 @@ class Config(Settings):
     def topology(self) -> Topology:
         """How product flows through the line."""
         return topology(list(self.machines), self.flow, self.line.out)
+
+    @cached_property
+    def policies(self) -> dict[str, str]:
+        """Digest of the rules by which each machine's KPIs are computed."""
+        return policy_digests(self)
 
     @property
     def source(self) -> str:

@@ -87,6 +87,11 @@ class PartsConfig(Settings):
         return tuple(given)
 
     @property
+    def roles(self) -> frozenset[str]:
+        """What is counted."""
+        return frozenset(str(at[0]) for at, _ in self.counters)
+
+    @property
     def paced(self) -> CounterConfig:
         """The counter whose steps are the machine's cycles."""
         counter = self.total or self.good

@@ -47,6 +47,7 @@ _SECTIONS = (
     ("calendar.shifts.NAME.breaks", "BreakConfig"),
     ("calendar.exceptions", "ExceptionConfig"),
     ("calendar.maintenance", "MaintenanceConfig"),
+    ("kpi", "KpiConfig"),
     ("trends.DEVICE.SIGNAL", "TrendConfig"),
     ("recording", "RecordingConfig"),
     ("buffer", "BufferConfig"),

@@ -88,6 +88,14 @@ class Counter:
         """Whether parts of an outage may yet be counted."""
         return self._outage_from is not None or self._pending is not None
 
+    @property
+    def blind_since(self) -> int | None:
+        """When it was last read before it could not be; -1 where it never was, None while it can be."""
+        if self.base is None:
+            return -1
+        waits = None if self._pending is None else self._pending.outage_from
+        return waits if self._outage_from is None else self._outage_from
+
     def lost(self, last_good: int) -> None:
         """Its signal turned bad; `last_good` is when it was last read."""
         if self._outage_from is None and self.base is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,10 @@ class Made:
 
     role: str
     counted: Counted
+
+
+NEVER = -1
+"""Since when counters that were never read can't be."""
 
 
 class Counting:
@@ -73,6 +77,12 @@ class Counting:
             return []
         why = f"the device holds a {type_} there, and a counter is a number; name another signal under `parts`"
         return [self._fault(signal, CounterFault(None, None, why), at)]
+
+    @property
+    def blind_since(self) -> int | None:
+        """Since when a counter can't be read, NEVER where one never was; None while all can."""
+        since = [counter.blind_since for counter in self.parts.counters.values()]
+        return min((one for one in since if one is not None), default=None)
 
     def lost(self, since: int) -> None:
         """Nobody looked at any counter after `since`."""
@@ -156,3 +166,9 @@ class Counting:
         """Go on from a checkpoint."""
         self.parts.restore(saved)
         self._cycles.restore(saved.get("cycles", [None, False]))
+
+
+def is_certain(blind: int | None, made: Iterable[Made], events: Iterable[Event]) -> bool:
+    """Whether a reading after a time without any, since `blind`, leaves no doubt about what was made meanwhile."""
+    has_fault = any(event.type == "counter.fault" for event in events)
+    return blind != NEVER and not has_fault and all(one.counted.low == one.counted.high for one in made)

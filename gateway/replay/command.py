@@ -58,7 +58,7 @@ class Command:
 
     def print_events(self) -> None:
         """Events to standard output, as they are decided."""
-        self._run(lambda events: self._out.write(self._told.lines(events)))
+        self._run(lambda events: self._out.write(self._told.lines(events)), closes=True)
 
     def compare(self, against: Sequence[Path], out: TextIO, *, as_json: bool) -> None:
         """How what stands after the replay differs from what stands in the events that were sent."""
@@ -68,7 +68,7 @@ class Command:
             for event in events:
                 replayed.add(event.type, event.subject, event.data)
 
-        replay = self._run(take)
+        replay = self._run(take, closes=False)  # what was sent has no windows that ended with the recording
         if replay.began is None:
             return
         replayed.began, replayed.ended = replay.began, replay.ended
@@ -89,11 +89,13 @@ class Command:
         """1 where something of the recording, or of what was sent, could not be used."""
         return TROUBLE if self._complaints else GOOD
 
-    def _run(self, emit: Callable[[list[Event]], object]) -> Replay:
+    def _run(self, emit: Callable[[list[Event]], object], *, closes: bool) -> Replay:
         replay = self._replay = Replay(self._config, emit, self._say_progress)
         with _seldom_collected():
             self._feed(replay)
         replay.finish()
+        if closes:
+            replay.close_windows()
         self._out.flush()
         if self._progress is not None:
             self._progress.done()

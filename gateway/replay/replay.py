@@ -121,3 +121,8 @@ class Replay:
         """The recording is over: what runs is closed at its last time."""
         if self._pipeline is not None and self.began is not None and not self._stopped:
             self.run(iter([Reload(self.at, self._pipeline.utc_offset, "stop")]))
+
+    def close_windows(self) -> None:
+        """KPI windows that are open end with the recording, and are told as they are."""
+        if self._pipeline is not None and (events := self._pipeline.finish()):
+            self._emit(events)

@@ -52,6 +52,11 @@ class Stops:
         self.waits = False
         """Whether production has lasted, as soon as it is certain that it was production."""
 
+    @property
+    def open(self) -> dict[str, ToldStop]:
+        """Those that are not final, by id."""
+        return {name: ToldStop(stop, rev, False, told[-1]) for name, (rev, told, stop) in self._published.items()}
+
     def follow(
         self, closed: Sequence[Interval], current: Interval, horizon: int | None, now: int
     ) -> tuple[int, list[ToldStop]]:

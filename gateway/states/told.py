@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.kpi.task import Task
 from gateway.states.account import Account
+from gateway.states.decision import Decision
 from gateway.states.interval import Interval
+from gateway.states.jumps import Jumps
 from gateway.states.packml import UNKNOWN
 from gateway.states.stops import ToldStop
 
@@ -15,6 +18,27 @@ def cause_of(account: Account) -> str | None:
     if account.category in ("starved", "blocked"):
         return account.category
     return UNKNOWN if account.category == "suspended" else None
+
+
+def shown(
+    current: Interval | None, decision: Decision, account: Account, task: Task, jumps: Jumps | None
+) -> dict[str, Any]:
+    """What a machine does now, for people."""
+    return {
+        "state": decision.state,
+        "category": account.category,
+        "cause": cause_of(account),
+        "since": None if current is None else current.began_text,
+        "reason": decision.reason,
+        "rule": decision.rule,
+        "interval": None if current is None else current.id,
+        "stop": None if current is None else current.stop,
+        "illegal_transitions": None if jumps is None else jumps.illegal,
+        "job": task.job,
+        "product": task.product,
+        "listed": task.listed,
+        "ideal_s": None if task.ideal_ms is None else task.ideal_ms / 1000,
+    }
 
 
 def state_data(interval: Interval, parts: dict[str, int | None] | None) -> dict[str, Any]:

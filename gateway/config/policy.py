@@ -1,0 +1,36 @@
+"""Names the rules by which each machine's KPIs are computed, whatever else the configuration says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gateway.config.model import Config
+
+FORMULAS = 1
+"""Version of the formulas; a change of a published figure is a new one."""
+_LINE = ("calendar", "products", "reasons", "kpi")
+_MACHINE = {
+    *("states", "packml_state", "parts", "ideal", "mode", "categories", "settle", "no_output", "resume"),
+    *("short_stop", "reasons", "minor_stops", "max_plausible"),
+}
+
+
+def policy_digests(config: Config) -> dict[str, str]:
+    """By machine: 16 hex digits of SHA-256."""
+    shared: Mapping[str, Any] = {
+        "formulas": FORMULAS,
+        "time_zone": config.line.time_zone,
+        **config.model_dump(mode="json", by_alias=True, include=set(_LINE)),
+    }
+    return {
+        name: _digest({**shared, "machine": machine.model_dump(mode="json", by_alias=True, include=_MACHINE)})
+        for name, machine in config.machines.items()
+    }
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,95 @@
+"""One window of one machine: its bounds, what it has summed up so far, and what was told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from gateway.kpi.shares import Share
+from gateway.kpi.tallies import NOT_PLANNED, Tallies
+from gateway.kpi.task import Task
+
+Kind = Literal["hour", "shift", "day", "job"]
+KINDS: tuple[Kind, ...] = ("hour", "shift", "day", "job")
+UNKNOWN = "unknown"
+
+
+@dataclass(slots=True)
+class Window:
+    """Times are engine milliseconds; its length is the engine time between the crossings of its bounds."""
+
+    id: str
+    kind: Kind
+    key: str
+    """What it is the window of: UTC of the hour, the shift with its begin, the production day, the job."""
+    began: int
+    began_text: str
+    shift: str | None = None
+    production_date: str = ""
+    job: str | None = None
+    product: str | None = None
+    ended: int | None = None
+    ended_text: str | None = None
+    tallies: Tallies = field(default_factory=Tallies)
+    blind: int = 0
+    """Unknown milliseconds since the counters can't be read, as long as nobody knows what they will say."""
+    stopped: dict[str, list[int]] = field(default_factory=dict)
+    """Of stops that are not final: planned milliseconds in here, and those that are neither production nor unknown."""
+    rev: int = -1
+    told: str = ""
+    """Digest of what was told last."""
+    dirty: bool = True
+
+    def overlap(self, began: int, ended: int) -> int:
+        """Milliseconds of a span that lie in it."""
+        until = ended if self.ended is None else min(ended, self.ended)
+        return max(0, until - max(began, self.began))
+
+    def holds(self, began: int, ended: int) -> bool:
+        """Whether all of a span lies in it."""
+        return self.began <= began and (self.ended is None or ended <= self.ended)
+
+    def spend(self, category: str, ms: int, stop: str | None) -> None:
+        """Time in a category, which may be within a stop."""
+        self.dirty = True
+        self.tallies.spend(category, ms)
+        if stop is not None and category not in NOT_PLANNED:
+            times = self.stopped.setdefault(stop, [0, 0])
+            times[0] += ms
+            times[1] += 0 if category in ("production", UNKNOWN) else ms
+
+    def make(self, share: Share, parts: int, spread: int, task: Task) -> int:
+        """Parts by one counter; the ideal time of what was produced, in nanoseconds."""
+        self.dirty = True
+        output = self.tallies.output(task.product)
+        output.pq += share.pq * parts
+        output.gq += share.gq * parts
+        output.sq += share.sq * parts
+        output.rq += share.rq * parts
+        output.spread += share.pq * spread
+        if task.ideal_ms is None:
+            output.unpriced += abs(parts) if share.pq or share.gq else 0
+            return 0
+        ideal = round(task.ideal_ms * 1e6)
+        output.ideal_ns += share.pq * parts * ideal
+        output.good_ns += share.gq * parts * ideal
+        output.scrap_ns += share.sq * parts * ideal
+        output.spread_ns += max(0, share.gq) * spread * ideal
+        output.less_ns += max(0, -share.gq) * spread * ideal
+        return share.pq * parts * ideal
+
+    def works_on(self, task: Task) -> None:
+        """What is worked on at some time in it."""
+        self.tallies.has_ideal |= task.ideal_ms is not None
+        self.tallies.unlisted |= not task.listed
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Plain values from which `restored` makes it again."""
+        saved = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "dirty"}
+        return {**saved, "tallies": self.tallies.checkpoint(), "stopped": {k: [*v] for k, v in self.stopped.items()}}
+
+    @staticmethod
+    def restored(saved: dict[str, Any]) -> Window:
+        """From a checkpoint."""
+        known = {one.name: saved[one.name] for one in fields(Window) if one.name in saved}
+        return Window(**{**known, "tallies": Tallies.restored(saved["tallies"]), "dirty": False})

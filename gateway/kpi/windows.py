@@ -1,0 +1,393 @@
+"""One machine's KPI windows: hours, shifts, production days and jobs, summed up as things become certain.
+
+What can't change any more is settled into the windows once; the rest is laid over a copy when a window is told. A
+window that has ended is told after `grace`, again when what was learned later changes it, and for the last time when
+it freezes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from gateway.events import Event
+from gateway.kpi.counting import Made
+from gateway.kpi.figures import Rules, figures
+from gateway.kpi.shares import shares
+from gateway.kpi.tallies import Tallies
+from gateway.kpi.task import Task
+from gateway.kpi.window import KINDS, UNKNOWN, Kind, Window
+from gateway.states.fold import Stop
+from gateway.states.interval import Interval
+from gateway.states.stops import ToldStop
+from gateway.tell import Teller
+
+
+class Policy(NamedTuple):
+    """By what rules a machine's windows are computed and told."""
+
+    rules: Rules
+    grace: int
+    """Milliseconds from a window's end until it is told."""
+    freeze: int
+    """Milliseconds from its end until it can't change any more."""
+    digest: str
+    """Of all that a figure depends on."""
+
+
+class Open(NamedTuple):
+    """What is not settled yet: intervals that are not final, the last without an end, and stops that are not."""
+
+    intervals: Sequence[Interval]
+    stops: Mapping[str, ToldStop]
+
+
+class _Blind(NamedTuple):
+    """A span over which no counter was readable; certain where it is known all the same what was made."""
+
+    began: int
+    ended: int
+    certain: bool
+
+
+class _Part(NamedTuple):
+    """Parts that wait until it is certain in which category they were made; ideal times in nanoseconds."""
+
+    at: int
+    since: int | None
+    """The begin of the outage over which they were made."""
+    ns: int
+    scrap_ns: int
+
+
+class Windows:
+    """Times are engine milliseconds."""
+
+    def __init__(self, machine: str, policy: Policy, roles: Collection[str], teller: Teller) -> None:
+        """`roles`: of the counters that the machine has."""
+        self._machine, self._policy, self._teller = machine, policy, teller
+        self._shares = shares(roles)
+        counted = set(roles) - {"rework"}
+        self._empty = Tallies(counts=bool(counted), counts_scrap=len(counted) > 1, counts_rework="rework" in roles)
+        self.open: dict[Kind, Window] = {}
+        self.closed: list[Window] = []
+        """Those that have ended and are not frozen, in the order in which they ended."""
+        self.told: list[Window] = []
+        """Those that were told since somebody last looked; whoever looks empties it."""
+        self.gone: list[str] = []
+        """Ids of those that were frozen since the last checkpoint."""
+        self.deadline: int | None = None
+        """When a window ends, is to be told, or freezes."""
+        self._until: int | None = None
+        self._blind: int | None = None
+        """Since when the counters can't be read."""
+        self._spans: list[_Blind] = []
+        self._parts: list[_Part] = []
+        self._touched: set[str] = set()
+        """Ids of windows that were told and have changed."""
+
+    def place(self, at: int, task: Task) -> None:
+        """The windows that `at` is in: others end here, and theirs begin."""
+        periods = self._teller.time.periods(at)
+        self._until = periods.until
+        keys: dict[Kind, str | None] = {
+            "hour": periods.hour,
+            "shift": periods.shift,
+            "day": periods.day,
+            "job": task.job,
+        }
+        for kind in KINDS:
+            window, key = self.open.get(kind), keys[kind]
+            if window is not None and window.key != key:
+                self._close(window, at)
+            if key is not None and kind not in self.open:
+                self._begin(kind, key, at, task)
+        for window in self.open.values():
+            window.works_on(task)
+            if (window.job, window.product) != (task.job, task.product):
+                window.job = window.job if window.job == task.job else None
+                window.product = window.product if window.product == task.product else None
+        self._plan()
+
+    def _begin(self, kind: Kind, key: str, at: int, task: Task) -> None:
+        of_event = self._teller.time.of_event(at)
+        window = Window(
+            f"{self._machine}-{kind}-{at}",
+            kind,
+            key,
+            at,
+            self._teller.time.text(at),
+            shift=None if kind in ("day", "job") else of_event["shift"],
+            production_date=of_event["production_date"] or "",
+            job=task.job,
+            product=task.product,
+            tallies=self._empty.copy(),
+        )
+        self.open[kind] = window
+
+    def _close(self, window: Window, at: int) -> None:
+        del self.open[window.kind]
+        if window.began < at:
+            window.ended, window.ended_text, window.dirty = at, self._teller.time.text(at), True
+            self.closed.append(window)
+
+    def _plan(self) -> None:
+        grace, freeze = self._policy.grace, self._policy.freeze
+        due = [(one.ended or 0) + (grace if one.rev < 0 else freeze) for one in self.closed]
+        self.deadline = min((moment for moment in (self._until, *due) if moment is not None), default=None)
+
+    def fire(self, at: int, task: Task, unsettled: Open) -> list[Event]:
+        """What is due at `at`."""
+        if self._until is not None and at >= self._until:
+            self.place(at, task)
+        events = []
+        for window in [*self.closed]:
+            assert window.ended is not None
+            if at >= window.ended + self._policy.freeze and window.rev >= 0:
+                events += self._tell(window, unsettled, at, final=True)
+                self.closed.remove(window)
+                self.gone.append(window.id)
+            elif at >= window.ended + self._policy.grace and window.rev < 0:
+                events += self._tell(window, unsettled, at)
+        self._plan()
+        return events
+
+    def finish(self, at: int, unsettled: Open) -> list[Event]:
+        """Nothing comes after `at`: what is open ends here, and all is told as it is."""
+        self._until = None
+        for window in [*self.open.values()]:
+            self._close(window, at)
+        events = [event for window in self.closed for event in self._tell(window, unsettled, at)]
+        self._plan()
+        return events
+
+    def made(self, made: Made, at: int, task: Task) -> None:
+        """Parts came; those of an outage belong to the windows that hold all of it."""
+        share, counted = self._shares.get(made.role), made.counted
+        if share is None:
+            return
+        since = counted.outage_from
+        ns = 0
+        for window in self._all():
+            if window.ended is None if since is None else window.holds(since, at):
+                ns = window.make(share, counted.parts, counted.high - counted.low, task)
+            elif since is not None and window.overlap(since, at):
+                window.tallies.recovered += share.pq * counted.parts
+                window.dirty = True
+            else:
+                continue
+            self._touch(window)
+        scrap_ns = 0 if task.ideal_ms is None else share.sq * counted.parts * round(task.ideal_ms * 1e6)
+        if ns or scrap_ns:
+            self._parts.append(_Part(at, since, ns, scrap_ns))
+
+    def see(self, blind: int | None, at: int, certain: bool) -> None:
+        """Since when the counters can't be read (None: they can); whether it is certain what was made until now."""
+        if blind is not None:
+            self._blind = blind if self._blind is None else self._blind
+            return
+        if self._blind is None:
+            return
+        span, self._blind = _Blind(self._blind, at, certain), None
+        self._spans.append(span)
+        for window in self._all():
+            if window.blind:
+                if not (certain and window.holds(span.began, span.ended)):
+                    window.tallies.unrecovered += window.blind
+                window.blind, window.dirty = 0, True
+                self._touch(window)
+
+    def excess(self, began: int, ended: int) -> None:
+        """A changeover took longer than its standard, by this span."""
+        for window in self._all():
+            if ms := window.overlap(began, ended):
+                window.tallies.excess_ms += ms
+                window.dirty = True
+                self._touch(window)
+
+    def settle(self, final: Sequence[Interval], stops: Iterable[ToldStop]) -> None:
+        """Intervals that are final, in order, and stops that were told."""
+        for interval in final:
+            assert interval.ended is not None
+            for window in self._all():
+                if window.overlap(interval.began, interval.ended):
+                    self._spend(window, interval, interval.ended)
+                    self._touch(window)
+        if final:
+            last = final[-1].ended or 0
+            self._spans = [span for span in self._spans if span.ended > last]
+        for told in stops:
+            if not told.final:
+                continue
+            for window in self._all():
+                times = window.stopped.pop(told.stop.id, None)
+                if times is not None:
+                    _judge(window, window.tallies, told, times, told.stop.ended or told.stop.began)
+                    window.dirty = True
+                    self._touch(window)
+
+    def _spend(self, window: Window, interval: Interval, until: int) -> None:
+        category = interval.account.category
+        window.spend(category, window.overlap(interval.began, until), interval.stop)
+        if category != UNKNOWN:
+            return
+        began, ended = max(interval.began, window.began), until if window.ended is None else min(until, window.ended)
+        for span in self._spans:
+            if not (span.certain and window.holds(span.began, span.ended)):
+                window.tallies.unrecovered += max(0, min(ended, span.ended) - max(began, span.began))
+        if self._blind is not None:
+            window.blind += max(0, ended - max(began, self._blind))
+
+    def classify(self, sure: int, intervals: Sequence[Interval]) -> None:
+        """Parts until `sure` were made in the category that held then, which is certain now."""
+        while self._parts and self._parts[0].at <= sure:
+            part = self._parts.pop(0)
+            for window in self._all():
+                if _counted(window, part):
+                    _classify(window, part, intervals)
+
+    @property
+    def waits(self) -> bool:
+        """Whether parts wait to be classified."""
+        return bool(self._parts)
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether windows that were told have changed."""
+        return bool(self._touched)
+
+    def retell(self, unsettled: Open, now: int) -> list[Event]:
+        """Windows that were told and have changed since."""
+        touched, self._touched = self._touched, set()
+        return [event for one in self.closed if one.id in touched for event in self._tell(one, unsettled, now)]
+
+    def sum(self, window: Window, unsettled: Open, now: int) -> Tallies:
+        """What a window sums up to as far as it is known now."""
+        laid = Window.restored(window.checkpoint())
+        for interval in unsettled.intervals:
+            until = now if interval.ended is None else interval.ended
+            if laid.overlap(interval.began, until):
+                self._spend(laid, interval, until)
+        for part in self._parts:
+            if _counted(laid, part):
+                _classify(laid, part, unsettled.intervals)
+        for name, times in laid.stopped.items():
+            if (told := unsettled.stops.get(name)) is not None:
+                _judge(laid, laid.tallies, told, times, now)
+        laid.tallies.unrecovered += laid.blind
+        return laid.tallies
+
+    def _tell(self, window: Window, unsettled: Open, now: int, *, final: bool = False) -> list[Event]:
+        assert window.ended is not None
+        told = figures(self.sum(window, unsettled, now), self._policy.rules)
+        digest = hashlib.blake2b(orjson.dumps(told), digest_size=8).hexdigest()
+        if digest == window.told and not final:
+            return []
+        window.told, window.dirty = digest, True
+        window.rev += 1
+        self.told.append(window)
+        data = {
+            "kpi": window.id,
+            "window": window.kind,
+            "began": window.began_text,
+            "ended": window.ended_text,
+            "rev": window.rev,
+            "final": final,
+            "policy": self._policy.digest,
+            **told,
+            "job": window.job,
+            "product": window.product,
+            "shift": window.shift,
+            "production_date": window.production_date,
+        }
+        return [self._teller.event("machine.kpi", self._machine, window.ended, data, window.began)]
+
+    def snapshot(self, unsettled: Open, now: int) -> dict[str, Any]:
+        """The windows that are open, for people."""
+        shown = ("oee", "oee_low", "oee_high", "availability", "effectiveness", "quality", "pq", "gq", "sq")
+        found: dict[str, Any] = {}
+        for kind, window in self.open.items():
+            every = figures(self.sum(window, unsettled, now), self._policy.rules)
+            found[kind] = {"began": window.began_text, **{name: every[name] for name in shown}}
+        return found
+
+    def _all(self) -> list[Window]:
+        return [*self.open.values(), *self.closed]
+
+    def _touch(self, window: Window) -> None:
+        if window.rev >= 0:
+            self._touched.add(window.id)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Plain values from which `restore` goes on, without the closed windows."""
+        return {
+            "open": [window.checkpoint() for window in self.open.values()],
+            "until": self._until,
+            "blind": self._blind,
+            "spans": [list(span) for span in self._spans],
+            "parts": [list(part) for part in self._parts],
+        }
+
+    def rows(self, *, whole: bool) -> dict[str, dict[str, Any] | None]:
+        """Closed windows that have changed since this was last asked, None for one that is gone; or, `whole`, all."""
+        if whole:
+            return {window.id: window.checkpoint() for window in self.closed}
+        rows: dict[str, dict[str, Any] | None] = dict.fromkeys(self.gone)
+        self.gone = []
+        for window in self.closed:
+            if window.dirty:
+                window.dirty = False
+                rows[window.id] = window.checkpoint()
+        return rows
+
+    def restore(self, saved: dict[str, Any], closed: Iterable[dict[str, Any]]) -> None:
+        """Go on from a checkpoint; `closed` are the rows of closed windows."""
+        windows = [Window.restored(one) for one in saved["open"]]
+        self.open = {window.kind: window for window in windows}
+        rows = [Window.restored(one) for one in closed]
+        self.closed = sorted(rows, key=lambda one: (one.ended or 0, KINDS.index(one.kind)))
+        self._until, self._blind = saved["until"], saved["blind"]
+        self._spans = [_Blind(*one) for one in saved["spans"]]
+        self._parts = [_Part(*one) for one in saved["parts"]]
+        self._plan()
+
+
+def _counted(window: Window, part: _Part) -> bool:
+    if part.since is not None:
+        return window.holds(part.since, part.at)
+    return window.began <= part.at and (window.ended is None or part.at < window.ended)
+
+
+def _classify(window: Window, part: _Part, intervals: Sequence[Interval]) -> None:
+    """What is seen at a moment was made before it."""
+    within = (one for one in intervals if one.began < part.at and (one.ended is None or part.at <= one.ended))
+    category = next((one.account.category for one in within), None)
+    if category == UNKNOWN:
+        window.tallies.unknown_ns += part.ns
+    elif category == "setup":
+        window.tallies.start_up_ns += part.scrap_ns
+    window.dirty = True
+
+
+def _judge(window: Window, tallies: Tallies, told: ToldStop, times: Sequence[int], until: int) -> None:
+    """A stop is divided by time, and is minor or a downtime by its whole length; one that is open, until now."""
+    stop: Stop = told.stop
+    planned, lost = times
+    n = int(window.holds(stop.began, stop.began) and stop.began != window.ended)
+    reason = None if stop.reason is None else stop.reason["code"]
+    tallies.stopped(stop.kind, reason, n, planned)
+    if stop.kind != "own":
+        return
+    is_minor = told.minor is not False
+    if is_minor:
+        tallies.minor_n += n
+        tallies.minor_ms += lost
+        return
+    tallies.down_ms += planned
+    tallies.down_lost_ms += lost
+    if n and told.failure is not False:
+        tallies.failures += 1
+        tallies.repair_ms += (until if stop.ended is None else stop.ended) - stop.began - stop.planned_ms
