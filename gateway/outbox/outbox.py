@@ -10,7 +10,7 @@ import asyncio
 import enum
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from gateway.outbox.database import Previous
 from gateway.outbox.encode import encode
 from gateway.outbox.errors import BufferError, BufferLocked
 from gateway.outbox.lock import BufferLock
+from gateway.outbox.quarantine import Entry
 from gateway.outbox.requests import Request
 from gateway.outbox.stats import OutboxStats
 from gateway.outbox.store import Store
@@ -181,15 +182,36 @@ class Outbox:
     async def quarantine(self, uplink: str, event: StoredEvent, why: str) -> None:
         """Set one event aside: the uplink's cursor passes it, its next event keeps the prevseq. Durable on return."""
         cursor = self._store.cursors[uplink]
-        if event.seq > cursor.position:
-            cursor.settle(event.seq, self._store.last_seq)
-        elif event.seq in cursor.retries:
+        again = event.seq in cursor.retries
+        if again:
             cursor.retries.remove(event.seq)
+        elif event.seq > cursor.position:
+            cursor.settle(event.seq, self._store.last_seq)
         else:
             return
-        self._store.pending.quarantined.append(Quarantined(uplink, event, why))
+        self._store.pending.quarantined.append(Quarantined(uplink, event, why, again))
         self._moved(uplink)
         await self._durable()
+
+    async def quarantined(self, uplink: str | None = None, after: int = 0, limit: int = 1000) -> list[Entry]:
+        """What is set aside, by uplink and seq; of one uplink behind the seq `after`, or of all."""
+        await self._durable()
+        return await self._ask(lambda: self._store.quarantined(uplink, after, limit))
+
+    async def retry(self, uplink: str, seqs: Sequence[int] | None = None) -> int:
+        """Deliver quarantined events once more, or all of them, before what the cursor comes to next; how many wait.
+
+        Their prevseq is the last seq delivered, and the next event's is theirs. Raises KeyError for an unknown uplink.
+        """
+        await self._durable()
+        waiting = await self._ask(lambda: self._store.retry(uplink, seqs), lambda: self._store.backlog(uplink) >= 0)
+        self._wake.set()
+        return waiting
+
+    async def discard(self, uplink: str, seqs: Sequence[int] | None = None) -> int:
+        """Throw quarantined events away, or all of them; how many there were."""
+        await self._durable()
+        return await self._ask(lambda: self._store.discard(uplink, seqs))
 
     async def flush(self) -> None:
         """Commit everything pending: events, all dirty checkpoint rows, cursors. Waits while the disk is full."""

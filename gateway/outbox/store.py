@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 import aiosqlite
@@ -16,7 +16,7 @@ import structlog
 
 from gateway.config.model import UplinkSettings
 from gateway.events import Event, StoredEvent
-from gateway.outbox import cursors, database, transaction, upkeep
+from gateway.outbox import cursors, database, quarantine, transaction, upkeep
 from gateway.outbox.classes import merged
 from gateway.outbox.cursors import Cursor
 from gateway.outbox.database import call, fetch
@@ -79,7 +79,7 @@ class Store:
             if name in self.cursors:
                 self.cursors[name].retries.append(seq)
         self._count_backlogs()
-        ((self._stats.quarantined,),) = await fetch(self._connection, "SELECT count(*) FROM quarantine")
+        await self._count_quarantined()
         self._stats.size_bytes = await upkeep.measure(self._connection)
 
     @property
@@ -141,7 +141,7 @@ class Store:
         self._in_doubt = None
         self.last_seq += len(batch.events)
         self._stats.events_stored += len(batch.events)
-        self._stats.quarantined += len(batch.quarantined)
+        self._stats.quarantined += sum(not item.again for item in batch.quarantined) - len(batch.released)
         self.count_pending()
         if batch.events:
             self._count_along(batch)
@@ -213,6 +213,29 @@ class Store:
         parameters = {"after": after, "last": last, "type": kind, "subject": subject, "limit": limit}
         rows = await fetch(self._connection, _SEARCH, parameters)
         return [StoredEvent(seq, seq - 1, type_, subject, at, data) for seq, type_, subject, at, data in rows]
+
+    async def quarantined(self, uplink: str | None, after: int, limit: int) -> list[quarantine.Entry]:
+        """What is set aside."""
+        return await call(self._connection, lambda db: quarantine.entries(db, uplink, after, limit))
+
+    async def retry(self, uplink: str, seqs: Sequence[int] | None) -> int:
+        """Let events leave quarantine by being delivered; how many wait for that."""
+        found = await call(self._connection, lambda db: quarantine.mark(db, uplink, seqs))
+        released = {seq for name, seq in self.pending.released if name == uplink}
+        self.cursors[uplink].retries = [seq for seq in found if seq not in released]
+        self._count_backlogs()
+        return len(found)
+
+    async def discard(self, uplink: str, seqs: Sequence[int] | None) -> int:
+        """Throw quarantined events away; how many there were."""
+        gone = await call(self._connection, lambda db: quarantine.delete(db, uplink, seqs))
+        if (cursor := self.cursors.get(uplink)) is not None:
+            cursor.retries = [] if seqs is None else [seq for seq in cursor.retries if seq not in seqs]
+        await self._count_quarantined()
+        return gone
+
+    async def _count_quarantined(self) -> None:
+        ((self._stats.quarantined,),) = await fetch(self._connection, "SELECT count(*) FROM quarantine")
 
     async def checkpoint_rows(self) -> dict[str, bytes]:
         """The checkpoint as committed."""

@@ -24,6 +24,8 @@ class Quarantined:
     uplink: str
     event: StoredEvent
     why: str
+    again: bool = False
+    """Whether it was there before, and came back from a retry."""
 
 
 @dataclass(slots=True)
