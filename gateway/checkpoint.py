@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgpack
@@ -12,6 +12,11 @@ ENGINE_ROW = "engine"
 MACHINE_ROW = "machine/"
 DEVICE_ROW = "device/"
 WINDOW_ROW = "kpi/"
+
+
+MIGRATIONS: dict[int, Callable[[str, dict[str, Any]], dict[str, Any]]] = {}
+"""By version: a row's name and body of that version to the body of the next. The first that can be read is the first
+key, or SCHEMA where there is none."""
 
 
 class CheckpointError(Exception):
@@ -47,6 +52,9 @@ def unpack(rows: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
         if version > SCHEMA:
             remedy = "run the version that wrote it, or a newer one"
             raise CheckpointError(f"the checkpoint is of version {version}, this is version {SCHEMA}", remedy)
+        while version < SCHEMA and version in MIGRATIONS:
+            row = MIGRATIONS[version](name, row)
+            version += 1
         if version < SCHEMA:
             remedy = "run the version that wrote it, or move the buffer aside to begin a new one"
             raise CheckpointError(f"the checkpoint is of version {version}, before 0.1.0 was released", remedy)

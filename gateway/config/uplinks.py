@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, Field, Tag, ValidationInfo, field_validator
 
 from protocols.secrets import Secret
-from protocols.settings import SECTION, TEXT, Name, Settings, TlsConfig, shown, text_or_section
+from protocols.settings import SECTION, TEXT, Cycle, Name, Settings, TlsConfig, shown, text_or_section
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -39,6 +39,8 @@ class UplinkSettings(Settings):
         default=(), examples=['[filler, "capper*"]']
     )
     """Machines, devices and signals (`device.signal`) whose events it gets; `line` and `gateway` for theirs."""
+    rate: Cycle | None = Field(default=None, examples=["200/s"])
+    """Most events in a time while it catches up; by default as fast as they are acknowledged."""
     max_attempts: int = Field(default=5, ge=1)
     """Refusals of one event before it goes to this uplink's quarantine."""
 

@@ -27,6 +27,8 @@ CONFIG_RETRY_S = 60.0
 STEADY_S = 5.0
 """A connection without anything to deliver counts as working after this long."""
 BATCH = 500
+SLICE_S = 0.1
+"""Where there is a `rate`, events go in slices of this length."""
 
 _REPORT = "please report the traceback in the log"
 
@@ -75,6 +77,10 @@ class UplinkRunner:
         """None until the first connection works or fails."""
         self._said = ""
         self._refused_seq = 0
+        self._interval_s = 0.0 if config.rate is None else config.rate / 1000
+        self._batch = BATCH if config.rate is None else min(BATCH, max(1, int(SLICE_S / self._interval_s)))
+        self._due = 0.0
+        """Monotonic time at which `rate` lets the next events go."""
         self._attempts = 0
 
     async def run(self) -> None:
@@ -121,13 +127,16 @@ class UplinkRunner:
             alone = self._attempts > 0
             try:
                 async with asyncio.timeout(STEADY_S if self._is_lost is not False else None):
-                    events = await self._outbox.read(self.name, 1 if alone else BATCH)
+                    if self._interval_s:
+                        await asyncio.sleep(self._due - time.monotonic())
+                    events = await self._outbox.read(self.name, 1 if alone else self._batch)
             except TimeoutError:
                 self._back()
                 continue
             except BufferError as error:
                 raise NotConnected(error.why, error.remedy) from None
             self.stats.sent += len(events)
+            self._due = max(self._due, time.monotonic()) + len(events) * self._interval_s
             try:
                 async with asyncio.timeout(PROGRESS_S):
                     count = await uplink.write(events)

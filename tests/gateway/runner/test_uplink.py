@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -449,3 +450,18 @@ def test_backoff_doubles_to_its_cap_with_jitter(monkeypatch: pytest.MonkeyPatch)
     backoff.reset()
     assert backoff.next() <= 1.0
     assert len({Backoff().next() for _ in range(10)}) > 1
+
+
+async def test_a_backlog_goes_no_faster_than_the_rate(outbox: Outbox, plant: Plant) -> None:
+    outbox.append([Event("machine.state", "filler", 1, {}) for _ in range(100)])
+    await outbox.flush()
+    config = FileUplink.model_validate({"type": "file", "path": "x", "rate": "200/s"})
+    runner = UplinkRunner("mes", config, lambda: Scripted(plant), outbox)
+    began = time.monotonic()
+    task = asyncio.get_running_loop().create_task(runner.run())
+    await plant.until(lambda: len(plant.delivered) == 100)
+    assert time.monotonic() - began > 0.35
+    assert max(map(len, plant.writes)) == 20
+    assert [seq for seq, _ in plant.delivered] == list(range(1, 101))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
