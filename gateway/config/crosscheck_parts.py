@@ -65,7 +65,9 @@ def _cycle(name: str, machine: ParsedMachine, parsed: Parsed) -> Iterator[Findin
     settings, device = parsed.signals.get(signal), parsed.devices.get(signal.partition(".")[0])
     if settings is None or device is None:
         return
-    words = unseen(signal, settings.scan_interval or device.scan_interval, machine.pace, machine.cycle is not None)
+    ideals = [one for one in (machine.pace, *(product.ideal_on(name) for product in parsed.listed)) if one is not None]
+    interval = settings.scan_interval or device.scan_interval
+    words = unseen(signal, interval, min(ideals, default=None), machine.cycle is not None)
     if words is not None:
         yield Finding(place, words, note=True)
 

@@ -19,6 +19,7 @@ from gateway.config.model import (
     JobsConfig,
     ModeConfig,
     PackmlStateConfig,
+    ProductConfig,
     StateRule,
     TrendConfig,
     UplinkConfig,
@@ -42,6 +43,7 @@ _EXCEPTION = TypeAdapter(ExceptionConfig)
 _MAINTENANCE = TypeAdapter(MaintenanceConfig)
 _LINK = TypeAdapter(LinkConfig)
 _IDEAL = TypeAdapter(IdealSignal)
+_PRODUCT = TypeAdapter(ProductConfig)
 _JOBS = TypeAdapter(JobsConfig)
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 
@@ -114,6 +116,8 @@ class Parsed:
     """The signals of products and jobs, by the place that names each."""
     products: dict[str | int, list[str]]
     """The machines that each product's ideal names, by the key that the file has."""
+    listed: list[ProductConfig]
+    """Those that could be read."""
 
 
 def salvage(data: dict[Any, Any]) -> Parsed:
@@ -151,7 +155,8 @@ def salvage(data: dict[Any, Any]) -> Parsed:
         constraint=_read(_NAME, line.get("constraint")),
         out=_listed(_NAME, line.get("out")),
         work=dict(_work_signals(data)),
-        products=_products(_entries(data.get("products")).get("list")),
+        products=_products(products := _entries(data.get("products")).get("list")),
+        listed=[one for raw in _values(products) if (one := _read(_PRODUCT, raw)) is not None],
     )
 
 
@@ -256,6 +261,10 @@ def _read(kind: TypeAdapter[T], raw: object) -> T | None:
         return kind.validate_python(raw)
     except ValidationError:
         return None
+
+
+def _values(raw: object) -> list[Any]:
+    return list(raw.values()) if isinstance(raw, dict) else []
 
 
 def _entries(raw: object) -> dict[str, Any]:

@@ -40,8 +40,9 @@ def test_the_commented_example_is_loaded_as_it_reads() -> None:
     assert (plc.signals["level"].scale, plc.signals["level"].offset) == (0.1, -40.0)
     assert (filler.ideal, filler.settle, filler.short_stop) == (500.0, 250, 120_000)
     assert filler.parts is not None
-    ((_, rejects),) = [one for one in filler.parts.counters if one[0][0] == "scrap"]
+    (_, rejects), (_, underfill) = [one for one in filler.parts.counters if one[0][0] == "scrap"]
     assert rejects.max_rate == pytest.approx(80.0)
+    assert (underfill.reason, filler.parts.each, filler.cycle and filler.cycle.unit_ms) == (23, 1, 1)
     assert filler.states[1].reason == SignalReason(signal="filler_plc.fault")
     assert (filler.reasons[17], config.reasons[99]) == ("cap jam", "quality hold")
     plant = config.uplinks["plant"]
@@ -71,6 +72,41 @@ def test_notes_say_what_may_not_be_meant(load: Load) -> None:
         "14:16: machines.m.states.0: the last rule has a `when`: where no rule holds, the state is undefined",
         "14:62: machines.m.parts.total: plc.speed is a floating-point number: exact to 16,777,216 only",
     ]
+
+
+@pytest.mark.parametrize(
+    ("machine", "place", "told"),
+    [
+        ("parts: {total: plc.fault}, ideal: 1s", "parts.total", "a part takes 1000ms: all are counted, but no cycle"),
+        ("parts: {total: plc.fault}, ideal: 2s", None, None),
+        (
+            "parts: {good: {signal: plc.fault, each: 12}}, ideal: 1s",
+            "parts.good.signal",
+            "a scan_interval of at most 500ms",
+        ),
+        (
+            "parts: {total: plc.fault}, ideal: 1s, cycle: {signal: plc.speed, unit: ms}",
+            "cycle.signal",
+            "plc.speed is read every 1s and a part takes 1000ms: cycles are missed; a scan_interval of at most 500ms",
+        ),
+        ("parts: {total: plc.fault}", None, None),
+    ],
+)
+def test_a_scan_that_cannot_see_single_parts_is_noted(
+    machine: str, place: str | None, told: str | None, load: Load
+) -> None:
+    text = f"{BASE}machines:\n  m: {{states: [{{state: idle}}], {machine}}}\nuplinks: {{a: {{type: file, path: a}}}}\n"
+    notes = load(text).notes
+    assert [(f"machines.m.{place}: " in note, str(told) in note) for note in notes] == [(True, True)] * (
+        place is not None
+    )
+
+
+def test_the_fastest_product_decides_what_a_scan_can_see(load: Load) -> None:
+    products = "products: {signal: plc.speed, list: {a: {ideal: 1500ms}, b: {ideal: {m: 900ms}}}}"
+    text = f"{BASE}{products}\nmachines:\n  m: {{states: [{{state: idle}}], parts: {{total: plc.fault}}}}\n"
+    (note,) = [note for note in load(text).notes if "is read every" in note]
+    assert "a part takes 900ms" in note
 
 
 @pytest.mark.parametrize(
