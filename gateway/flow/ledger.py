@@ -73,9 +73,13 @@ class Store:
 
     def follow(self) -> int | None:
         """Parts were counted: a range that cannot be true."""
-        if not self.is_certain:
+        if not self.is_counted:
             return None
         here = self.sum
+        if self._lowest is not None and self._lowest <= here <= self._highest and self._doubts == self._doubts_now:
+            return None  # nothing new, certain or not
+        if not self.is_certain:
+            return None
         if self._lowest is None or self._doubts != self._doubts_now:
             self._begin(here, 0)  # what an outage hid may have been any number
             return None
