@@ -29,6 +29,10 @@ class LineView:
         """What lies on each link between machines."""
         return self._pipeline.ledger.snapshot()
 
+    def job(self) -> dict[str, Any] | None:
+        """The line's job: made, target, forecast; None where there is none."""
+        return self._pipeline.jobs.snapshot(self._pipeline.at)
+
     def signals(self, device: str) -> dict[str, dict[str, Any]]:
         """A device's signals with value, quality and why; with its text, where the signal has texts."""
         table = self._tables[device]

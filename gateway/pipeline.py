@@ -26,6 +26,7 @@ from gateway.tell import Teller, note_event
 from gateway.trends.line import Trends
 from gateway.trends.ways import Point, Seen
 from gateway.work.assignment import Assignment
+from gateway.work.jobs import JOB_ROW, Jobs
 from protocols.model import Batch, Learned, Quality, Value
 
 NOT_READ = "not read yet"
@@ -50,12 +51,13 @@ class Pipeline:
         ranges = moduli(config)
         self._machines = [self._machine(config, name, ranges) for name in config.machines]
         self.ledger = Ledger(config.topology, {one.name: one.parts for one in self._machines}, self._teller)
+        self.jobs = Jobs(config, self._machines, self._teller)
         self._deadlines = Deadlines()
         """Of machines by their position, and of trends behind them."""
         self._trends = Trends(config, self._time, self._deadlines, len(self._machines), self._seen)
         decided: frozenset[str] = frozenset().union(*(machine.signals for machine in self._machines))
         beats = {f"{name}.{one.heartbeat.signal}" for name, one in config.devices.items() if one.heartbeat is not None}
-        self.signals = decided | self._trends.exact | beats
+        self.signals = decided | self._trends.exact | beats | self.jobs.signals
         """`device.signal` of everything that the engine decides from: every change of these must reach it."""
         self.thinned = self._trends.signals - self.signals
         """Those of which only changes of at least the deadband must."""
@@ -175,6 +177,7 @@ class Pipeline:
         events += self.ledger.follow(affected, batch.at)
         device.sampled[interval] = batch.at
         device.scans[interval] = device.scans.get(interval, 0) + 1
+        events += self.jobs.follow(batch.at, self._values, self._since)
         device.dirty |= bool(batch.changes)
 
     def _beat(
@@ -324,6 +327,8 @@ class Pipeline:
                 rows[DEVICE_ROW + device.name] = pack(self._device_row(device))
                 device.dirty = False
         rows |= {name: pack(row) for name, row in self._trends.checkpoint(None if whole else touched).items()}
+        if self.jobs.dirty and (whole or "line" in touched):
+            rows[JOB_ROW], self.jobs.dirty = pack(self.jobs.checkpoint()), False
         if whole:
             self._offset_is_new = False
             rows[ENGINE_ROW] = pack(self._engine_row())
@@ -334,7 +339,7 @@ class Pipeline:
         rows = {name: row for machine in self._machines for name, row in machine_rows(machine, whole=True).items()}
         rows |= {DEVICE_ROW + device.name: pack(self._device_row(device)) for device in self._devices.values()}
         rows |= {name: pack(row) for name, row in self._trends.rows(self._trends.signals).items()}
-        return {**rows, ENGINE_ROW: pack(self._engine_row())}
+        return {**rows, ENGINE_ROW: pack(self._engine_row()), JOB_ROW: pack(self.jobs.checkpoint())}
 
     def _engine_row(self) -> dict[str, Any]:
         return {
@@ -379,6 +384,8 @@ class Pipeline:
                 machine.was_left_out = engine is not None and machine.name not in engine["machines"]
                 self._schedule(index)
         self._trends.restore(saved)
+        if JOB_ROW in saved:
+            self.jobs.restore(saved[JOB_ROW])
         for owner, device in enumerate(self._watched):
             self._deadlines.set(self._first_watched + owner, device.freezes_at)
 

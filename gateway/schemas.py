@@ -159,6 +159,20 @@ class MachineProduction(OfLine):
     cycle: CycleFigures | None
 
 
+class Job(OfLine):
+    """A job or product of the line begins or ends; what it made, in the line's unit, and when that will be done."""
+
+    target: int | None
+    due: str | None
+    began: str
+    ended: str | None
+    total: int | None
+    good: int | None
+    scrap: int | None
+    forecast_end: str | None
+    on_time: bool | None
+
+
 class CounterFaultData(OfLine):
     """A counter made a step that no production explains."""
 
@@ -283,6 +297,8 @@ EVENT_DATA: dict[str, type] = {
     "machine.production": MachineProduction,
     "machine.kpi": MachineKpi,
     "line.kpi": LineKpi,
+    "job.started": Job,
+    "job.ended": Job,
     "counter.fault": CounterFaultData,
     "signal.trend": SignalTrend,
     "device.lost": DeviceTransition,
