@@ -52,8 +52,8 @@ class Jobs:
         named = {machine.name: machine for machine in machines}
         topology = config.topology
         self._stages = [[named[name] for name in stage] for stage in topology.stages]
-        self._leader = self._stages[0][0]
-        self._planned_as = topology.out[0]
+        self._leader = next((stage[0] for stage in self._stages), None)
+        self._planned_as = next(iter(topology.out), "line")
         self._out = [parts for name in topology.out if (parts := named[name].parts) is not None]
         self._zone = ZoneInfo(config.line.time_zone)
         self._has_jobs = config.jobs is not None
@@ -68,7 +68,7 @@ class Jobs:
 
     def follow(self, at: int, values: Mapping[str, Value], sampled: Callable[[str], int | None]) -> list[Event]:
         """Signals were read; `sampled` tells when one last was. A job is told once all that is said of it was read."""
-        task, now = self._leader.task, self._now
+        task, now = Task() if self._leader is None else self._leader.task, self._now
         events: list[Event] = []
         is_one = task.job is not None if self._has_jobs else task.product is not None
         known = (None, None) if now is None else (now.job, now.product)

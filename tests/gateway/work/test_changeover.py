@@ -9,6 +9,10 @@ import pytest
 from gateway.events import Event
 from gateway.inputs import DeviceState, Reload
 from gateway.pipeline import Pipeline
+from gateway.states.account import Accounts, Context
+from gateway.states.decision import Decision
+from gateway.states.interval import Timeline
+from gateway.work.changeover import Changeover
 from protocols.model import Value
 from tests.gateway.stories import (
     DAY_SHIFT,
@@ -276,3 +280,38 @@ def test_a_gateway_that_was_off_remembers_what_was_made_last() -> None:
     assert together(times(events)) == [
         ("production", 20.0), ("setup", 10.0), ("unknown", 20.0), ("setup", 11.0), ("production", None),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("standard", "excess"),
+    [
+        (None, []),
+        (120_000, []),
+        (60_000, [(80_000, 100_000), (110_000, 120_000)]),
+        (0, [(20_000, 60_000), (60_000, 100_000), (110_000, 120_000)]),
+    ],
+)
+def test_the_excess_is_planned_busy_time_beyond_the_standard(standard: int | None, excess: list[Any]) -> None:
+    """From 20 s to 120 s, of which 10 s from 100 s on were not planned: 90 s of planned busy time."""
+    timeline = Timeline("m", 0, Accounts({}), str)
+    execute, stopped = Decision("execute"), Decision("stopped")
+    one = Changeover(timeline, {"2": standard})
+    one.resume = 10_000
+    timeline.decide(execute, Context(product="1"), 0, 0)
+    one.follow(True, True, "1", 0)
+    one.counted(1, 20_000, 0, "1")
+    timeline.decide(stopped, Context(product="1"), 30_000, 0)
+    one.follow(False, True, "1", 30_000)
+    one.change("1", "2", 60_000, 0)
+    timeline.place(Context(product="2", changeover=True), 60_000)
+    timeline.place(Context(product="2", planned=False, changeover=True), 100_000)
+    timeline.place(Context(product="2", changeover=True), 110_000)
+    timeline.decide(execute, Context(product="2", changeover=True), 115_000, 0)
+    one.counted(2, 120_000, 0, "2")
+    one.follow(True, True, "2", 120_000)
+    assert one.deadline == 130_000
+    told = one.fire("2")
+    assert sum(until - since for since, until in told) == sum(until - since for since, until in excess)
+    assert [span for span in told if span[1] <= 20_000 or span[0] >= 120_000] == []
+    assert not any(since < 110_000 and until > 100_000 for since, until in told), "unplanned time is no excess"
+    assert not one.is_under_way
