@@ -213,4 +213,4 @@ def test_stops_are_what_is_defined_over_their_intervals(story: list[tuple[int, A
     defined = defined_stops(tiled, 10_000)
     assert mine == [(kind, began, ended) for kind, began, ended, _ in defined]
     for stop, (*_, ended, planned) in zip(stops, defined, strict=True):
-        assert ended is None or stop["planned_overlap_s"] * 1000 == planned
+        assert ended is None or round(stop["planned_overlap_s"] * 1000) == planned
