@@ -17,8 +17,11 @@ import structlog
 
 from ext.table import SignalTable
 from gateway import __version__
+from gateway.buffer.operations import Operations
 from gateway.clock import EngineClock
 from gateway.config.model import Config, RecordingConfig
+from gateway.control.server import ControlServer, listen
+from gateway.control.wire import socket_path
 from gateway.engine import Engine
 from gateway.events import Envelope, Event, rfc3339
 from gateway.health.server import HealthServer
@@ -149,6 +152,7 @@ class App:
         uplinks = self._uplink_runners(outbox, view)
         sources = Sources(config, outbox, devices, uplinks, view, clock, self._stop.is_set, recorder)
         health = HealthServer(config.health, sources)
+        listening = await asyncio.to_thread(listen, socket_path(self._state_dir / config.buffer.path))
         async with asyncio.TaskGroup() as group:
             store = group.create_task(outbox.run(), name="store")
             south = [group.create_task(runner.run(), name=f"device {runner.endpoint.name}") for runner in devices]
@@ -159,6 +163,9 @@ class App:
                 group.create_task(self._alive(outbox, engine), name="alive"),
                 group.create_task(self._tell_status(sources), name="status"),
             ]
+            if listening is not None:
+                operations = Operations(outbox, tuple(config.uplinks), config.source)
+                others.append(group.create_task(ControlServer(listening, operations.handlers).run(), name="control"))
             self._running = outbox
             self._notifier.send(READY=1, STATUS="running")
             log.info("started", version=__version__, stream=outbox.stream, configuration=config.digest)

@@ -1,0 +1,47 @@
+"""Where the operations are asked for: of the daemon that runs, else of its buffer under its lock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gateway.buffer.operations import Operations
+from gateway.config.model import Config
+from gateway.control.client import ask
+from gateway.control.wire import ControlError, NoDaemon, socket_path
+from gateway.outbox.errors import BufferError
+from gateway.runner.buffer import buffer
+
+RUNTIME = Path("/run/linegate")
+"""Where systemd's unit has its instances' sockets, of which only the daemon is told."""
+
+Take = Callable[[dict[str, Any]], None]
+
+
+def answer(config: Config, state_dir: Path, take: Take, do: str, **given: Any) -> None:
+    """Let `take` have each item of an answer as it comes. Raises ControlError or BufferError, in words."""
+    path = state_dir / config.buffer.path
+    of_the_unit = RUNTIME / state_dir.name / "control.sock"
+    try:
+        listening = next((one for one in (socket_path(path), of_the_unit) if one.exists()), socket_path(path))
+        for item in ask(listening, do, **given):
+            take(item)
+    except NoDaemon:
+        if not path.exists():
+            raise BufferError(f"there is no buffer {path}", "give the state directory with --state-dir") from None
+        asyncio.run(_alone(config, path, take, do, given))
+
+
+async def _alone(config: Config, path: Path, take: Take, do: str, given: dict[str, Any]) -> None:
+    failed: list[ControlError] = []
+    async with buffer(path, config.buffer, config.uplinks) as outbox:
+        operations = Operations(outbox, tuple(config.uplinks), config.source)
+        try:
+            async for item in operations.handlers[do](given):
+                take(item)
+        except ControlError as error:  # not through the store's task group, which would wrap it
+            failed.append(error)
+    if failed:
+        raise failed[0]

@@ -1,0 +1,179 @@
+"""`linegate buffer`: asks, and shows the answers in tables, in columns, or as JSON."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+
+from gateway.buffer.asking import answer
+from gateway.config.apart import load_apart
+from gateway.control.wire import ControlError
+from gateway.outbox.errors import BufferError
+from gateway.progress import Progress
+from gateway.sheet import Sheet, aligned, drawn
+
+GOOD, TROUBLE, WRONG = 0, 1, 2
+HOUR_MS = 3_600_000
+LEAST_MEASURED_MS = 60_000
+"""A shorter span says nothing of the hours to come."""
+
+
+class Command:
+    """One command for one line's buffer; its operations return the exit code."""
+
+    def __init__(self, file: Path, state_dir: Path, *, as_json: bool) -> None:
+        self._config = load_apart(file)
+        self._state_dir = state_dir
+        self._as_json = as_json
+        self._out = sys.stdout
+
+    def stats(self) -> int:
+        """What is stored, and what waits."""
+        return self._run(self._stats)
+
+    def _stats(self) -> int:
+        (found,) = self._items("buffer.stats")
+        if self._as_json:
+            return self._json(found)
+        rows = [
+            ("stream", found["stream"]),
+            ("last seq", str(found["last_seq"])),
+            ("oldest stored", f"{found['oldest']}, {found['oldest_time']}" if found["oldest"] else "none"),
+            ("size", _size(found["size_bytes"])),
+            ("waiting in memory", str(found["pending"])),
+            ("set aside", str(found["quarantined"])),
+            ("storing", f"fails: {found['degraded']}" if found["degraded"] else "works"),
+        ]
+        self._show(Sheet("buffer", ("what", "is"), rows))
+        backlog = [(name, str(count)) for name, count in found["backlog"].items()]
+        self._show(Sheet("uplinks", ("uplink", ">backlog"), backlog))
+        return TROUBLE if found["degraded"] else GOOD
+
+    def peek(self, last: int, types: tuple[str, ...], subjects: tuple[str, ...]) -> int:
+        """The newest events."""
+        return self._run(lambda: self._listed("buffer.events", last=last, types=types, subjects=subjects))
+
+    def export(self, after: int, types: tuple[str, ...], subjects: tuple[str, ...]) -> int:
+        """Every event, one a line."""
+        return self._run(lambda: self._exported("buffer.events", after=after, types=types, subjects=subjects))
+
+    def quarantine(self, what: str, uplink: str | None, seqs: list[int] | None) -> int:
+        """What was refused: looked at, let go once more, or thrown away."""
+        if what == "list":
+            return self._run(lambda: self._listed("buffer.quarantined", uplink=uplink))
+        if what == "export":
+            return self._run(lambda: self._exported("buffer.quarantined", uplink=uplink))
+        if what == "show":
+            return self._run(lambda: self._shown(uplink, seqs[0] if seqs else 0))
+        return self._run(lambda: self._changed(what, uplink, seqs))
+
+    def _shown(self, uplink: str | None, seq: int) -> int:
+        found = self._items("buffer.quarantined", uplink=uplink, seq=seq)
+        if not found:
+            raise BufferError(f"{uplink} has no event {seq} in its quarantine", "see `quarantine FILE list`")
+        self._out.write(orjson.dumps(found[0], option=orjson.OPT_INDENT_2).decode() + "\n")
+        return GOOD
+
+    def _changed(self, what: str, uplink: str | None, seqs: list[int] | None) -> int:
+        do = "buffer.retry" if what == "retry" else "buffer.discard"
+        (found,) = self._items(do, uplink=uplink, seqs=seqs)
+        words = "wait for another attempt" if what == "retry" else "were deleted"
+        if self._as_json:
+            return self._json(found)
+        self._out.write(f"{found['count']} {words}\n")
+        return GOOD if found["count"] else TROUBLE
+
+    def estimate(self) -> int:
+        """How long an outage may last."""
+        return self._run(self._estimate)
+
+    def _estimate(self) -> int:
+        (found,) = self._items("buffer.stats")
+        measured, limits = found["measured"], self._config.buffer
+        if measured["ms"] < LEAST_MEASURED_MS or not measured["events"]:
+            raise BufferError("less than a minute of events is stored, which says no rate", "let the line run first")
+        per_hour = measured["events"] * HOUR_MS / measured["ms"]
+        each = found["size_bytes"] / (found["last_seq"] - found["oldest"] + 1)
+        free = shutil.disk_usage(self._state_dir).free
+        room = {
+            "max_size": limits.max_size - found["size_bytes"],
+            "min_free_disk": free - limits.min_free_disk,
+        }
+        bound = min(room, key=lambda key: room[key])
+        hours = max(0, room[bound]) / (per_hour * each)
+        if self._as_json:
+            return self._json(
+                {"hours": hours, "bound": bound, "events_per_hour": per_hour, "bytes_per_event": each, "room": room}
+            )
+        rows = [
+            ("outage that fits", f"{hours:,.1f} h"),
+            ("bound by", f"buffer.{bound}"),
+            ("events an hour", f"{per_hour:,.0f}"),
+            ("bytes an event", f"{each:,.0f}"),
+            ("room by max_size", _size(room["max_size"])),
+            ("room by min_free_disk", _size(room["min_free_disk"])),
+        ]
+        self._show(Sheet("estimate", ("what", ">is"), rows))
+        return GOOD
+
+    def _listed(self, do: str, **given: Any) -> int:
+        if self._as_json:
+            return self._exported(do, **given)
+        rows = [
+            (one["seq"], one["time"], one["type"].removeprefix("linegate."), one["subject"], *_about(one))
+            for one in self._items(do, **given)
+        ]
+        more = ("uplink", "again", "why") if do == "buffer.quarantined" else ()
+        self._show(Sheet("events", (">seq", "time", "type", "subject", *more), rows))
+        return GOOD
+
+    def _exported(self, do: str, **given: Any) -> int:
+        progress, count = Progress(sys.stderr), 0
+
+        def write(item: dict[str, Any]) -> None:
+            nonlocal count
+            count += 1
+            self._out.write(orjson.dumps(item).decode() + "\n")
+            if count % 1000 == 0:
+                progress(f"{count:,} events, seq {item['seq']}")
+
+        answer(self._config, self._state_dir, write, do, **given)
+        progress.done()
+        return GOOD
+
+    def _items(self, do: str, **given: Any) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        answer(self._config, self._state_dir, items.append, do, **given)
+        return items
+
+    def _json(self, found: dict[str, Any]) -> int:
+        self._out.write(orjson.dumps(found).decode() + "\n")
+        return GOOD
+
+    def _show(self, sheet: Sheet) -> None:
+        if self._out.isatty():
+            Console().print(drawn(sheet, lambda _cell: ""))
+        else:
+            self._out.writelines(f"{line}\n" for line in aligned(sheet))
+
+    def _run(self, work: Callable[[], int]) -> int:
+        try:
+            return work()
+        except (ControlError, BufferError) as error:
+            sys.stderr.write(f"{error.why}; {error.remedy}\n" if error.remedy else f"{error.why}\n")
+            return WRONG
+
+
+def _about(item: dict[str, Any]) -> Iterator[str]:
+    if (about := item.get("quarantine")) is not None:
+        yield from (about["uplink"], "yes" if about["retrying"] else "no", about["why"])
+
+
+def _size(size: float) -> str:
+    return f"{size / 1e6:,.1f} MB"

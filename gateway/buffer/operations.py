@@ -1,0 +1,134 @@
+"""The operations on one buffer, by the names under which the control socket has them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import orjson
+
+from gateway.control.wire import Refused
+from gateway.events import Envelope, StoredEvent, rfc3339
+from gateway.outbox.errors import BufferError
+from gateway.outbox.filters import Filter
+from gateway.outbox.outbox import Outbox
+from gateway.outbox.quarantine import Entry
+
+CHUNK = 500
+MEASURED = 10_000
+"""Events from which the rate is measured, or as many as there are."""
+
+Items = AsyncIterator[dict[str, Any]]
+
+
+class Operations:
+    """Answers requests about `outbox`; each answer is items. Refusals are raised before anything was done."""
+
+    def __init__(self, outbox: Outbox, uplinks: tuple[str, ...], source: str) -> None:
+        self._outbox = outbox
+        self._uplinks = uplinks
+        self._envelope = Envelope(source, outbox.stream)
+        self.handlers: dict[str, Callable[[Mapping[str, Any]], Items]] = {
+            f"buffer.{name}": _refusing(operation)
+            for name, operation in {
+                "stats": self._stats,
+                "events": self._events,
+                "quarantined": self._quarantined,
+                "retry": self._retry,
+                "discard": self._discard,
+            }.items()
+        }
+
+    async def _stats(self, _request: Mapping[str, Any]) -> Items:
+        """One item: numbers, sizes in bytes, backlogs, and the span in ms of the newest events."""
+        outbox, stats = self._outbox, self._outbox.stats
+        last = outbox.last_seq
+        oldest = await outbox.recent(0, 1)
+        newest = await outbox.recent(last - 1, 1)
+        first = await outbox.recent(max(0, last - MEASURED), 1)
+        yield {
+            "stream": outbox.stream,
+            "last_seq": last,
+            "oldest": oldest[0].seq if oldest else None,
+            "oldest_time": rfc3339(oldest[0].time) if oldest else None,
+            "pending": stats.pending,
+            "quarantined": stats.quarantined,
+            "size_bytes": stats.size_bytes,
+            "degraded": stats.degraded,
+            "backlog": {name: outbox.backlog(name) for name in self._uplinks},
+            "measured": {
+                "events": newest[0].seq - first[0].seq if newest and first else 0,
+                "ms": newest[0].time - first[0].time if newest and first else 0,
+            },
+        }
+
+    async def _events(self, request: Mapping[str, Any]) -> Items:
+        """Stored events as CloudEvents, behind `after` or the newest `last`; `types` and `subjects` are globs."""
+        end = self._outbox.last_seq
+        last = request.get("last")
+        after = request.get("after", 0) if last is None else max(0, end - last)
+        wants = Filter(request.get("types", ()), request.get("subjects", ()))
+        while events := [event for event in await self._outbox.recent(after, CHUNK) if event.seq <= end]:
+            after = events[-1].seq
+            for event in events:
+                if wants.passes(event.type, event.subject):
+                    yield self._cloud_event(event)
+
+    async def _quarantined(self, request: Mapping[str, Any]) -> Items:
+        """What is set aside, of one `uplink` or all, of one `seq` or all, as CloudEvents with `quarantine` beside."""
+        wanted, only = request.get("uplink"), request.get("seq")
+        for uplink in [wanted] if wanted is not None else await self._uplinks_in_quarantine():
+            after = 0 if only is None else only - 1
+            while entries := await self._outbox.quarantined(uplink, after, CHUNK):
+                after = entries[-1].seq
+                for entry in entries:
+                    if only is None or entry.seq == only:
+                        yield self._set_aside(entry)
+                if only is not None:
+                    break
+
+    async def _uplinks_in_quarantine(self) -> list[str]:
+        """Those of the configuration: what others left is forgotten with them."""
+        return [name for name in self._uplinks if await self._outbox.quarantined(name, 0, 1)]
+
+    async def _retry(self, request: Mapping[str, Any]) -> Items:
+        """Deliver once more the events `seqs` of `uplink`, or all where it is null; how many wait for it."""
+        yield {"count": await self._outbox.retry(self._known(request), request["seqs"])}
+
+    async def _discard(self, request: Mapping[str, Any]) -> Items:
+        """Throw away the events `seqs` of `uplink`, or all where it is null; how many there were."""
+        yield {"count": await self._outbox.discard(self._known(request), request["seqs"])}
+
+    def _known(self, request: Mapping[str, Any]) -> str:
+        uplink: str = request["uplink"]
+        if uplink not in self._uplinks:
+            known = ", ".join(self._uplinks) or "none"
+            raise Refused(f"{uplink} is no uplink of this line", f"uplinks are: {known}")
+        return uplink
+
+    def _cloud_event(self, event: StoredEvent) -> dict[str, Any]:
+        made: dict[str, Any] = orjson.loads(self._envelope.json(event))
+        return made
+
+    def _set_aside(self, entry: Entry) -> dict[str, Any]:
+        event = StoredEvent(entry.seq, entry.seq - 1, entry.type, entry.subject, entry.time, entry.data)
+        about = {
+            "uplink": entry.uplink,
+            "why": entry.why,
+            "since": rfc3339(entry.quarantined_at),
+            "retrying": entry.retrying,
+        }
+        made = self._cloud_event(event)
+        del made["prevseq"]  # it has its place in the chain when it is delivered
+        return {**made, "quarantine": about}
+
+
+def _refusing(operation: Callable[[Mapping[str, Any]], Items]) -> Callable[[Mapping[str, Any]], Items]:
+    async def refusing(request: Mapping[str, Any]) -> Items:
+        try:
+            async for item in operation(request):
+                yield item
+        except BufferError as error:
+            raise Refused(error.why, error.remedy) from None
+
+    return refusing

@@ -1,0 +1,138 @@
+"""`linegate buffer` beside the real daemon, over its socket, and alone, under the buffer's lock."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config.model import BufferConfig
+from gateway.events import Event
+from gateway.runner.buffer import buffer
+from tests.conftest import line_document
+from tests.processes import Daemon, free_port, simulator, until
+
+
+async def command(one: Daemon, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and error of `linegate buffer`."""
+    what, *rest = arguments
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", "buffer", what, str(one.file), *rest, "--state-dir", str(one.state),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+def set_aside(one: Daemon, seq: int) -> None:
+    """As if the receiver had refused an event that is stored."""
+    with closing(sqlite3.connect(one.state / "line.db")) as file:
+        path = next(iter(file.execute("PRAGMA database_list")))[2]
+        assert path
+        event = file.execute("SELECT type, subject, time, data FROM stored WHERE seq = ?", (seq,)).fetchone()
+        file.execute(
+            "INSERT INTO quarantine (uplink, seq, why, quarantined_at, type, subject, time, data) "
+            "VALUES ('journal', ?, 'no such column', 1795327200000, ?, ?, ?, ?)",
+            (seq, *event),
+        )
+        file.commit()
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path) -> Daemon:
+    document = line_document(health={"listen": f"127.0.0.1:{free_port()}"})
+    document["buffer"] = {"path": "line.db"}
+    return Daemon(tmp_path, document)
+
+
+async def stats(one: Daemon) -> dict[str, Any]:
+    code, out, err = await command(one, "stats", "--json")
+    assert code == 0, err
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+async def test_looked_at_beside_the_daemon_and_alone(daemon: Daemon) -> None:
+    async with simulator("--speed", "20") as plc:
+        settings = json.loads(daemon.file.read_text())
+        settings["devices"]["filler_plc"]["port"] = plc.port
+        daemon.file.write_text(json.dumps(settings))
+        await daemon.start()
+        await until(lambda: len(daemon.events()) >= 3)
+        beside = await stats(daemon)
+        assert beside["last_seq"] >= 3
+        assert beside["backlog"].keys() == settings["uplinks"].keys()
+        code, out, err = await command(daemon, "export")
+        assert code == 0, err
+        exported = [json.loads(line) for line in out.splitlines()]
+        assert [int(event["seq"]) for event in exported] == list(range(1, len(exported) + 1))
+        assert exported[:3] == daemon.events()[:3]
+        code, out, _ = await command(daemon, "peek", "--type", "gateway.*")
+        assert code == 0
+        assert "gateway.started.v1" in out
+        assert "machine" not in out
+        assert await daemon.stop() == 0
+    alone = await stats(daemon)
+    assert alone["stream"] == beside["stream"]
+    assert alone["last_seq"] >= beside["last_seq"]
+    code, out, err = await command(daemon, "estimate")
+    assert (code, "less than a minute" in err) == (2, True)
+
+
+async def test_quarantine_is_listed_retried_and_deleted(daemon: Daemon) -> None:
+    await daemon.start()
+    await until(lambda: len(daemon.events()) >= 1)
+    assert await daemon.stop() == 0
+    set_aside(daemon, 1)
+    code, out, _ = await command(daemon, "quarantine", "list")
+    assert code == 0
+    assert "no such column" in out
+    await daemon.start()
+    code, out, err = await command(daemon, "quarantine", "show", "journal", "1")
+    assert code == 0, err
+    assert json.loads(out)["quarantine"]["why"] == "no such column"
+    sent = len([event for event in daemon.events() if event["seq"] == "1"])
+    code, out, err = await command(daemon, "quarantine", "retry", "journal", "--all")
+    assert (code, out) == (0, "1 wait for another attempt\n"), err
+    await until(lambda: len([event for event in daemon.events() if event["seq"] == "1"]) == sent + 1)
+    await until_async(daemon, 0)
+    code, _, err = await command(daemon, "quarantine", "delete", "nobody", "--all")
+    assert (code, "nobody is no uplink of this line" in err) == (2, True)
+    assert await daemon.stop() == 0
+    set_aside(daemon, 2)
+    assert (await command(daemon, "quarantine", "delete", "journal", "2"))[:2] == (0, "1 were deleted\n")
+    assert (await stats(daemon))["quarantined"] == 0
+
+
+async def until_async(one: Daemon, count: int) -> None:
+    async def is_so() -> bool:
+        return bool((await stats(one))["quarantined"] == count)
+
+    await until(is_so)
+
+
+async def test_estimate_says_how_long_an_outage_may_last(daemon: Daemon) -> None:
+    """3,600 events in an hour: the hours are the room by what an event takes, so many a second."""
+    daemon.state.mkdir(parents=True, exist_ok=True)
+    config = BufferConfig.model_validate({"path": "line.db"})
+    async with buffer(daemon.state / "line.db", config, {}) as outbox:
+        data = {"text": "x" * 200}
+        outbox.append([Event("machine.state", "filler", 1_795_327_200_000 + 1000 * n, data) for n in range(3601)])
+        await outbox.flush()
+    settings = json.loads(daemon.file.read_text())
+    settings["buffer"] |= {"max_size": "100MB", "min_free_disk": "1kB"}
+    daemon.file.write_text(json.dumps(settings))
+    code, out, err = await command(daemon, "estimate", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["bound"] == "max_size"
+    assert found["events_per_hour"] == pytest.approx(3600, rel=0.01)
+    assert 250 < found["bytes_per_event"] < 600
+    assert found["hours"] == pytest.approx(found["room"]["max_size"] / 3600 / found["bytes_per_event"], rel=0.01)
+    assert (await command(daemon, "estimate"))[1].split()[:2] == ["what", "is"]
