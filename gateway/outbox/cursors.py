@@ -84,7 +84,14 @@ def adopt(
             cursor.filter = Filter(listed.events, listed.subjects)
         elif cursor.detached_at is None or cursor.detached_at > now_ms:
             cursor.detached_at = now_ms
-    rows = [(name, one.position, one.delivered, one.detached_at) for name, one in cursors.items()]
+    stored = _read(db)
+    rows = [
+        (name, one.position, one.delivered, one.detached_at)
+        for name, one in cursors.items()
+        if name not in stored or stored[name].detached_at != one.detached_at
+    ]
+    if not rows and not renamed:
+        return cursors, back  # nothing to write: a full disk does not hinder the start
     with atomic(db):
         db.executemany("DELETE FROM cursor WHERE uplink = ?", [(before,) for _, before in renamed])
         db.executemany("UPDATE quarantine SET uplink = ? WHERE uplink = ?", renamed)

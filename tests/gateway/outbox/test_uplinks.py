@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -157,3 +159,20 @@ async def test_an_uplink_that_is_away_for_long_is_forgotten(bench: Bench) -> Non
     await second._store.keep_up(HOUR)
     assert list(await second._connection.execute_fetchall("SELECT uplink FROM cursor")) == [("copy",)]
     assert list(await second._connection.execute_fetchall("SELECT * FROM quarantine")) == []
+
+
+async def test_a_start_with_the_same_uplinks_needs_no_room_on_the_disk(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon decides while nothing can be stored, and catches up."""
+    monkeypatch.setattr("gateway.outbox.database.BUSY_TIMEOUT_S", 0.05)
+    await (await bench.open("mes")).close()
+    with closing(sqlite3.connect(bench.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        outbox = await bench.open("mes")
+        outbox.append(bench.events(1))
+        await outbox.recent(0, 1)
+        assert outbox.stats.commit_failures
+        other.execute("ROLLBACK")
+    await outbox.flush()
+    assert bench.chain(await outbox.read("mes", 10)) == [(1, 0)]
