@@ -80,6 +80,15 @@ class Machine:
         return self._assignment.task
 
     @property
+    def each(self) -> int:
+        """Parts in the line's unit of one of its own."""
+        return 1 if self.parts is None else self.parts.each
+
+    def ideal_of(self, product: str | None) -> float | None:
+        """Ideal milliseconds of one part of a product, None where nothing says it."""
+        return self._assignment.ideal_of(product)
+
+    @property
     def deadline(self) -> int | None:
         """When something is due without any input."""
         return min((moment for moment in self._due() if moment is not None), default=None)
@@ -107,7 +116,8 @@ class Machine:
                 return []
             self._rewrite_output(*last)
         elif lasted == at:
-            self._changeover.fire(self.task.product)
+            for span in self._changeover.fire(self.task.product):
+                self.windows.excess(*span)
         elif stop == at:
             return self._publish(at)
         elif minute == at and self.counting is not None:

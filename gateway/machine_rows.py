@@ -1,4 +1,4 @@
-"""A machine's rows of the checkpoint: one with its open KPI windows, and one for each that has ended."""
+"""Rows of the checkpoint: a machine with its open KPI windows, and each window that has ended and is not frozen."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from gateway.machine import Machine
 
 
 def machine_rows(machine: Machine, *, whole: bool = False) -> dict[str, bytes]:
-    """Rows of the checkpoint: the machine with its open windows, and each closed window that changed, or all."""
+    """Of a machine and its closed windows: those that changed, or all."""
     rows = {MACHINE_ROW + machine.name: pack(machine.checkpoint())}
-    for window, row in machine.windows.rows(whole=whole).items():
-        rows[f"{WINDOW_ROW}{machine.name}/{window}"] = b"" if row is None else pack(row)
-    return rows
+    return rows | window_rows(machine.name, machine.windows.rows(whole=whole))
 
 
-def windows_of(machine: Machine, saved: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of the checkpoint's rows those of a machine's closed windows."""
-    return [row for name, row in saved.items() if name.startswith(f"{WINDOW_ROW}{machine.name}/")]
+def window_rows(owner: str, windows: Mapping[str, dict[str, Any] | None]) -> dict[str, bytes]:
+    """Of closed windows by id; an empty row for one that is gone."""
+    return {f"{WINDOW_ROW}{owner}/{name}": b"" if row is None else pack(row) for name, row in windows.items()}
+
+
+def windows_of(owner: str, saved: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Of the checkpoint's rows those of closed windows, by id."""
+    prefix = f"{WINDOW_ROW}{owner}/"
+    return {name.removeprefix(prefix): row for name, row in saved.items() if name.startswith(prefix)}

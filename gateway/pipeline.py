@@ -17,10 +17,11 @@ from gateway.devices import Device, Proof, notice_event
 from gateway.events import Event, rfc3339
 from gateway.flow.ledger import Ledger
 from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
+from gateway.kpi.line import LINE, LineWindows
 from gateway.kpi.policy import policy_of
 from gateway.linetime import LineTime
 from gateway.machine import Machine
-from gateway.machine_rows import machine_rows, windows_of
+from gateway.machine_rows import machine_rows, window_rows, windows_of
 from gateway.signals import moduli
 from gateway.tell import Teller, note_event
 from gateway.trends.line import Trends
@@ -52,6 +53,7 @@ class Pipeline:
         self._machines = [self._machine(config, name, ranges) for name in config.machines]
         self.ledger = Ledger(config.topology, {one.name: one.parts for one in self._machines}, self._teller)
         self.jobs = Jobs(config, self._machines, self._teller)
+        self._line = LineWindows(config, self._machines, self._teller)
         self._deadlines = Deadlines()
         """Of machines by their position, and of trends behind them."""
         self._trends = Trends(config, self._time, self._deadlines, len(self._machines), self._seen)
@@ -115,14 +117,17 @@ class Pipeline:
         elif isinstance(given, Reload):
             self._time.set_offset(given.utc_offset, given.at)
             self._follow_clock(given.at, events)
-            self._evaluate_all(given.at, events)
+            for index, machine in enumerate(self._machines):
+                self._sample(index, machine.rules.signals, given.at, events)
         elif isinstance(given, Note):
             events.append(note_event(given, self._teller))
+        events += self._line.follow(self.ledger)
         return events, self._deadlines.next()
 
     def finish(self) -> list[Event]:
         """No input comes any more: KPI windows end with the last one, and are told as they are."""
-        return [event for machine in self._machines for event in machine.finish(self.at)]
+        events = [event for machine in self._machines for event in machine.finish(self.at)]
+        return events + self._line.follow(self.ledger)
 
     def _fire(self, until: int, events: list[Event]) -> None:
         while (taken := self._deadlines.take(until)) is not None:
@@ -130,6 +135,7 @@ class Pipeline:
             if owner < len(self._machines):
                 events += self._machines[owner].fire(due, self._values, self._evidence)
                 self._schedule(owner)
+                events += self._line.follow(self.ledger)
             elif owner >= self._first_watched:
                 self._freeze(self._watched[owner - self._first_watched], due, events)
             else:
@@ -281,10 +287,6 @@ class Pipeline:
             events += machine.interrupt(self._known_until, at)
             self._schedule(index)
 
-    def _evaluate_all(self, at: int, events: list[Event]) -> None:
-        for index, machine in enumerate(self._machines):
-            self._sample(index, machine.rules.signals, at, events)
-
     def _close_minutes(self, at: int, events: list[Event]) -> None:
         """What was counted is published now: UTC moves under the minute, or nobody will be there at its end."""
         events += self._trends.close(at)
@@ -322,6 +324,7 @@ class Pipeline:
             if machine.dirty and (whole or machine.name in touched or index in users):
                 rows |= machine_rows(machine)
                 machine.dirty = False
+        rows |= window_rows(LINE, self._line.rows(whole=False))
         for device in self._devices.values():
             if device.dirty and (whole or device.name in touched):
                 rows[DEVICE_ROW + device.name] = pack(self._device_row(device))
@@ -339,6 +342,7 @@ class Pipeline:
         rows = {name: row for machine in self._machines for name, row in machine_rows(machine, whole=True).items()}
         rows |= {DEVICE_ROW + device.name: pack(self._device_row(device)) for device in self._devices.values()}
         rows |= {name: pack(row) for name, row in self._trends.rows(self._trends.signals).items()}
+        rows |= window_rows(LINE, self._line.rows(whole=True))
         return {**rows, ENGINE_ROW: pack(self._engine_row()), JOB_ROW: pack(self.jobs.checkpoint())}
 
     def _engine_row(self) -> dict[str, Any]:
@@ -347,6 +351,7 @@ class Pipeline:
             "known_until": self._known_until,
             "clock": self._time.checkpoint(),
             "flow": self.ledger.checkpoint(),
+            "line": self._line.checkpoint(),
             "machines": [machine.name for machine in self._machines],
             "sampled": {device.name: device.sampled for device in self._devices.values()},
             "scans": {device.name: device.scans for device in self._devices.values()},
@@ -369,6 +374,7 @@ class Pipeline:
             self.at, self._known_until = engine["at"], engine["known_until"]
             self._time.restore(engine["clock"])
             self.ledger.restore(engine.get("flow", {}))
+            self._line.restore(engine.get("line", {}), windows_of(LINE, saved).items())
         for device in self._devices.values():
             device.sampled = {} if engine is None else engine["sampled"].get(device.name, {})
             device.scans = {} if engine is None else engine.get("scans", {}).get(device.name, {})
@@ -380,7 +386,7 @@ class Pipeline:
                         self._proofs[name] = tuple(proof)
         for index, machine in enumerate(self._machines):
             if (row := saved.get(MACHINE_ROW + machine.name)) is not None:
-                self.at = max(self.at, machine.restore(row, windows_of(machine, saved), self._values))
+                self.at = max(self.at, machine.restore(row, [*windows_of(machine.name, saved).values()], self._values))
                 machine.was_left_out = engine is not None and machine.name not in engine["machines"]
                 self._schedule(index)
         self._trends.restore(saved)

@@ -20,16 +20,18 @@ _MACHINE = {
 
 
 def policy_digests(config: Config) -> dict[str, str]:
-    """By machine: 16 hex digits of SHA-256."""
+    """By machine, and of the line: 16 hex digits of SHA-256."""
     shared: Mapping[str, Any] = {
         "formulas": FORMULAS,
         "time_zone": config.line.time_zone,
         **config.model_dump(mode="json", by_alias=True, include=set(_LINE)),
     }
-    return {
+    machines = {
         name: _digest({**shared, "machine": machine.model_dump(mode="json", by_alias=True, include=_MACHINE)})
         for name, machine in config.machines.items()
     }
+    line = config.model_dump(mode="json", by_alias=True, include={"flow": True, "line": {"constraint", "out", "unit"}})
+    return {**machines, "line": _digest({**line, "machines": machines})}
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -160,12 +160,15 @@ class Counting:
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
-        return {**self.parts.checkpoint(), "cycles": self._cycles.checkpoint()}
+        minute = None if self.last_minute is None else list(self.last_minute)
+        return {**self.parts.checkpoint(), "cycles": self._cycles.checkpoint(), "last_minute": minute}
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.parts.restore(saved)
         self._cycles.restore(saved.get("cycles", [None, False]))
+        if (minute := saved.get("last_minute")) is not None:
+            self.last_minute = (minute[0], minute[1])
 
 
 def is_certain(blind: int | None, made: Iterable[Made], events: Iterable[Event]) -> bool:

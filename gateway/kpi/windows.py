@@ -35,7 +35,7 @@ class Policy(NamedTuple):
     freeze: int
     """Milliseconds from its end until it can't change any more."""
     digest: str
-    """Of all that a figure depends on."""
+    """Of what figures depend on."""
 
 
 class Open(NamedTuple):
@@ -43,6 +43,14 @@ class Open(NamedTuple):
 
     intervals: Sequence[Interval]
     stops: Mapping[str, ToldStop]
+
+
+class Told(NamedTuple):
+    """A window as it was told last."""
+
+    window: Window
+    tallies: Tallies
+    final: bool
 
 
 class _Blind(NamedTuple):
@@ -75,7 +83,7 @@ class Windows:
         self.open: dict[Kind, Window] = {}
         self.closed: list[Window] = []
         """Those that have ended and are not frozen, in the order in which they ended."""
-        self.told: list[Window] = []
+        self.told: list[Told] = []
         """Those that were told since somebody last looked; whoever looks empties it."""
         self.gone: list[str] = []
         """Ids of those that were frozen since the last checkpoint."""
@@ -135,8 +143,7 @@ class Windows:
             self.closed.append(window)
 
     def _plan(self) -> None:
-        grace, freeze = self._policy.grace, self._policy.freeze
-        due = [(one.ended or 0) + (grace if one.rev < 0 else freeze) for one in self.closed]
+        due = [(one.ended or 0) + (self._policy.grace if one.rev < 0 else self._policy.freeze) for one in self.closed]
         self.deadline = min((moment for moment in (self._until, *due) if moment is not None), default=None)
 
     def fire(self, at: int, task: Task, unsettled: Open) -> list[Event]:
@@ -203,10 +210,9 @@ class Windows:
     def excess(self, began: int, ended: int) -> None:
         """A changeover took longer than its standard, by this span."""
         for window in self._all():
-            if ms := window.overlap(began, ended):
-                window.tallies.excess_ms += ms
-                window.dirty = True
-                self._touch(window)
+            window.tallies.excess_ms += window.overlap(began, ended)
+            window.dirty = True
+            self._touch(window)
 
     def settle(self, final: Sequence[Interval], stops: Iterable[ToldStop]) -> None:
         """Intervals that are final, in order, and stops that were told."""
@@ -256,7 +262,7 @@ class Windows:
 
     @property
     def is_touched(self) -> bool:
-        """Whether windows that were told have changed."""
+        """Whether told windows have changed."""
         return bool(self._touched)
 
     def retell(self, unsettled: Open, now: int) -> list[Event]:
@@ -282,13 +288,14 @@ class Windows:
 
     def _tell(self, window: Window, unsettled: Open, now: int, *, final: bool = False) -> list[Event]:
         assert window.ended is not None
-        told = figures(self.sum(window, unsettled, now), self._policy.rules)
+        tallies = self.sum(window, unsettled, now)
+        told = figures(tallies, self._policy.rules)
         digest = hashlib.blake2b(orjson.dumps(told), digest_size=8).hexdigest()
         if digest == window.told and not final:
             return []
         window.told, window.dirty = digest, True
         window.rev += 1
-        self.told.append(window)
+        self.told.append(Told(window, tallies, final))
         data = {
             "kpi": window.id,
             "window": window.kind,

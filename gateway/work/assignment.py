@@ -43,6 +43,10 @@ class Assignment:
         """The ideal that a signal last gave for this product."""
         self.task = self._task(None, None)
 
+    def ideal_of(self, product: str | None) -> float | None:
+        """Ideal milliseconds of one part of a product, None where nothing says it."""
+        return self._ideals.of(product, self._said)
+
     @property
     def pace_ms(self) -> float | None:
         """The ideal in force, or where nothing says it the fastest that the machine has."""

@@ -181,10 +181,11 @@ class Changeover:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from a checkpoint; without products nothing is changed over any more."""
+        self._good = saved["good"]
         if not self._is_used:
             self._rewrite((0, None), is_setup=False)
             return
-        self.deadline, self._product, self._good = saved["deadline"], saved["product"], saved["good"]
+        self.deadline, self._product = saved["deadline"], saved["product"]
         self._last, self._began, self._first = (_moment(saved[name]) for name in ("last", "began", "first"))
         self._since = _moment(saved["since"]) or (0, None)
         self._produces, self._counts, self._waits = saved["produces"], saved["counts"], saved["waits"]

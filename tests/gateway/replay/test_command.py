@@ -63,7 +63,7 @@ def test_events_are_cloudevents_numbered_from_1_and_the_same_each_time(file: Pat
 def test_a_rule_change_is_tried_against_what_was_sent(file: Path, day: Path, tmp_path: Path) -> None:
     sent = tmp_path / "sent.ndjson"
     lines = replay(file, day).stdout.splitlines(keepends=True)
-    sent.write_text("".join(line for line in lines if "machine.kpi" not in line))  # none has ended by itself
+    sent.write_text("".join(line for line in lines if ".kpi.v1" not in line))  # none has ended by itself
     same = replay(file, day, "--against", sent)
     assert same.exit_code == 0
     assert same.stdout.endswith("filler: no difference\n")
@@ -86,7 +86,7 @@ def test_a_recording_is_given_as_directory_or_files(tmp_path: Path, monkeypatch:
     file.write_text(json.dumps(document()))
     whole = replay(file, tmp_path / "recordings")
     assert whole.exit_code == 0
-    windows = [line for line in whole.stdout.splitlines() if '"type":"linegate.machine.kpi.v1"' in line]
+    windows = [line for line in whole.stdout.splitlines() if '.kpi.v1","subject"' in line]
     assert len(whole.stdout.splitlines()) - len(windows) == len(one.decided)
     assert replay(file, *one.files).stdout == whole.stdout
     data = bytearray(one.files[1].read_bytes())

@@ -1,0 +1,128 @@
+"""A line's figures from its machines': constraint, outlets, slowest stage, machines side by side, independent ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.config.flow import LinkConfig, topology
+from gateway.kpi.figures import Rules
+from gateway.kpi.rollup import Plant, roll_up
+from gateway.kpi.tallies import Output, Tallies
+
+CASES = {one["id"]: one for one in json.loads((Path(__file__).parents[2] / "cases" / "kpi.json").read_text())}
+HOUR = 3_600_000
+
+
+def tallies(good: int, scrap: int, ideal_ms: float, product: str = "", **time: int) -> Tallies:
+    """Parts of one product, and time; what is not given of an hour is production."""
+    made = Tallies(time={"production": HOUR - sum(time.values()), **time}, has_ideal=True)
+    ns = round(ideal_ms * 1e6)
+    pq = good + scrap
+    made.products[product] = Output(
+        pq=pq, gq=good, sq=scrap, ideal_ns=pq * ns, good_ns=good * ns, scrap_ns=scrap * ns
+    )  # fmt: skip
+    return made
+
+
+def plant(
+    ideals: dict[str, float], flow: list[dict[str, list[str]]] | None, out: list[str] | None = None, **more: object
+) -> Plant:
+    links = None if flow is None else [LinkConfig.model_validate(one) for one in flow]
+    each = more.pop("each", {})
+    assert isinstance(each, dict)
+    constraint = more.pop("constraint", None)
+    return Plant(
+        topology(list(ideals), links, out),
+        None if constraint is None else str(constraint),
+        {name: each.get(name, 1) for name in ideals},
+        lambda name, _product: ideals[name],
+    )
+
+
+def test_two_machines_in_series_at_the_bottlenecks_ideal() -> None:
+    """oee.institute: 60 s and 30 s in series, an hour at the pace of the first: the line did all that it can."""
+    case = CASES["serial-line"]["expect"]
+    machines = {"first": tallies(60, 0, 60_000), "second": tallies(60, 0, 30_000)}
+    line = roll_up(plant({"first": 60_000.0, "second": 30_000.0}, None), machines, Rules())
+    assert line.figures["oee"] == case["line_at_bottleneck_own_cycle"]
+    assert line.figures["oee"] != case["naive_mean"]
+    assert line.rollup == {"rule": "constraint", "machines": ["first"], "out": ["second"], "cycle_s": 60.0}
+
+
+def test_independent_machines_are_summed_and_then_divided() -> None:
+    """The published case: 100 and 300 minutes planned, 80 and 135 good parts of a minute's ideal: 215 / 400."""
+    case = CASES["time-bucket-rollup"]
+    machines = {}
+    for name, one in zip("ab", case["parts"], strict=True):
+        minutes = {"production": one["run"] * 60_000, "unplanned_stop": (one["planned"] - one["run"]) * 60_000}
+        made = tallies(one["good"], one["total"] - one["good"], 60_000)
+        machines[name] = Tallies(time=minutes, products=made.products, has_ideal=True)
+    line = roll_up(plant({"a": 60_000.0, "b": 60_000.0}, []), machines, Rules())
+    assert line.figures["oee"] == case["expect"]["OEE"] != case["expect"]["wrong_mean"]
+    assert line.rollup["rule"] == "sum"
+
+
+def test_parts_count_where_they_leave_and_scrap_wherever_it_falls() -> None:
+    """3,600 s at 1 s: 3,000 good cases-worth at the end, 100 + 50 + 20 scrapped on the way."""
+    machines = {
+        "filler": tallies(3_300, 100, 1_000, unplanned_stop=200_000),
+        "capper": tallies(3_200, 50, 500),
+        "labeler": tallies(3_000, 20, 900),
+    }
+    line = roll_up(plant({"filler": 1_000.0, "capper": 500.0, "labeler": 900.0}, None), machines, Rules())
+    figures = line.figures
+    assert line.rollup["machines"] == ["filler"], "the slowest"
+    assert (figures["pq"], figures["gq"], figures["sq"]) == (3_170, 3_000, 170)
+    assert figures["quality"] == round(3_000 / 3_170, 6)
+    assert figures["oee"] == round(3_000 / 3_600, 6)
+    assert figures["availability"] == round(3_400 / 3_600, 6)
+    assert figures["effectiveness"] == round(figures["oee"] / figures["availability"] / figures["quality"], 6)
+    assert figures["throughput_yield"] == round(3_300 / 3_400 * 3_200 / 3_250 * 3_000 / 3_020, 6)
+
+
+def test_rates_of_parallel_machines_add_and_their_time_is_weighed() -> None:
+    """Two labelers of 2 s and 1 s are one of 2/3 s; a third of their time is the first's, two thirds the second's."""
+    flow = [{"from": ["filler"], "to": ["a", "b"]}, {"from": ["a", "b"], "to": ["palletizer"]}]
+    machines = {
+        "filler": tallies(4_000, 0, 500),
+        "a": tallies(1_000, 0, 2_000, blocked=900_000),
+        "b": tallies(3_000, 0, 1_000),
+        "palletizer": tallies(4_000 // 12, 0, 6_000),
+    }
+    given = plant(
+        {"filler": 500.0, "a": 2_000.0, "b": 1_000.0, "palletizer": 6_000.0}, flow, ["palletizer"],
+        each={"palletizer": 12},
+    )  # fmt: skip
+    line = roll_up(given, machines, Rules())
+    assert line.rollup["machines"] == ["a", "b"], "666.7 ms beside 500 of the filler and 6 s for 12"
+    assert line.figures["categories"] == {"blocked": 300.0, "production": 3300.0}
+    assert line.figures["gq"] == 333 * 12, "bottles, not cases"
+    assert line.figures["oee"] == pytest.approx(333 * 12 * 2_000 / 3 / HOUR, abs=1e-6)
+
+
+def test_a_named_constraint_gives_the_time() -> None:
+    machines = {"a": tallies(100, 0, 1_000, setup=600_000), "b": tallies(100, 0, 30_000)}
+    line = roll_up(plant({"a": 1_000.0, "b": 30_000.0}, None, constraint="a"), machines, Rules())
+    assert line.figures["categories"] == {"production": 3000.0, "setup": 600.0}
+    assert line.rollup["cycle_s"] == 30.0, "the slowest stage's all the same"
+
+
+def test_what_the_outlet_did_not_count_bounds_the_line() -> None:
+    """Half an hour of the outlet is not known; U is its own, whatever the constraint saw."""
+    out = tallies(1_800, 0, 1_000, unknown=1_800_000)
+    out.unrecovered = 1_800_000
+    line = roll_up(
+        plant({"a": 1_000.0, "b": 900.0}, None), {"a": tallies(3_600, 0, 1_000), "b": out}, Rules()
+    )  # fmt: skip
+    assert (line.figures["oee_low"], line.figures["oee"], line.figures["oee_high"]) == (0.5, 1.0, 1.0)
+
+
+def test_without_any_ideal_there_is_no_oee() -> None:
+    given = plant({"a": 1_000.0, "b": 1_000.0}, None)._replace(ideal_of=lambda _name, _product: None)
+    line = roll_up(given, {"a": tallies(10, 0, 1_000), "b": tallies(10, 0, 1_000)}, Rules())
+    assert line.figures["oee"] is None
+    assert line.figures["effectiveness"] is None
+    assert line.figures["availability"] == 1.0
