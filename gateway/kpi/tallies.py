@@ -7,8 +7,8 @@ nanoseconds, so that sums are exact and do not depend on their order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 NOT_PLANNED = ("planned_stop", "no_demand")
@@ -49,6 +49,24 @@ class Output:
     def __iadd__(self, other: Output) -> Output:
         _add(self, other)
         return self
+
+    def carry(self) -> Output:
+        """Take out what is negative: scrap, or good parts, may be counted before they are among those produced.
+
+        What was taken out belongs to the next window, so that sums stay right.
+        """
+        pq, gq, sq = max(0, self.pq), max(0, self.gq), max(0, self.sq)
+        if self.pq == self.gq + self.sq:  # one of them follows from the others
+            gq = min(gq, pq)
+            sq = pq - gq
+        left = replace(self, pq=pq, gq=gq, sq=sq, rq=max(0, self.rq))
+        left.ideal_ns, left.good_ns = _scaled(self.ideal_ns, pq, self.pq), _scaled(self.good_ns, gq, self.gq)
+        left.scrap_ns = _scaled(self.scrap_ns, sq, self.sq)
+        carried = Output()
+        for name in ("pq", "gq", "sq", "rq", "ideal_ns", "good_ns", "scrap_ns"):
+            setattr(carried, name, getattr(self, name) - getattr(left, name))
+            setattr(self, name, getattr(left, name))
+        return carried
 
 
 @dataclass(slots=True)
@@ -110,8 +128,7 @@ class Tallies:
         _add(self, other)
         for category, ms in other.time.items():
             self.time[category] = self.time.get(category, 0) + ms
-        for product, output in other.products.items():
-            self.output(product).__iadd__(output)
+        self.add_parts(other.products)
         for stop in other.stops.values():
             self.stopped(stop.kind, stop.reason, stop.n, stop.ms)
         self.has_ideal |= other.has_ideal
@@ -143,6 +160,16 @@ class Tallies:
             self.stops.setdefault(key, StopTime(kind, reason))
         self.stops[key].n += n
         self.stops[key].ms += ms
+
+    def carry(self) -> dict[str, Output]:
+        """Take out of each product what is negative."""
+        carried = ((product, output.carry()) for product, output in self.products.items())
+        return {product: output for product, output in carried if output != Output()}
+
+    def add_parts(self, products: Mapping[str, Output]) -> None:
+        """What was carried here."""
+        for product, output in products.items():
+            self.output(product).__iadd__(output)
 
     def output(self, product: str | None) -> Output:
         """Where parts of a product are counted; beyond MOST_KEYS they are summed."""
@@ -189,6 +216,11 @@ class Tallies:
 
 def _plain(one: Any) -> Iterator[tuple[str, Any]]:
     return ((each.name, getattr(one, each.name)) for each in fields(one))
+
+
+def _scaled(ns: int, parts: int, of: int) -> int:
+    """The ideal time of so many of the parts."""
+    return 0 if not parts else ns if parts == of else ns * parts // of
 
 
 def _add(one: Any, other: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from gateway.kpi.shares import Share
 from gateway.kpi.tallies import NOT_PLANNED, Tallies
 from gateway.kpi.task import Task
+from gateway.states.stops import ToldStop
 
 Kind = Literal["hour", "shift", "day", "job"]
 KINDS: tuple[Kind, ...] = ("hour", "shift", "day", "job")
@@ -77,6 +79,26 @@ class Window:
         output.spread_ns += max(0, share.gq) * spread * ideal
         output.less_ns += max(0, -share.gq) * spread * ideal
         return share.pq * parts * ideal
+
+    def judge(self, told: ToldStop, times: Sequence[int], until: int) -> None:
+        """A stop is divided by time, and is minor or a downtime by its whole length; one that is open, until now."""
+        stop, tallies = told.stop, self.tallies
+        planned, lost = times
+        n = int(self.holds(stop.began, stop.began) and stop.began != self.ended)
+        reason = None if stop.reason is None else stop.reason["code"]
+        tallies.stopped(stop.kind, reason, n, planned)
+        if stop.kind != "own":
+            return
+        is_minor = told.minor is not False
+        if is_minor:
+            tallies.minor_n += n
+            tallies.minor_ms += lost
+            return
+        tallies.down_ms += planned
+        tallies.down_lost_ms += lost
+        if n and told.failure is not False:
+            tallies.failures += 1
+            tallies.repair_ms += (until if stop.ended is None else stop.ended) - stop.began - stop.planned_ms
 
     def works_on(self, task: Task) -> None:
         """What is worked on at some time in it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import astuple
 from typing import Any, NamedTuple
 
 import orjson
@@ -17,10 +18,9 @@ from gateway.events import Event
 from gateway.kpi.counting import Made
 from gateway.kpi.figures import Rules, figures
 from gateway.kpi.shares import shares
-from gateway.kpi.tallies import Tallies
+from gateway.kpi.tallies import Output, Tallies
 from gateway.kpi.task import Task
 from gateway.kpi.window import KINDS, UNKNOWN, Kind, Window
-from gateway.states.fold import Stop
 from gateway.states.interval import Interval
 from gateway.states.stops import ToldStop
 from gateway.tell import Teller
@@ -92,6 +92,10 @@ class Windows:
         self._until: int | None = None
         self._blind: int | None = None
         """Since when the counters can't be read."""
+        self._is_certain = True
+        """Whether those that could be read again since then left no doubt."""
+        self._carry: dict[str, dict[str, Output]] = {}
+        """Parts that would be negative in the last window of a kind, by product, for the next one."""
         self._spans: list[_Blind] = []
         self._parts: list[_Part] = []
         self._touched: set[str] = set()
@@ -134,12 +138,14 @@ class Windows:
             product=task.product,
             tallies=self._empty.copy(),
         )
+        window.tallies.add_parts(self._carry.pop(kind, {}))
         self.open[kind] = window
 
     def _close(self, window: Window, at: int) -> None:
         del self.open[window.kind]
         if window.began < at:
             window.ended, window.ended_text, window.dirty = at, self._teller.time.text(at), True
+            self._carry[window.kind] = window.tallies.carry()
             self.closed.append(window)
 
     def _plan(self) -> None:
@@ -194,15 +200,17 @@ class Windows:
     def see(self, blind: int | None, at: int, certain: bool) -> None:
         """Since when the counters can't be read (None: they can); whether it is certain what was made until now."""
         if blind is not None:
-            self._blind = blind if self._blind is None else self._blind
+            if self._blind is None:  # a slower counter was last read while a faster one could not be
+                self._blind, self._is_certain = max([blind, *(span.ended for span in self._spans)]), True
+            self._is_certain &= certain
             return
         if self._blind is None:
             return
-        span, self._blind = _Blind(self._blind, at, certain), None
+        span, self._blind = _Blind(self._blind, at, self._is_certain and certain), None
         self._spans.append(span)
         for window in self._all():
             if window.blind:
-                if not (certain and window.holds(span.began, span.ended)):
+                if not (span.certain and window.holds(span.began, span.ended)):
                     window.tallies.unrecovered += window.blind
                 window.blind, window.dirty = 0, True
                 self._touch(window)
@@ -231,7 +239,7 @@ class Windows:
             for window in self._all():
                 times = window.stopped.pop(told.stop.id, None)
                 if times is not None:
-                    _judge(window, window.tallies, told, times, told.stop.ended or told.stop.began)
+                    window.judge(told, times, told.stop.ended or told.stop.began)
                     window.dirty = True
                     self._touch(window)
 
@@ -282,8 +290,9 @@ class Windows:
                 _classify(laid, part, unsettled.intervals)
         for name, times in laid.stopped.items():
             if (told := unsettled.stops.get(name)) is not None:
-                _judge(laid, laid.tallies, told, times, now)
+                laid.judge(told, times, now)
         laid.tallies.unrecovered += laid.blind
+        laid.tallies.carry()
         return laid.tallies
 
     def _tell(self, window: Window, unsettled: Open, now: int, *, final: bool = False) -> list[Event]:
@@ -334,6 +343,8 @@ class Windows:
             "open": [window.checkpoint() for window in self.open.values()],
             "until": self._until,
             "blind": self._blind,
+            "is_certain": self._is_certain,
+            "carry": {kind: {p: astuple(one) for p, one in carry.items()} for kind, carry in self._carry.items()},
             "spans": [list(span) for span in self._spans],
             "parts": [list(part) for part in self._parts],
         }
@@ -357,6 +368,9 @@ class Windows:
         rows = [Window.restored(one) for one in closed]
         self.closed = sorted(rows, key=lambda one: (one.ended or 0, KINDS.index(one.kind)))
         self._until, self._blind = saved["until"], saved["blind"]
+        self._is_certain = saved.get("is_certain", True)
+        carries = saved.get("carry", {}).items()
+        self._carry = {kind: {p: Output(*one) for p, one in carry.items()} for kind, carry in carries}
         self._spans = [_Blind(*one) for one in saved["spans"]]
         self._parts = [_Part(*one) for one in saved["parts"]]
         self._plan()
@@ -377,24 +391,3 @@ def _classify(window: Window, part: _Part, intervals: Sequence[Interval]) -> Non
     elif category == "setup":
         window.tallies.start_up_ns += part.scrap_ns
     window.dirty = True
-
-
-def _judge(window: Window, tallies: Tallies, told: ToldStop, times: Sequence[int], until: int) -> None:
-    """A stop is divided by time, and is minor or a downtime by its whole length; one that is open, until now."""
-    stop: Stop = told.stop
-    planned, lost = times
-    n = int(window.holds(stop.began, stop.began) and stop.began != window.ended)
-    reason = None if stop.reason is None else stop.reason["code"]
-    tallies.stopped(stop.kind, reason, n, planned)
-    if stop.kind != "own":
-        return
-    is_minor = told.minor is not False
-    if is_minor:
-        tallies.minor_n += n
-        tallies.minor_ms += lost
-        return
-    tallies.down_ms += planned
-    tallies.down_lost_ms += lost
-    if n and told.failure is not False:
-        tallies.failures += 1
-        tallies.repair_ms += (until if stop.ended is None else stop.ended) - stop.began - stop.planned_ms
