@@ -171,6 +171,24 @@ def test_stops_are_what_a_person_would_call_one(seed: int, machine: str) -> None
         assert 0 <= ms(mine["ended"]) - true.ended <= uncertain[mine["ended"]], (mine, true)
 
 
+@every_machine
+@every_seed
+def test_kpis_of_the_shift_hold_the_truth_within_their_bounds(seed: int, machine: str) -> None:
+    given = told(seed)
+    mine, plc = given.machine(machine), given.day.plcs[machine]
+    windows = given.standing("machine.kpi", "kpi", machine)
+    assert all(one["availability"] is None or one["availability"] <= 1 for one in windows)
+    (shift,) = (one for one in windows if one["window"] == "shift")
+    assert (ms(shift["began"]), ms(shift["ended"])) == SHIFT
+    assert sum(round(1000 * one) for one in shift["categories"].values()) == SHIFT[1] - SHIFT[0]
+    good = [part.at for part in mine.parts if part.good and SHIFT[0] <= part.at < SHIFT[1]]
+    true = truth.oee(mine, len(good), *SHIFT, truth.categories(mine, plc))
+    assert shift["oee_low"] <= shift["oee"] <= shift["oee_high"]
+    assert shift["oee_low"] - 0.003 <= true <= shift["oee_high"] + 0.003
+    if not shift["unrecovered_s"]:  # ambiguous parts count at their low value, in time that is left out
+        assert shift["oee"] == pytest.approx(true, abs=0.01)
+
+
 def test_scans_without_a_change_change_nothing() -> None:
     """So that the other tests may leave most of them out."""
     day, noon = early_shift(SEEDS[0]), clock(12, 0)
