@@ -75,8 +75,9 @@ class Stops:
                 self._keep(fold)
         else:
             fold.begin(current, sure)
-            # how it began decides what was before it, unless it may yet turn out to be something else from its begin
-            if not fold.run and (horizon is None or current.began < sure):
+            # how it began decides what was before it, unless it may yet turn out to be something else from its begin;
+            # while it has lasted no time, by what is seen at the same instant
+            if not fold.run and current.began < sure:
                 final, ended = len(closed), len(fold.ended)
                 self._keep(fold)
             fold.include(current, now)

@@ -250,3 +250,19 @@ def test_the_checkpoint_of_a_long_and_restless_stop_stays_small() -> None:
     for one in inputs(steps):
         pipeline.process(one)
     assert len(pipeline.checkpoint()["machine/m"]) < 5000
+
+
+def test_what_lasted_no_time_names_no_stop() -> None:
+    """The break ends and the mode changes at the same instant: setup began there and was nothing."""
+    breaks = [{"from": "08:01", "to": "08:02"}]
+    rules = [{"category": "setup", "when": "plc.mode == 4"}, {"state": "execute", "when": "plc.run"}, {"state": "idle"}]
+    events = run(
+        machine(
+            states=rules,
+            calendar={"shifts": {"day": {"days": ["mon"], "from": "06:00", "to": "14:00", "breaks": breaks}}},
+        ),
+        (90_000, {"mode": 4}),
+        (120_000, {"mode": 1}),
+        tick(3 * MINUTE),
+    )
+    assert {one["kind"] for one in latest(events, "machine.stop", "stop")} == {"idle"}
