@@ -123,7 +123,8 @@ class Machine:
         elif minute == at and self.counting is not None:
             return self.counting.close_minute(at)
         else:
-            return self.windows.fire(at, self.task, self._publisher.unsettled)
+            events = self._publish(at)  # a stop that goes on is as long as it is now
+            return events + self.windows.fire(at, self.task, self._publisher.unsettled)
         return self._account(at, values)
 
     def _complete(self, at: int, values: Mapping[str, Value], evidence: Evidence) -> None:
@@ -174,7 +175,7 @@ class Machine:
             return []
         is_same = (before.job, before.product) == (self.task.job, self.task.product)
         events = [] if is_same or self.counting is None else self.counting.close_minute(at)
-        if self.windows.open:
+        if self.windows.are_placed:
             self.windows.place(at, self.task)
         self._pace(at)
         self._changeover.change(before.product, self.task.product, at, uncertainty)
@@ -213,7 +214,7 @@ class Machine:
         self._begin(at)
         self._planned = self._time.planned(self.name, at)
         self._timeline.place(self._context(), at)
-        if self.windows.open:
+        if self.windows.are_placed:
             self.windows.place(at, self.task)
         return self._publish(at)
 
@@ -238,7 +239,8 @@ class Machine:
         self._changeover.follow(produces, known, self.task.product, at)
         self._timeline.place(self._context(), at, uncertainty)
         if self._timeline.is_told and not self._stops.waits:
-            return self._publisher.retell(self._horizon(), at) if self.windows.waits or self.windows.is_touched else []
+            waits = self.windows.waits or self.windows.is_touched
+            return self._publisher.retell(self._horizon(), at, self.task) if waits else []
         return self._publish(at)
 
     def learn(self, signal: str, type_: WireType, at: int) -> list[Event]:
@@ -268,9 +270,10 @@ class Machine:
         self.rules.holds.forget()
         self._assignment.interrupt()
         self._mode_now = None if self._mode is None else UNKNOWN
+        self.windows.absent(since, at)
         if self.counting is not None:
             self.counting.lost(since)
-            self.windows.see(self.counting.blind_since, at, certain=False)
+            self.windows.see(self.counting.blind_since, at, certain=True)
         current = self._timeline.current
         if current is None:
             return []  # it begins with what its rules say of signals that were never read
@@ -309,13 +312,13 @@ class Machine:
             good = self.counting.parts.net(self.counting.parts.ever)[1]
             self._changeover.counted(good, at, uncertainty, self.task.product)
         if blind is not None or self.counting.blind_since is not None:
-            self.windows.see(self.counting.blind_since, at, is_certain(blind, made, events))
+            self.windows.see(self.counting.blind_since, at, certain=is_certain(blind, made, events))
         return events
 
     def _made(self, made: Made, at: int, uncertainty: int | None) -> None:
         """Parts came while somebody looked, or were made over an outage."""
         parts, outage_from = made.counted.parts, made.counted.outage_from
-        self.windows.made(made, at, self.task)
+        self.windows.made(made, at, self.task, self._timeline.stretch)
         self._timeline.count(made.role, parts)
         if outage_from is not None:
             if parts > 0:
@@ -339,7 +342,7 @@ class Machine:
     def finish(self, at: int) -> list[Event]:
         """Nothing comes after `at`: KPI windows end here, and are told as they are."""
         self.dirty = True
-        return self.windows.finish(at, self._publisher.unsettled)
+        return self._publish(at) + self.windows.finish(at, self._publisher.unsettled)
 
     def snapshot(self, now: int) -> dict[str, Any]:
         """The machine as it is now, for people."""

@@ -31,23 +31,25 @@ class Publisher:
         timeline, current = self._timeline, self._timeline.current
         if current is None:
             return []
-        if not self._windows.open:
+        if not self._windows.are_placed:
             self._windows.place(current.began, task)
         if horizon is None:
             timeline.forget_marks()
-        crowded = len(timeline.closed) > MOST_CLOSED
-        final, stops = self._stops.follow(timeline.closed, current, None if crowded else horizon, now)
+        if len(timeline.closed) > MOST_CLOSED:
+            horizon = None
+        final, stops = self._stops.follow(timeline.closed, current, horizon, now)
         self._windows.classify(_sure(horizon, now), timeline.unsettled)
         self._windows.settle(timeline.closed[:final], stops)
         events = [self._state(interval) for interval in timeline.publish(final)]
         events += [self._stop(told, task) for told in stops]
         return events + self._windows.retell(self.unsettled, now)
 
-    def retell(self, horizon: int | None, now: int) -> list[Event]:
-        """The same where no interval and no stop has changed."""
-        if self._windows.waits:
-            self._windows.classify(_sure(horizon, now), self._timeline.unsettled)
-        return self._windows.retell(self.unsettled, now) if self._windows.is_touched else []
+    def retell(self, horizon: int | None, now: int, task: Task) -> list[Event]:
+        """The same where no interval has changed."""
+        if self._windows.is_touched:
+            return self.publish(horizon, now, task)
+        self._windows.classify(_sure(horizon, now), self._timeline.unsettled)
+        return []
 
     def _stop(self, told: ToldStop, task: Task) -> Event:
         stop = told.stop

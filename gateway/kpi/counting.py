@@ -81,7 +81,8 @@ class Counting:
     @property
     def blind_since(self) -> int | None:
         """Since when a counter can't be read, NEVER where one never was; None while all can."""
-        since = [counter.blind_since for counter in self.parts.counters.values()]
+        counters, signals = self.parts.counters, self.parts.signals
+        since = [counter.blind_since for signal, counter in counters.items() if signals[signal] != "rework"]
         return min((one for one in since if one is not None), default=None)
 
     def lost(self, since: int) -> None:

@@ -11,4 +11,5 @@ def policy_of(config: Config, machine: str) -> Policy:
     """Of one machine."""
     settings = config.machines[machine]
     rules = Rules(settings.minor_stops, settings.max_plausible)
-    return Policy(rules, config.kpi.grace, config.kpi.freeze, config.policies[machine])
+    grace = config.kpi.grace
+    return Policy(rules, grace, max(grace, config.kpi.freeze), config.policies[machine])

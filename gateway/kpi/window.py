@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -55,10 +54,10 @@ class Window:
         """Time in a category, which may be within a stop."""
         self.dirty = True
         self.tallies.spend(category, ms)
-        if stop is not None and category not in NOT_PLANNED:
+        if stop is not None:
             times = self.stopped.setdefault(stop, [0, 0])
-            times[0] += ms
-            times[1] += 0 if category in ("production", UNKNOWN) else ms
+            times[0] += 0 if category in NOT_PLANNED else ms
+            times[1] += 0 if category in (*NOT_PLANNED, "production", UNKNOWN) else ms
 
     def make(self, share: Share, parts: int, spread: int, task: Task) -> int:
         """Parts by one counter; the ideal time of what was produced, in nanoseconds."""
@@ -80,25 +79,31 @@ class Window:
         output.less_ns += max(0, -share.gq) * spread * ideal
         return share.pq * parts * ideal
 
-    def judge(self, told: ToldStop, times: Sequence[int], until: int) -> None:
-        """A stop is divided by time, and is minor or a downtime by its whole length; one that is open, until now."""
-        stop, tallies = told.stop, self.tallies
-        planned, lost = times
-        n = int(self.holds(stop.began, stop.began) and stop.began != self.ended)
-        reason = None if stop.reason is None else stop.reason["code"]
-        tallies.stopped(stop.kind, reason, n, planned)
+    def judge(self, told: ToldStop, now: int) -> bool:
+        """A stop is divided by time, and is minor or a downtime by its whole length; one that is open, until now.
+
+        False where no time of it lies here.
+        """
+        times = self.stopped.pop(told.stop.id, None)
+        if times is None:
+            return False
+        self.dirty = True
+        (planned, lost), stop, tallies = times, told.stop, self.tallies
+        began_here = int(self.began <= stop.began and (self.ended is None or stop.began < self.ended))
+        if began_here or planned:
+            tallies.stopped(stop.kind, None if stop.reason is None else stop.reason["code"], began_here, planned)
         if stop.kind != "own":
-            return
-        is_minor = told.minor is not False
-        if is_minor:
-            tallies.minor_n += n
+            return True
+        if told.minor is not False:
+            tallies.minor_n += began_here
             tallies.minor_ms += lost
-            return
+            return True
         tallies.down_ms += planned
         tallies.down_lost_ms += lost
-        if n and told.failure is not False:
+        if began_here and told.failure is not False:
             tallies.failures += 1
-            tallies.repair_ms += (until if stop.ended is None else stop.ended) - stop.began - stop.planned_ms
+            tallies.repair_ms += (now if stop.ended is None else stop.ended) - stop.began - stop.planned_ms
+        return True
 
     def works_on(self, task: Task) -> None:
         """What is worked on at some time in it."""

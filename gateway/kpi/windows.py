@@ -15,15 +15,20 @@ from typing import Any, NamedTuple
 import orjson
 
 from gateway.events import Event
+from gateway.kpi.blind import Blindness
 from gateway.kpi.counting import Made
 from gateway.kpi.figures import Rules, figures
 from gateway.kpi.shares import shares
 from gateway.kpi.tallies import Output, Tallies
 from gateway.kpi.task import Task
+from gateway.kpi.waiting import Part, WaitingParts, classify
 from gateway.kpi.window import KINDS, UNKNOWN, Kind, Window
 from gateway.states.interval import Interval
 from gateway.states.stops import ToldStop
 from gateway.tell import Teller
+
+LONG_ABSENT = 7 * 86_400_000
+"""What nobody saw for longer has windows of its own only for so long before it ended, or for as long as they last."""
 
 
 class Policy(NamedTuple):
@@ -53,24 +58,6 @@ class Told(NamedTuple):
     final: bool
 
 
-class _Blind(NamedTuple):
-    """A span over which no counter was readable; certain where it is known all the same what was made."""
-
-    began: int
-    ended: int
-    certain: bool
-
-
-class _Part(NamedTuple):
-    """Parts that wait until it is certain in which category they were made; ideal times in nanoseconds."""
-
-    at: int
-    since: int | None
-    """The begin of the outage over which they were made."""
-    ns: int
-    scrap_ns: int
-
-
 class Windows:
     """Times are engine milliseconds."""
 
@@ -90,21 +77,18 @@ class Windows:
         self.deadline: int | None = None
         """When a window ends, is to be told, or freezes."""
         self._until: int | None = None
-        self._blind: int | None = None
-        """Since when the counters can't be read."""
-        self._is_certain = True
-        """Whether those that could be read again since then left no doubt."""
+        self._returns = 0
+        """No window begins before it."""
+        self._blind = Blindness()
         self._carry: dict[str, dict[str, Output]] = {}
         """Parts that would be negative in the last window of a kind, by product, for the next one."""
-        self._spans: list[_Blind] = []
-        self._parts: list[_Part] = []
+        self._parts = WaitingParts()
         self._touched: set[str] = set()
         """Ids of windows that were told and have changed."""
 
     def place(self, at: int, task: Task) -> None:
         """The windows that `at` is in: others end here, and theirs begin."""
         periods = self._teller.time.periods(at)
-        self._until = periods.until
         keys: dict[Kind, str | None] = {
             "hour": periods.hour,
             "shift": periods.shift,
@@ -115,14 +99,25 @@ class Windows:
             window, key = self.open.get(kind), keys[kind]
             if window is not None and window.key != key:
                 self._close(window, at)
-            if key is not None and kind not in self.open:
+            if key is not None and kind not in self.open and at >= self._returns:
                 self._begin(kind, key, at, task)
+        self._until = periods.until if at >= self._returns or self.open.keys() - {"job"} else self._returns
         for window in self.open.values():
             window.works_on(task)
             if (window.job, window.product) != (task.job, task.product):
                 window.job = window.job if window.job == task.job else None
                 window.product = window.product if window.product == task.product else None
         self._plan()
+
+    @property
+    def are_placed(self) -> bool:
+        """Whether there have ever been any."""
+        return self._until is not None
+
+    def absent(self, since: int, at: int) -> None:
+        """Nobody looked from `since` to `at`: what is open goes on to its end, and years have no hours."""
+        longest = max(LONG_ABSENT, self._policy.freeze)
+        self._returns = at - longest if at - since > longest else 0
 
     def _begin(self, kind: Kind, key: str, at: int, task: Task) -> None:
         of_event = self._teller.time.of_event(at)
@@ -177,43 +172,31 @@ class Windows:
         self._plan()
         return events
 
-    def made(self, made: Made, at: int, task: Task) -> None:
-        """Parts came; those of an outage belong to the windows that hold all of it."""
+    def made(self, made: Made, at: int, task: Task, stretch: tuple[int, ...]) -> None:
+        """Parts came, within a stretch of time; those of an outage belong to the windows that hold all of it."""
         share, counted = self._shares.get(made.role), made.counted
         if share is None:
             return
         since = counted.outage_from
-        ns = 0
-        for window in self._all():
-            if window.ended is None if since is None else window.holds(since, at):
-                ns = window.make(share, counted.parts, counted.high - counted.low, task)
-            elif since is not None and window.overlap(since, at):
+        for window in self.open.values() if since is None else self._all():
+            if since is None or window.holds(since, at):
+                window.make(share, counted.parts, counted.high - counted.low, task)
+            elif window.overlap(since, at):
                 window.tallies.recovered += share.pq * counted.parts
                 window.dirty = True
             else:
                 continue
             self._touch(window)
-        scrap_ns = 0 if task.ideal_ms is None else share.sq * counted.parts * round(task.ideal_ms * 1e6)
+        ideal = 0 if task.ideal_ms is None else round(task.ideal_ms * 1e6)
+        ns, scrap_ns = share.pq * counted.parts * ideal, share.sq * counted.parts * ideal
         if ns or scrap_ns:
-            self._parts.append(_Part(at, since, ns, scrap_ns))
+            latest = max((window.began for window in self.open.values()), default=at)
+            self._parts.add(Part(at, since, ns, scrap_ns, (*stretch, latest)))
 
-    def see(self, blind: int | None, at: int, certain: bool) -> None:
+    def see(self, blind: int | None, at: int, *, certain: bool) -> None:
         """Since when the counters can't be read (None: they can); whether it is certain what was made until now."""
-        if blind is not None:
-            if self._blind is None:  # a slower counter was last read while a faster one could not be
-                self._blind, self._is_certain = max([blind, *(span.ended for span in self._spans)]), True
-            self._is_certain &= certain
-            return
-        if self._blind is None:
-            return
-        span, self._blind = _Blind(self._blind, at, self._is_certain and certain), None
-        self._spans.append(span)
-        for window in self._all():
-            if window.blind:
-                if not (span.certain and window.holds(span.began, span.ended)):
-                    window.tallies.unrecovered += window.blind
-                window.blind, window.dirty = 0, True
-                self._touch(window)
+        for window in self._blind.see(blind, at, certain=certain, windows=self._all()):
+            self._touch(window)
 
     def excess(self, began: int, ended: int) -> None:
         """A changeover took longer than its standard, by this span."""
@@ -231,37 +214,24 @@ class Windows:
                     self._spend(window, interval, interval.ended)
                     self._touch(window)
         if final:
-            last = final[-1].ended or 0
-            self._spans = [span for span in self._spans if span.ended > last]
-        for told in stops:
-            if not told.final:
-                continue
+            self._blind.settled(final[-1].ended or 0)
+        for told in (one for one in stops if one.final):
             for window in self._all():
-                times = window.stopped.pop(told.stop.id, None)
-                if times is not None:
-                    window.judge(told, times, told.stop.ended or told.stop.began)
-                    window.dirty = True
+                if window.judge(told, told.stop.began):
                     self._touch(window)
 
     def _spend(self, window: Window, interval: Interval, until: int) -> None:
         category = interval.account.category
         window.spend(category, window.overlap(interval.began, until), interval.stop)
-        if category != UNKNOWN:
-            return
-        began, ended = max(interval.began, window.began), until if window.ended is None else min(until, window.ended)
-        for span in self._spans:
-            if not (span.certain and window.holds(span.began, span.ended)):
-                window.tallies.unrecovered += max(0, min(ended, span.ended) - max(began, span.began))
-        if self._blind is not None:
-            window.blind += max(0, ended - max(began, self._blind))
+        if category == UNKNOWN:
+            ended = until if window.ended is None else min(until, window.ended)
+            self._blind.spend(window, max(interval.began, window.began), ended)
 
     def classify(self, sure: int, intervals: Sequence[Interval]) -> None:
         """Parts until `sure` were made in the category that held then, which is certain now."""
-        while self._parts and self._parts[0].at <= sure:
-            part = self._parts.pop(0)
+        if done := self._parts.until(sure):
             for window in self._all():
-                if _counted(window, part):
-                    _classify(window, part, intervals)
+                classify(window, done, intervals)
 
     @property
     def waits(self) -> bool:
@@ -285,12 +255,10 @@ class Windows:
             until = now if interval.ended is None else interval.ended
             if laid.overlap(interval.began, until):
                 self._spend(laid, interval, until)
-        for part in self._parts:
-            if _counted(laid, part):
-                _classify(laid, part, unsettled.intervals)
-        for name, times in laid.stopped.items():
+        self._parts.classify(laid, unsettled.intervals)
+        for name in [*laid.stopped]:
             if (told := unsettled.stops.get(name)) is not None:
-                laid.judge(told, times, now)
+                laid.judge(told, now)
         laid.tallies.unrecovered += laid.blind
         laid.tallies.carry()
         return laid.tallies
@@ -342,11 +310,9 @@ class Windows:
         return {
             "open": [window.checkpoint() for window in self.open.values()],
             "until": self._until,
-            "blind": self._blind,
-            "is_certain": self._is_certain,
+            "blind": self._blind.checkpoint(),
             "carry": {kind: {p: astuple(one) for p, one in carry.items()} for kind, carry in self._carry.items()},
-            "spans": [list(span) for span in self._spans],
-            "parts": [list(part) for part in self._parts],
+            "parts": self._parts.checkpoint(),
         }
 
     def rows(self, *, whole: bool) -> dict[str, dict[str, Any] | None]:
@@ -367,27 +333,9 @@ class Windows:
         self.open = {window.kind: window for window in windows}
         rows = [Window.restored(one) for one in closed]
         self.closed = sorted(rows, key=lambda one: (one.ended or 0, KINDS.index(one.kind)))
-        self._until, self._blind = saved["until"], saved["blind"]
-        self._is_certain = saved.get("is_certain", True)
+        self._until = saved["until"]
+        self._blind.restore(saved["blind"])
+        self._parts.restore(saved["parts"])
         carries = saved.get("carry", {}).items()
         self._carry = {kind: {p: Output(*one) for p, one in carry.items()} for kind, carry in carries}
-        self._spans = [_Blind(*one) for one in saved["spans"]]
-        self._parts = [_Part(*one) for one in saved["parts"]]
         self._plan()
-
-
-def _counted(window: Window, part: _Part) -> bool:
-    if part.since is not None:
-        return window.holds(part.since, part.at)
-    return window.began <= part.at and (window.ended is None or part.at < window.ended)
-
-
-def _classify(window: Window, part: _Part, intervals: Sequence[Interval]) -> None:
-    """What is seen at a moment was made before it."""
-    within = (one for one in intervals if one.began < part.at and (one.ended is None or part.at <= one.ended))
-    category = next((one.account.category for one in within), None)
-    if category == UNKNOWN:
-        window.tallies.unknown_ns += part.ns
-    elif category == "setup":
-        window.tallies.start_up_ns += part.scrap_ns
-    window.dirty = True

@@ -84,6 +84,12 @@ class Timeline:
         return current.began if current is not None and current.decision.state == "execute" else None
 
     @property
+    def stretch(self) -> tuple[int, ...]:
+        """The time since the last moment at which the current interval may yet turn out to have ended, as a name."""
+        current = self.current
+        return () if current is None else (current.began, *(moment for moment, _ in current.marks[-1:]))
+
+    @property
     def unsettled(self) -> list[Interval]:
         """Those that are not final, the current one last."""
         return [*self.closed, *([] if self.current is None else [self.current])]

@@ -125,8 +125,8 @@ class Stops:
             rev, before, _ = self._published.get(stop.id, (-1, [], stop))
             if final:
                 self._published.pop(stop.id, None)
-            elif content != before:
-                self._published[stop.id] = (rev + 1, content, replace(stop, intervals=[]))
+            else:  # as it is now, be it told or not
+                self._published[stop.id] = (rev + (content != before), content, replace(stop, intervals=[]))
             if final or content != before:
                 told.append(ToldStop(stop, rev + 1, final, minor))
         return told

@@ -56,7 +56,9 @@ VALIDATORS = {name: Draft202012Validator(schema) for name, schema in event_schem
 
 def machine(device: dict[str, Any] | None = None, **settings: Any) -> Config:
     """A line of one machine `m` behind one device `plc`; what is the line's own is so here too."""
-    line = {key: settings.pop(key) for key in ("calendar", "reasons", "products", "jobs") if key in settings}
+    line = {
+        key: settings.pop(key) for key in ("line", "calendar", "reasons", "products", "jobs", "kpi") if key in settings
+    }
     plc = {"protocol": "modbus_tcp", "host": "127.0.0.1", "scan_interval": "1s", "signals": SIGNALS, **(device or {})}
     return Config.model_validate(
         line_document(
