@@ -23,7 +23,7 @@ from gateway.config.model import Config, RecordingConfig
 from gateway.control.server import ControlServer, listen
 from gateway.control.wire import socket_path
 from gateway.engine import Engine
-from gateway.events import Envelope, Event, rfc3339
+from gateway.events import Event, rfc3339
 from gateway.health.server import HealthServer
 from gateway.health.sources import Sources
 from gateway.inputs import Reload
@@ -221,7 +221,7 @@ class App:
             log.warning("stopped_with_backlog", why="the uplinks or the disk did not keep up")
 
     def _uplink_runners(self, outbox: Outbox, view: LineView) -> dict[str, UplinkRunner]:
-        envelope = Envelope(self._config.source, outbox.stream)
+        envelope = outbox.envelope(self._config.source)
         runners = {}
         for name, config in self._config.uplinks.items():
             context = UplinkContext(name, self._config.line, envelope, self._state_dir, view)
@@ -245,7 +245,7 @@ class App:
             else {
                 "stream": previous.stream,
                 "last_seq": str(previous.last_seq),
-                "ended": "clean" if previous.clean else "unclean",
+                "ended": previous.ended,
             },
         }
         events = [self._event("gateway.started", clock, data)]

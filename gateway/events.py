@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -29,7 +29,8 @@ class Event:
 class StoredEvent:
     """An event that is committed, as one uplink is to deliver it.
 
-    `prevseq` is the seq delivered before it to the same uplink, 0 at a chain's start; `data` is JSON.
+    `prevseq` is the seq delivered before it to the same uplink, 0 at a chain's start; `data` is JSON. Numbers below 1
+    are of buffers before this one (`Former`).
     """
 
     seq: int
@@ -46,27 +47,46 @@ def rfc3339(utc_ms: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
 
 
+class Former(NamedTuple):
+    """A buffer before this one, of which events were saved: what it gave the number s is stored here as s + `base`."""
+
+    base: int
+    stream: str
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Makes CloudEvents of stored events: `source` is the line, `stream` the buffer that numbered them."""
+    """Makes CloudEvents of stored events: `source` is the line, `stream` the buffer that numbers them."""
 
     source: str
     stream: str
+    former: tuple[Former, ...] = ()
+    """Buffers before this one, the youngest first."""
+
+    def numbered(self, seq: int) -> Former:
+        """The stream to which a stored number belongs, and what to subtract from it for the number that all know."""
+        return Former(0, self.stream) if seq > 0 else next(one for one in self.former if one.base < seq)
+
+    def stored_seq(self, stream: str, seq: int) -> int | None:
+        """Under which number an event is stored; None for a stream of which this buffer knows nothing."""
+        known = (Former(0, self.stream), *self.former)
+        return next((one.base + seq for one in known if one.stream == stream), None)
 
     def attributes(self, event: StoredEvent) -> dict[str, Any]:
         """The CloudEvents attributes and our extensions, without the data."""
+        base, stream = self.numbered(event.seq)
         return {
             "specversion": "1.0",
-            "id": f"{self.stream}-{event.seq}",
+            "id": f"{stream}-{event.seq - base}",
             "source": self.source,
             "type": f"{TYPE_PREFIX}{event.type}{TYPE_VERSION}",
             "subject": event.subject,
             "time": rfc3339(event.time),
             "datacontenttype": "application/json",
             "dataschema": f"urn:linegate:{event.type}{TYPE_VERSION}",
-            "stream": self.stream,
-            "seq": str(event.seq),
-            "prevseq": str(event.prevseq),
+            "stream": stream,
+            "seq": str(event.seq - base),
+            "prevseq": str(max(event.prevseq - base, 0)),
         }
 
     def json(self, event: StoredEvent) -> bytes:

@@ -237,11 +237,11 @@ class OperatorEntry(OfLine):
 
 
 class PreviousRun(TypedDict):
-    """The run before this one."""
+    """The run before this one; damaged or missing is its whole buffer, and the stream of this one is new."""
 
     stream: str
     last_seq: str
-    ended: Literal["clean", "unclean"]
+    ended: Literal["clean", "unclean", "damaged", "missing"]
 
 
 class GatewayStarted(TypedDict):
@@ -271,9 +271,13 @@ GatewayGap = TypedDict(
         "class": str | None,
         "count": int | None,
         "why": str,
+        "stream": NotRequired[str],
     },
 )
-GatewayGap.__doc__ = "A time that was not seen, or events that are gone."
+GatewayGap.__doc__ = (
+    "A time that was not seen, or events that are gone; `stream` says whose numbers from and to are, where they are not "
+    "this one's."
+)
 
 
 class GatewayClock(TypedDict):

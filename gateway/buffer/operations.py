@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from gateway.control.wire import Refused
-from gateway.events import Envelope, StoredEvent, rfc3339
+from gateway.events import StoredEvent, rfc3339
+from gateway.outbox.classes import FIRST
 from gateway.outbox.errors import BufferError
 from gateway.outbox.filters import Filter
 from gateway.outbox.outbox import Outbox
@@ -27,7 +28,7 @@ class Operations:
     def __init__(self, outbox: Outbox, uplinks: tuple[str, ...], source: str) -> None:
         self._outbox = outbox
         self._uplinks = uplinks
-        self._envelope = Envelope(source, outbox.stream)
+        self._envelope = outbox.envelope(source)
         self.handlers: dict[str, Callable[[Mapping[str, Any]], Items]] = {
             f"buffer.{name}": _refusing(operation)
             for name, operation in {
@@ -43,9 +44,9 @@ class Operations:
         """One item: numbers, sizes in bytes, backlogs, and the span in ms of the newest events."""
         outbox, stats = self._outbox, self._outbox.stats
         last = outbox.last_seq
-        oldest = await outbox.recent(0, 1)
+        oldest = await outbox.recent(FIRST, 1)
         newest = await outbox.recent(last - 1, 1)
-        first = await outbox.recent(max(0, last - MEASURED), 1)
+        first = await outbox.recent(last - MEASURED, 1)
         yield {
             "stream": outbox.stream,
             "last_seq": last,
@@ -66,7 +67,7 @@ class Operations:
         """Stored events as CloudEvents, behind `after` or the newest `last`; `types` and `subjects` are globs."""
         end = self._outbox.last_seq
         last = request.get("last")
-        after = request.get("after", 0) if last is None else max(0, end - last)
+        after = request.get("after", FIRST) if last is None else end - last
         wants = Filter(request.get("types", ()), request.get("subjects", ()))
         while events := [event for event in await self._outbox.recent(after, CHUNK) if event.seq <= end]:
             after = events[-1].seq

@@ -6,6 +6,9 @@ from typing import Final
 
 TREND, PRODUCTION, KPI, EVENT, GAP = TABLES = ("trend", "production", "kpi", "event", "gap")
 
+FIRST: Final = -(2**63)
+"""Before every number."""
+
 CLASSES: Final = {TREND: "trends", PRODUCTION: "production", KPI: "kpis", EVENT: "states"}
 """What a `gateway.gap` calls each, in the order in which they go. Gaps never go before everybody has them."""
 

@@ -10,7 +10,7 @@ import aiosqlite
 import structlog
 
 from gateway.config.uplinks import UplinkSettings
-from gateway.outbox.classes import merged
+from gateway.outbox.classes import FIRST, merged
 from gateway.outbox.database import atomic, call, fetch
 from gateway.outbox.filters import Filter
 
@@ -19,7 +19,10 @@ log = structlog.get_logger("outbox")
 
 @dataclass(slots=True)
 class Cursor:
-    """`position` is the last event settled or passed over, `delivered` the last delivered: the next one's prevseq."""
+    """`position` is the last event settled or passed over, `delivered` the last delivered: the next one's prevseq.
+
+    Where nothing was delivered yet that is 0, or FIRST in front of events of a former stream.
+    """
 
     position: int
     delivered: int
@@ -75,7 +78,7 @@ def adopt(
             cursors[name] = cursors.pop(before)
             renamed.append((name, before))
         elif name not in cursors:
-            cursors[name] = Cursor(last_seq if settings.from_ == "now" else oldest - 1, 0)
+            cursors[name] = Cursor(last_seq if settings.from_ == "now" else oldest - 1, 0 if oldest > 0 else FIRST)
     back = [name for name in uplinks if cursors[name].detached_at is not None]
     for name, cursor in cursors.items():
         listed = uplinks.get(name)

@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import aiosqlite
 
+from gateway.events import Former
 from gateway.outbox.classes import TABLES
 from gateway.outbox.errors import BufferError
 from gateway.outbox.lock import BufferLock
 from gateway.outbox.migrate import check_version, migrate
 
 T = TypeVar("T")
+Ended: TypeAlias = Literal["clean", "unclean", "damaged", "missing"]
+"""How a run, or a whole buffer, came to its end."""
 
 APPLICATION_ID = 0x4C474154
 """Says that a SQLite file is a buffer of ours: `LGAT`."""
@@ -31,11 +34,27 @@ _ASIDE = "move it aside together with its -wal and -shm files; the daemon then b
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """What the run before left: its stream, the last seq it gave, and whether it stopped in order."""
+    """What the run before left: its stream, the last seq it gave, and how it ended."""
 
     stream: str
     last_seq: int
-    clean: bool
+    ended: Ended
+
+    @property
+    def clean(self) -> bool:
+        """Whether it stopped in order."""
+        return self.ended == "clean"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a buffer is."""
+
+    stream: str
+    last_seq: int = 0
+    former: tuple[Former, ...] = ()
+    """Buffers before it of which it has events, the youngest first."""
+    previous: Previous | None = None
 
 
 async def connect(path: Path) -> tuple[aiosqlite.Connection, BufferLock]:
@@ -97,34 +116,42 @@ def atomic(db: sqlite3.Connection) -> Iterator[None]:
             db.execute("ROLLBACK")
 
 
-async def prepare(connection: aiosqlite.Connection, path: Path) -> tuple[str, Previous | None]:
-    """Make or check the buffer behind `connection`; its stream and what the run before left.
+async def prepare(connection: aiosqlite.Connection, path: Path) -> Identity:
+    """Make or check the buffer behind `connection`.
 
     Raises BufferError for a file that is not a buffer, of a newer schema, or damaged.
     """
     try:
         if await _is_empty(connection, path):
-            return await _create(connection, path), None
+            return Identity(await _create(connection, path))
         await _configure(connection, path)
-        ((stream, last_seq, clean),) = await fetch(connection, "SELECT stream, last_seq, clean FROM meta")
-        previous = Previous(stream, last_seq, bool(clean))
-        if not previous.clean:
+        ((clean,),) = await fetch(connection, "SELECT clean FROM meta")
+        if not clean:
             await _check(connection, path)
         await call(connection, migrate)
+        return await call(connection, _identify)
     except sqlite3.OperationalError as error:
         raise BufferError(
             f"the buffer {path} cannot be opened: {error}", "check the disk and the file's mode"
         ) from error
     except (sqlite3.DatabaseError, ValueError) as error:
         raise BufferError(f"the buffer {path} is damaged: {error}", _ASIDE) from error
-    return stream, previous
 
 
-async def oldest_seq(connection: aiosqlite.Connection) -> int | None:
-    """The first event that is still stored."""
+def _identify(db: sqlite3.Connection) -> Identity:
+    ((stream, last_seq, clean, *before),) = db.execute(
+        "SELECT stream, last_seq, clean, before_stream, before_last_seq, before_ended FROM meta"
+    )
+    former = tuple(Former(*row) for row in db.execute("SELECT base, stream FROM former ORDER BY base DESC"))
+    previous = Previous(stream, last_seq, "clean" if clean else "unclean")
+    return Identity(stream, last_seq, former, Previous(*before) if before[0] is not None else previous)
+
+
+async def oldest_seq(connection: aiosqlite.Connection, last_seq: int) -> int:
+    """The first event that is still stored; the next one where none is."""
     arms = " UNION ALL ".join(f"SELECT min(seq) AS seq FROM {table}" for table in TABLES)
     ((seq,),) = await fetch(connection, f"SELECT min(seq) FROM ({arms})")
-    return seq if seq is None else int(seq)
+    return last_seq + 1 if seq is None else int(seq)
 
 
 async def _is_empty(connection: aiosqlite.Connection, path: Path) -> bool:

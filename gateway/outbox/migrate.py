@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway.outbox.errors import BufferError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _FILES = [Path(__file__).with_name(f"schema_{number}.sql") for number in range(1, SCHEMA_VERSION + 1)]
 
 

@@ -18,9 +18,9 @@ import aiosqlite
 import structlog
 
 from gateway.config.model import BufferConfig, UplinkSettings
-from gateway.events import Event, StoredEvent
+from gateway.events import Envelope, Event, StoredEvent
 from gateway.outbox import database
-from gateway.outbox.database import Previous
+from gateway.outbox.database import Identity, Previous
 from gateway.outbox.encode import encode
 from gateway.outbox.errors import BufferError, BufferLocked
 from gateway.outbox.lock import BufferLock
@@ -71,11 +71,11 @@ class Outbox:
         connection: aiosqlite.Connection,
         lock: BufferLock,
         config: BufferConfig,
-        stream: str,
-        previous: Previous | None,
+        identity: Identity,
     ) -> None:
-        self.stream = stream
-        self.previous = previous
+        self.stream = identity.stream
+        self.previous = identity.previous
+        self._former = identity.former
         self.stats = OutboxStats()
         self.heartbeat = time.monotonic()
         self.checkpoint = _no_rows
@@ -107,9 +107,9 @@ class Outbox:
         except sqlite3.Error as error:
             raise BufferError(f"the buffer {path} cannot be opened: {error}", remedy) from error
         try:
-            stream, previous = await database.prepare(connection, path)
-            outbox = cls(connection, lock, config, stream, previous)
-            await outbox._store.restore(previous.last_seq if previous else 0, uplinks)
+            identity = await database.prepare(connection, path)
+            outbox = cls(connection, lock, config, identity)
+            await outbox._store.restore(identity.last_seq, uplinks)
             outbox.append(outbox._store.gaps)
             await outbox._commit(always=True)  # says that the buffer is in use, and tells what is gone
         except BaseException as error:
@@ -124,6 +124,10 @@ class Outbox:
     def last_seq(self) -> int:
         """The seq of the last event that is committed."""
         return self._store.last_seq
+
+    def envelope(self, source: str) -> Envelope:
+        """What makes CloudEvents of the stored events of the line `source`."""
+        return Envelope(source, self.stream, self._former)
 
     async def load_checkpoint(self) -> dict[str, bytes]:
         """The checkpoint's rows as last committed, by name."""

@@ -63,7 +63,7 @@ class Store:
     async def restore(self, last_seq: int, uplinks: Mapping[str, UplinkSettings]) -> None:
         """Take over what the file holds, with a cursor for each uplink; the new ones wait for the first commit."""
         self.last_seq = last_seq
-        self._oldest = await database.oldest_seq(self._connection) or last_seq + 1
+        self._oldest = await database.oldest_seq(self._connection, last_seq)
         self.listed = tuple(uplinks)
         now_ms = time.time_ns() // 1_000_000
         self.cursors, back = await call(
@@ -259,7 +259,7 @@ class Store:
         await self._forget(stored, now_ms - retain_ms)
         if dropped:
             self._stats.events_dropped += dropped
-            self._oldest = await database.oldest_seq(self._connection) or self.last_seq + 1
+            self._oldest = await database.oldest_seq(self._connection, self.last_seq)
         is_free = await upkeep.give_back(self._connection)
         self._stats.size_bytes = await upkeep.measure(self._connection)
         return is_free or dropped == upkeep.DROP_LIMIT

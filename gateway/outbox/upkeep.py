@@ -7,7 +7,7 @@ import sqlite3
 
 import aiosqlite
 
-from gateway.outbox.classes import TABLES, merged
+from gateway.outbox.classes import FIRST, TABLES, merged
 from gateway.outbox.database import atomic, fetch
 
 DROP_LIMIT = 1000
@@ -27,7 +27,7 @@ def drop_settled(db: sqlite3.Connection, settled: int, now_ms: int, retain_ms: i
     is older by a clock that was set: what is kept has no holes.
     """
     before_ms: float = now_ms - retain_ms
-    oldest = _stamp(db, 0)
+    oldest = _stamp(db, FIRST)
     if oldest is None or oldest[0] > settled:
         return 0
     if oldest[1] > now_ms:
@@ -35,12 +35,12 @@ def drop_settled(db: sqlite3.Connection, settled: int, now_ms: int, retain_ms: i
         if witness is None or witness[1] >= before_ms:
             return 0
         settled, before_ms = witness[0], math.inf
-    upto = 0
+    upto = None
     for seq, stored_at in db.execute(_OLDEST, {"settled": settled, "limit": DROP_LIMIT}):
         if stored_at >= before_ms:
             break
         upto = seq
-    return drop_upto(db, upto) if upto else 0
+    return 0 if upto is None else drop_upto(db, upto)
 
 
 def drop_upto(db: sqlite3.Connection, seq: int) -> int:

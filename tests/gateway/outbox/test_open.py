@@ -49,11 +49,11 @@ async def test_the_run_before_is_named(bench: Bench) -> None:
     first.append(bench.events(1, 2))
     await first.close()
     second = await bench.open()
-    assert second.previous == Previous(first.stream, 2, clean=True)
+    assert second.previous == Previous(first.stream, 2, "clean")
     assert second.stream == first.stream
     await bench.crash(second)
     third = await bench.open()
-    assert third.previous == Previous(first.stream, 2, clean=False)
+    assert third.previous == Previous(first.stream, 2, "unclean")
 
 
 async def test_a_stop_that_is_not_clean_is_remembered(bench: Bench) -> None:
