@@ -63,7 +63,7 @@ def summary(config: Config) -> str:
 def missing_secrets(config: Config) -> list[tuple[str, str]]:
     """Path and reason of each secret that cannot be read here and now."""
     missing = []
-    for path, secret in _secrets(config, ""):
+    for path, secret in secrets_of(config):
         try:
             secret.resolve()
         except ConfigError as error:
@@ -71,7 +71,7 @@ def missing_secrets(config: Config) -> list[tuple[str, str]]:
     return missing
 
 
-def _secrets(section: Settings, at: str) -> Iterator[tuple[str, Secret]]:
+def secrets_of(section: Settings, at: str = "") -> Iterator[tuple[str, Secret]]:
     """Every secret of a section, with its path."""
     for name, described in type(section).model_fields.items():
         value, path = getattr(section, name), f"{at}{described.alias or name}"
@@ -81,4 +81,4 @@ def _secrets(section: Settings, at: str) -> Iterator[tuple[str, Secret]]:
             if isinstance(item, Secret):
                 yield where, item
             elif isinstance(item, Settings):
-                yield from _secrets(item, f"{where}.")
+                yield from secrets_of(item, f"{where}.")

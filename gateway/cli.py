@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,32 +9,8 @@ from typing import Any
 import click
 import orjson
 
-from protocols.settings import parse_duration
-
-
-class DurationType(click.ParamType[float]):
-    """A duration as in the configuration; seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds of `60s`, `2min`, `1h`."""
-        if isinstance(value, float):
-            return value
-        try:
-            return parse_duration(value) / 1000
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-FILE = click.argument("file", type=click.Path(path_type=Path))
-DURATION = DurationType()
-STATE_DIR = click.option(
-    "--state-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=lambda: os.environ.get("STATE_DIRECTORY", "state").split(":")[0],
-    help="Where buffer and certificates live; by default systemd's $STATE_DIRECTORY, else ./state.",
-)
+from gateway import cli_host
+from gateway.cli_options import DURATION, FILE, JSON, STATE_DIR
 
 
 @click.group(
@@ -146,7 +121,6 @@ Examples:
   linegate buffer quarantine line-3.yaml list
   linegate buffer quarantine line-3.yaml retry mes 1841
 """
-JSON = click.option("--json", "as_json", is_flag=True, help="JSON, one object a line, for programs.")
 TYPES = click.option("--type", "types", multiple=True, metavar="GLOB", help="Only types like this (machine.*).")
 SUBJECTS = click.option("--subject", "subjects", multiple=True, metavar="GLOB", help="Only subjects like this.")
 
@@ -337,6 +311,9 @@ def demo(seconds: float | None, speed: float, seed: int, keep: Path | None) -> N
 
     sys.exit(run_demo(seconds, speed, seed, keep))
 
+
+for command in cli_host.COMMANDS:
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

@@ -2,6 +2,7 @@
 # Installs the servers and tools that the tests speak to, where this is root on a system with apt; else names what is missing.
 missing=""
 [ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null 2>&1 || missing="$missing mosquitto"
+command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
 command -v socat >/dev/null 2>&1 || missing="$missing socat"
 command -v pkg-config >/dev/null 2>&1 || missing="$missing pkg-config"
 command -v npm >/dev/null 2>&1 || missing="$missing nodejs npm"

@@ -75,6 +75,12 @@ def document_of(path: FilePath | str) -> Document:
     return Document(assembled.root, assembled.texts)
 
 
+def files_of(path: FilePath) -> list[FilePath]:
+    """The file itself and those that it includes."""
+    text = _read(str(path))
+    return [FilePath(name) for name in assemble(str(path), "" if isinstance(text, Misread) else text, _read).texts]
+
+
 def _problem(place: Place, path: Path, message: str) -> Problem:
     return Problem(place.file, place.line, place.column, path_text(path), message)
 
