@@ -29,6 +29,10 @@ class LineView:
         """What lies on each link between machines."""
         return self._pipeline.ledger.snapshot()
 
+    def kpi(self) -> dict[str, Any]:
+        """Figures of the line in the hour, shift, production day and job that run."""
+        return self._pipeline.line.snapshot(self._pipeline.at)
+
     def job(self) -> dict[str, Any] | None:
         """The line's job: made, target, forecast; None where there is none."""
         return self._pipeline.jobs.snapshot(self._pipeline.at)

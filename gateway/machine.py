@@ -10,7 +10,7 @@ from gateway.config.model import MachineConfig, Reasons
 from gateway.events import Event
 from gateway.kpi.counting import Counting, Made, Since, is_certain
 from gateway.kpi.task import Task
-from gateway.kpi.windows import Policy, Windows
+from gateway.kpi.windows import Policy, Running, Windows
 from gateway.linetime import MINUTE_MS, Planned
 from gateway.publisher import Publisher
 from gateway.states.account import Accounts, Context
@@ -343,6 +343,10 @@ class Machine:
         """Nothing comes after `at`: KPI windows end here, and are told as they are."""
         self.dirty = True
         return self._publish(at) + self.windows.finish(at, self._publisher.unsettled)
+
+    def running(self, now: int) -> list[Running]:
+        """KPI windows that are open, and what each sums up to so far."""
+        return self.windows.running(self._publisher.unsettled, now)
 
     def snapshot(self, now: int) -> dict[str, Any]:
         """The machine as it is now, for people."""

@@ -53,7 +53,7 @@ class Pipeline:
         self._machines = [self._machine(config, name, ranges) for name in config.machines]
         self.ledger = Ledger(config.topology, {one.name: one.parts for one in self._machines}, self._teller)
         self.jobs = Jobs(config, self._machines, self._teller)
-        self._line = LineWindows(config, self._machines, self._teller)
+        self.line = LineWindows(config, self._machines, self._teller)
         self._deadlines = Deadlines()
         """Of machines by their position, and of trends behind them."""
         self._trends = Trends(config, self._time, self._deadlines, len(self._machines), self._seen)
@@ -121,13 +121,13 @@ class Pipeline:
                 self._sample(index, machine.rules.signals, given.at, events)
         elif isinstance(given, Note):
             events.append(note_event(given, self._teller))
-        events += self._line.follow(self.ledger)
+        events += self.line.follow(self.ledger)
         return events, self._deadlines.next()
 
     def finish(self) -> list[Event]:
         """No input comes any more: KPI windows end with the last one, and are told as they are."""
         events = [event for machine in self._machines for event in machine.finish(self.at)]
-        return events + self._line.follow(self.ledger)
+        return events + self.line.follow(self.ledger)
 
     def _fire(self, until: int, events: list[Event]) -> None:
         while (taken := self._deadlines.take(until)) is not None:
@@ -135,7 +135,7 @@ class Pipeline:
             if owner < len(self._machines):
                 events += self._machines[owner].fire(due, self._values, self._evidence)
                 self._schedule(owner)
-                events += self._line.follow(self.ledger)
+                events += self.line.follow(self.ledger)
             elif owner >= self._first_watched:
                 self._freeze(self._watched[owner - self._first_watched], due, events)
             else:
@@ -324,7 +324,7 @@ class Pipeline:
             if machine.dirty and (whole or machine.name in touched or index in users):
                 rows |= machine_rows(machine)
                 machine.dirty = False
-        rows |= window_rows(LINE, self._line.rows(whole=False))
+        rows |= window_rows(LINE, self.line.rows(whole=False))
         for device in self._devices.values():
             if device.dirty and (whole or device.name in touched):
                 rows[DEVICE_ROW + device.name] = pack(self._device_row(device))
@@ -342,7 +342,7 @@ class Pipeline:
         rows = {name: row for machine in self._machines for name, row in machine_rows(machine, whole=True).items()}
         rows |= {DEVICE_ROW + device.name: pack(self._device_row(device)) for device in self._devices.values()}
         rows |= {name: pack(row) for name, row in self._trends.rows(self._trends.signals).items()}
-        rows |= window_rows(LINE, self._line.rows(whole=True))
+        rows |= window_rows(LINE, self.line.rows(whole=True))
         return {**rows, ENGINE_ROW: pack(self._engine_row()), JOB_ROW: pack(self.jobs.checkpoint())}
 
     def _engine_row(self) -> dict[str, Any]:
@@ -351,7 +351,7 @@ class Pipeline:
             "known_until": self._known_until,
             "clock": self._time.checkpoint(),
             "flow": self.ledger.checkpoint(),
-            "line": self._line.checkpoint(),
+            "line": self.line.checkpoint(),
             "machines": [machine.name for machine in self._machines],
             "sampled": {device.name: device.sampled for device in self._devices.values()},
             "scans": {device.name: device.scans for device in self._devices.values()},
@@ -374,7 +374,7 @@ class Pipeline:
             self.at, self._known_until = engine["at"], engine["known_until"]
             self._time.restore(engine["clock"])
             self.ledger.restore(engine.get("flow", {}))
-            self._line.restore(engine.get("line", {}), windows_of(LINE, saved).items())
+            self.line.restore(engine.get("line", {}), windows_of(LINE, saved).items())
         for device in self._devices.values():
             device.sampled = {} if engine is None else engine["sampled"].get(device.name, {})
             device.scans = {} if engine is None else engine.get("scans", {}).get(device.name, {})

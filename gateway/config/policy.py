@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gateway.config.model import Config
 
-FORMULAS = 1
+FORMULAS = 2
 """Version of the formulas; a change of a published figure is a new one."""
-_LINE = ("calendar", "products", "reasons", "kpi")
+_LINE = ("calendar", "products", "jobs", "reasons", "kpi")
 _MACHINE = {
     *("states", "packml_state", "parts", "ideal", "mode", "categories", "settle", "no_output", "resume"),
     *("short_stop", "reasons", "minor_stops", "max_plausible"),
@@ -24,6 +24,11 @@ def policy_digests(config: Config) -> dict[str, str]:
     shared: Mapping[str, Any] = {
         "formulas": FORMULAS,
         "time_zone": config.line.time_zone,
+        "heartbeats": {
+            name: device.heartbeat.model_dump(mode="json")
+            for name, device in config.devices.items()
+            if device.heartbeat is not None
+        },
         **config.model_dump(mode="json", by_alias=True, include=set(_LINE)),
     }
     machines = {

@@ -36,7 +36,7 @@ class Store:
         self._beyond = 0
         """After a fault 1 where there were too many parts and -1 where too few, until the sum has come back from it."""
         self._doubts = 0
-        """How often its counters have counted something that is not certain, as far as that is taken into account."""
+        """As many of them as are taken into account."""
 
     @property
     def is_certain(self) -> bool:
@@ -56,12 +56,13 @@ class Store:
     @property
     def wip(self) -> int | None:
         """Parts that lie on it; None where that is not known."""
-        if self._lowest is None or self._beyond or not self.is_certain or self._doubts != self._doubts_now:
+        if self._lowest is None or self._beyond or not self.is_certain or self._doubts != self.doubts:
             return None
         return max(0, self.sum - self._lowest)
 
     @property
-    def _doubts_now(self) -> int:
+    def doubts(self) -> int:
+        """How often its counters have counted something that is not certain."""
         return sum(parts.doubts for parts in self._all)
 
     @property
@@ -76,11 +77,11 @@ class Store:
         if not self.is_counted:
             return None
         here = self.sum
-        if self._lowest is not None and self._lowest <= here <= self._highest and self._doubts == self._doubts_now:
+        if self._lowest is not None and self._lowest <= here <= self._highest and self._doubts == self.doubts:
             return None  # nothing new, certain or not
         if not self.is_certain:
             return None
-        if self._lowest is None or self._doubts != self._doubts_now:
+        if self._lowest is None or self._doubts != self.doubts:
             self._begin(here, 0)  # what an outage hid may have been any number
             return None
         if (here < self._lowest and self._beyond > 0) or (here > self._highest and self._beyond < 0):
@@ -95,7 +96,7 @@ class Store:
 
     def _begin(self, here: int, beyond: int) -> None:
         self._lowest = self._highest = here
-        self._beyond, self._doubts = beyond, self._doubts_now
+        self._beyond, self._doubts = beyond, self.doubts
 
     def checkpoint(self) -> list[Any]:
         """Plain values from which `restore` goes on."""
@@ -151,6 +152,11 @@ class Ledger:
     def balance(self) -> int | None:
         """What has come to lie on all links: its difference over a time is the change of WIP. None where not known."""
         return sum(store.sum for store in self.stores) if all(store.is_certain for store in self.stores) else None
+
+    @property
+    def doubts(self) -> int:
+        """How often what was counted on them was not certain: over a time in which it grows, no difference is known."""
+        return sum(store.doubts for store in self.stores)
 
     def snapshot(self) -> list[dict[str, Any]]:
         """The links as they are now, for people."""

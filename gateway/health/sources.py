@@ -152,6 +152,7 @@ class Sources:
             "line": place.model_dump(mode="json"),
             "configuration": self.config.digest,
             "machines": self.view.machines(),
+            "kpi": self.view.kpi(),
             "job": self.view.job(),
             "flow": self.view.flow(),
             "devices": devices,

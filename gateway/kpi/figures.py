@@ -29,13 +29,18 @@ class Rules:
     """Effectiveness beyond this makes the ideal suspect."""
 
 
-def figures(tallies: Tallies, rules: Rules = Rules()) -> dict[str, Any]:
-    """Every figure of a window, by the names of `machine.kpi`.
+def run_time(tallies: Tallies, rules: Rules) -> int:
+    """R in milliseconds: production, and the time of minor stops where they are a loss of performance."""
+    return tallies.time.get("production", 0) + (tallies.minor_ms if rules.minor_stops == "performance" else 0)
+
+
+def figures(tallies: Tallies, rules: Rules = Rules(), run: int | None = None) -> dict[str, Any]:
+    """Every figure of a window, by the names of `machine.kpi`; `run` is R where it is not that of these rules.
 
     A ratio whose denominator is 0 is null; so is all that needs an ideal where parts were made without one.
     """
     parts = tallies.parts
-    time = _Time.of(tallies, rules)
+    time = _Time.of(tallies, run_time(tallies, rules) if run is None else run)
     priced = tallies.counts and not parts.unpriced and (tallies.has_ideal or parts.pq > 0)
     ideal = _ideal(tallies, parts, time) if priced else dict.fromkeys(_IDEAL)
     effectiveness = ideal["effectiveness"]
@@ -84,11 +89,9 @@ class _Time:
     run: int
 
     @staticmethod
-    def of(tallies: Tallies, rules: Rules) -> _Time:
+    def of(tallies: Tallies, run: int) -> _Time:
         time = tallies.time
-        apt = time.get("production", 0)
-        run = apt + (tallies.minor_ms if rules.minor_stops == "performance" else 0)
-        k = time.get("unknown", 0)
+        apt, k = time.get("production", 0), time.get("unknown", 0)
         # without a counter nothing says what was made in unknown time
         u = tallies.unrecovered if tallies.counts else k
         adet = time.get("unplanned_stop", 0)

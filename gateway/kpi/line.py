@@ -12,11 +12,11 @@ import orjson
 from gateway.config.model import Config
 from gateway.events import Event
 from gateway.flow.ledger import Ledger
-from gateway.kpi.figures import Rules
+from gateway.kpi.policy import policy_of
 from gateway.kpi.rollup import Plant, constraint_of, roll_up
 from gateway.kpi.tallies import Tallies
 from gateway.kpi.window import KINDS, Kind
-from gateway.kpi.windows import Told
+from gateway.kpi.windows import Told, shown
 from gateway.machine import Machine
 from gateway.tell import Teller
 
@@ -69,20 +69,22 @@ class LineWindows:
     def __init__(self, config: Config, machines: Sequence[Machine], teller: Teller) -> None:
         known = {machine.name: machine for machine in machines}
         each = {name: one.each for name, one in known.items()}
+        rules = {name: policy_of(config, name).rules for name in known}
+        constraint = config.line.constraint
         self._plant = Plant(
-            config.topology, config.line.constraint, each, lambda name, product: known[name].ideal_of(product)
+            config.topology, constraint, each, lambda name, product: known[name].ideal_of(product), rules
         )
         named = {name for stage in config.topology.stages for name in stage}
         self._machines = [machine for machine in machines if machine.name in named]
         self._needed = [machine.name for machine in self._machines]
-        plausible = max((one.max_plausible for one in config.machines.values()), default=1.1)
-        self._rules = Rules(max_plausible=plausible)
         self._policy = config.policies.get(LINE, "")
         self._teller = teller
         self._windows: dict[str, LineWindow] = {}
         """By id, those that are not frozen."""
         self._balance: dict[str, int | None] = {}
         """What had come to lie between machines when each window that is open began, by kind."""
+        self._doubts: dict[str, int] = {}
+        """The ledger's doubts then."""
         self._open: dict[str, str] = {}
         """Ids of those of the first machine, by kind."""
         self._deltas: dict[str, int | None] = {}
@@ -106,13 +108,14 @@ class LineWindows:
         first = self._machines[0].windows
         for kind in KINDS:
             window = first.open.get(kind)
-            if window is None or self._open.get(kind) == window.id:
+            known, now = self._open.get(kind), "" if window is None else window.id
+            if known == now:
                 continue
             before, balance = self._balance.get(kind), ledger.balance
-            ended = next((one for one in reversed(first.closed) if one.kind == kind), None)
-            if ended is not None and ended.id == self._open.get(kind):
-                self._deltas[ended.id] = None if balance is None or before is None else balance - before
-            self._open[kind], self._balance[kind] = window.id, balance
+            if known and any(one.id == known for one in first.closed):
+                certain = self._doubts.get(kind) == ledger.doubts and before is not None
+                self._deltas[known] = None if balance is None or not certain else balance - (before or 0)
+            self._open[kind], self._balance[kind], self._doubts[kind] = now, balance, ledger.doubts
 
     def _take(self, machine: str, told: Told) -> tuple[str, LineWindow]:
         """What one machine told, beside what others did of the same time."""
@@ -149,13 +152,11 @@ class LineWindows:
         return name, self._windows[name]
 
     def _tell(self, name: str, line: LineWindow) -> list[Event]:
-        constraint = constraint_of(self._plant, line.tallies)
-        is_job = line.kind == "job"
-        needed = {*constraint, *self._plant.topology.out} if is_job else set(self._needed)
-        if not needed <= line.windows.keys():
+        if not self._is_whole(line.kind, line.tallies):
             return []
+        constraint = constraint_of(self._plant, line.tallies)
         final = all(machine in line.final for machine in line.windows)
-        rolled = roll_up(self._plant, line.tallies, self._rules)
+        rolled = roll_up(self._plant, line.tallies)
         content = {**rolled.figures, "rollup": rolled.rollup, "wip_delta": line.wip_delta, "bottleneck": None}
         digest = hashlib.blake2b(orjson.dumps(content), digest_size=8).hexdigest()
         if final:
@@ -179,6 +180,27 @@ class LineWindows:
         }
         return [self._teller.event("line.kpi", LINE, ended, data, began)]
 
+    def snapshot(self, now: int) -> dict[str, Any]:
+        """The windows that are open, for people: as far as all that a line's figures are made of has come."""
+        running = {machine.name: machine.running(now) for machine in self._machines}
+        found: dict[str, Any] = {}
+        for window, _ in next(iter(running.values()), []):
+            same = (window.kind, window.key)
+            alike = [one for one in self._windows.values() if one.ended is None and (one.kind, one.key) == same]
+            tallies = {name: sums for one in alike for name, sums in one.tallies.items()}  # a job is over there
+            tallies.update(
+                (name, sums) for name, all_ in running.items() for one, sums in all_ if (one.kind, one.key) == same
+            )
+            if self._is_whole(window.kind, tallies):
+                rolled = roll_up(self._plant, tallies)
+                found[window.kind] = {**shown(window, rolled.figures), "rollup": rolled.rollup}
+        return found
+
+    def _is_whole(self, kind: Kind, tallies: Mapping[str, Tallies]) -> bool:
+        """Whether nothing is missing: a job comes to one machine after the other."""
+        needed = {*constraint_of(self._plant, tallies), *self._plant.topology.out}
+        return (needed if kind == "job" else set(self._needed)) <= tallies.keys()
+
     def rows(self, *, whole: bool) -> dict[str, dict[str, Any] | None]:
         """Windows that have changed since this was last asked, None for one that is frozen; or, `whole`, all."""
         if whole:
@@ -188,12 +210,12 @@ class LineWindows:
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values of what belongs to no window."""
-        return {"balance": self._balance, "open": self._open, "deltas": self._deltas}
+        return {"balance": self._balance, "doubts": self._doubts, "open": self._open, "deltas": self._deltas}
 
     def restore(self, saved: Mapping[str, Any], windows: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Go on from a checkpoint; machines that the line no longer has are left out."""
         self._balance, self._open = dict(saved.get("balance", {})), dict(saved.get("open", {}))
-        self._deltas = dict(saved.get("deltas", {}))
+        self._doubts, self._deltas = dict(saved.get("doubts", {})), dict(saved.get("deltas", {}))
         for name, row in windows:
             line = LineWindow.restored(row)
             for gone in [machine for machine in line.windows if machine not in self._needed]:

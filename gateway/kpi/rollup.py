@@ -8,10 +8,11 @@ before anything is divided.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isclose
 from typing import Any, NamedTuple
 
 from gateway.config.flow import Topology
-from gateway.kpi.figures import DIGITS, Rules, figures
+from gateway.kpi.figures import DIGITS, Rules, figures, run_time
 from gateway.kpi.tallies import Output, Tallies
 
 IdealOf = Callable[[str, str | None], float | None]
@@ -27,6 +28,8 @@ class Plant(NamedTuple):
     each: Mapping[str, int]
     """Parts in the line's unit of one part of each machine."""
     ideal_of: IdealOf
+    rules: Mapping[str, Rules]
+    """Of each machine."""
 
 
 class Rolled(NamedTuple):
@@ -36,12 +39,15 @@ class Rolled(NamedTuple):
     rollup: dict[str, Any]
 
 
-def roll_up(plant: Plant, machines: Mapping[str, Tallies], rules: Rules) -> Rolled:
+def roll_up(plant: Plant, machines: Mapping[str, Tallies]) -> Rolled:
     """The figures of a line from its machines' windows over the same time."""
+    rules = Rules(max_plausible=max(plant.rules[name].max_plausible for name in machines))
     if not plant.topology.is_line:
         return _summed(plant, machines, rules)
-    constraint, cycles = constraint_of(plant, machines), _Cycles(plant)
-    line = _weighed([machines[one] for one in constraint], weights(plant, constraint, machines))
+    constraint, cycles = constraint_of(plant, machines), _Cycles(plant, machines)
+    shares = weights(plant, constraint, machines)
+    line = _weighed([machines[one] for one in constraint], shares)
+    run = sum(w * run_time(machines[one], plant.rules[one]) for one, w in zip(constraint, shares, strict=True))
     out = [one for one in plant.topology.out if one in machines]
     line.unrecovered = min(
         line.pbt, _weighed([machines[one] for one in out], weights(plant, out, machines)).unrecovered
@@ -54,7 +60,7 @@ def roll_up(plant: Plant, machines: Mapping[str, Tallies], rules: Rules) -> Roll
     line.counts = all(machines[one].counts for one in out)
     line.counts_scrap = all(one.counts_scrap for one in machines.values())
     line.counts_rework = False
-    found = figures(line, rules)
+    found = figures(line, rules, round(run))
     _derive(found, rules)
     cycle = cycles.of(_main_product(line))
     rollup = {"rule": "constraint", "machines": list(constraint), "out": out, "cycle_s": _seconds(cycle)}
@@ -71,7 +77,7 @@ def constraint_of(plant: Plant, machines: Mapping[str, Tallies]) -> tuple[str, .
     for one in plant.topology.out:
         if one in machines:
             products += machines[one]
-    product, cycles = _main_product(products), _Cycles(plant)
+    product, cycles = _main_product(products), _Cycles(plant, machines)
     return max(stages, key=lambda stage: cycles.of_stage(stage, product) or 0.0)
 
 
@@ -79,18 +85,28 @@ def weights(plant: Plant, names: Sequence[str], machines: Mapping[str, Tallies])
     """What each of several machines side by side contributes: its ideal rate's share, or the same for all."""
     rates = []
     for name in names:
-        ideal = plant.ideal_of(name, _main_product(machines[name]))
+        ideal = _ideal_of(plant, machines, name, _main_product(machines[name]))
         rates.append(plant.each[name] / ideal if ideal else 0.0)
     if not all(rates):
         rates = [1.0] * len(names)
     return [rate / sum(rates) for rate in rates]
 
 
+def _ideal_of(plant: Plant, machines: Mapping[str, Tallies], name: str, product: str | None) -> float | None:
+    """The ideal that was in force when the parts were made: where a signal gives it, it is another by now."""
+    now = plant.ideal_of(name, product)
+    made = machines[name].products.get(product or "") if name in machines else None
+    if made is None or made.unpriced or made.pq <= 0:
+        return now
+    then = made.ideal_ns / made.pq / 1e6
+    return now if now is not None and isclose(now, then, rel_tol=1e-6) else then
+
+
 class _Cycles:
     """Milliseconds of one part in the line's unit."""
 
-    def __init__(self, plant: Plant) -> None:
-        self._plant = plant
+    def __init__(self, plant: Plant, machines: Mapping[str, Tallies]) -> None:
+        self._plant, self._machines = plant, machines
 
     def of(self, product: str | None) -> float | None:
         """Of the slowest stage, among those that have an ideal; None where none has."""
@@ -99,7 +115,8 @@ class _Cycles:
 
     def of_stage(self, stage: Sequence[str], product: str | None) -> float | None:
         """Parallel machines' rates add; None unless all of them have an ideal."""
-        ideals = [(self._plant.ideal_of(name, product), self._plant.each[name]) for name in stage]
+        each = self._plant.each
+        ideals = [(_ideal_of(self._plant, self._machines, name, product), each[name]) for name in stage]
         rate = sum(each / ideal for ideal, each in ideals if ideal)
         return 1 / rate if rate and all(ideal for ideal, _ in ideals) else None
 
@@ -113,7 +130,7 @@ def _products(plant: Plant, machines: Mapping[str, Tallies], out: Sequence[str],
             line, cycle = products.setdefault(product, Output()), cycles.of(product or None)
             good, spread = (made.gq * each, made.spread * each) if name in out else (0, 0)
             scrap, ns = made.sq * each, 0 if cycle is None else round(cycle * 1e6)
-            ideal = plant.ideal_of(name, product or None)
+            ideal = _ideal_of(plant, machines, name, product or None)
             less = made.less_ns / (ideal * 1e6) * each if ideal and name in out else 0.0
             line += Output(
                 pq=good + scrap,
@@ -162,15 +179,16 @@ def _derive(found: dict[str, Any], rules: Rules) -> None:
 
 def _summed(plant: Plant, machines: Mapping[str, Tallies], rules: Rules) -> Rolled:
     """Independent machines: times and counts are added, parts in the line's unit."""
-    line = Tallies()
+    line, run = Tallies(), 0
     for name, tallies in machines.items():
+        run += run_time(tallies, plant.rules[name])
         mine, each = tallies.copy(), plant.each[name]
         for output in mine.products.values():
             for count in ("pq", "gq", "sq", "rq", "spread", "unpriced"):
                 setattr(output, count, getattr(output, count) * each)
         line += mine
     rollup = {"rule": "sum", "machines": list(machines), "out": list(machines), "cycle_s": None}
-    return Rolled({**figures(line, rules), "throughput_yield": None}, rollup)
+    return Rolled({**figures(line, rules, run), "throughput_yield": None}, rollup)
 
 
 def _throughput_yield(plant: Plant, machines: Mapping[str, Tallies]) -> float | None:

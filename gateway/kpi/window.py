@@ -108,6 +108,8 @@ class Window:
     def works_on(self, task: Task) -> None:
         """What is worked on at some time in it."""
         self.tallies.has_ideal |= task.ideal_ms is not None
+        if task.product is not None:
+            self.tallies.output(task.product)
         self.tallies.unlisted |= not task.listed
 
     def checkpoint(self) -> dict[str, Any]:

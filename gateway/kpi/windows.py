@@ -31,6 +31,10 @@ LONG_ABSENT = 7 * 86_400_000
 """What nobody saw for longer has windows of its own only for so long before it ended, or for as long as they last."""
 
 
+SHOWN = ("oee", "oee_low", "oee_high", "availability", "effectiveness", "quality", "pq", "gq", "sq")
+"""Figures of a window that is open."""
+
+
 class Policy(NamedTuple):
     """By what rules a machine's windows are computed and told."""
 
@@ -50,12 +54,24 @@ class Open(NamedTuple):
     stops: Mapping[str, ToldStop]
 
 
+class Running(NamedTuple):
+    """A window that is open, and what it sums up to so far."""
+
+    window: Window
+    tallies: Tallies
+
+
 class Told(NamedTuple):
     """A window as it was told last."""
 
     window: Window
     tallies: Tallies
     final: bool
+
+
+def shown(window: Window, every: Mapping[str, Any]) -> dict[str, Any]:
+    """A window that is open, for people."""
+    return {"began": window.began_text, "job": window.job, **{name: every[name] for name in SHOWN}}
 
 
 class Windows:
@@ -289,14 +305,14 @@ class Windows:
         }
         return [self._teller.event("machine.kpi", self._machine, window.ended, data, window.began)]
 
+    def running(self, unsettled: Open, now: int) -> list[Running]:
+        """The windows that are open, and what each sums up to so far."""
+        return [Running(window, self.sum(window, unsettled, now)) for window in self.open.values()]
+
     def snapshot(self, unsettled: Open, now: int) -> dict[str, Any]:
         """The windows that are open, for people."""
-        shown = ("oee", "oee_low", "oee_high", "availability", "effectiveness", "quality", "pq", "gq", "sq")
-        found: dict[str, Any] = {}
-        for kind, window in self.open.items():
-            every = figures(self.sum(window, unsettled, now), self._policy.rules)
-            found[kind] = {"began": window.began_text, **{name: every[name] for name in shown}}
-        return found
+        running = self.running(unsettled, now)
+        return {window.kind: shown(window, figures(tallies, self._policy.rules)) for window, tallies in running}
 
     def _all(self) -> list[Window]:
         return [*self.open.values(), *self.closed]

@@ -64,6 +64,8 @@ async def test_line_shows_machines_and_on_request_signals(one: Daemon) -> None:
     assert filler["rule"]["text"] == "filler_plc.running and filler_plc.speed > 5"
     assert line["flow"] == []
     assert line["job"] is None
+    assert line["kpi"].keys() == filler["kpi"].keys() == {"hour", "day"}
+    assert line["kpi"]["hour"]["rollup"]["machines"] == ["filler"]
     assert "signals" not in line["devices"]["filler_plc"]
     signals = json.loads((await one.get("/api/line?signals"))[1])["devices"]["filler_plc"]["signals"]
     assert signals["running"] == {"value": True, "quality": "good", "why": None}

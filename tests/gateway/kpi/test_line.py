@@ -24,7 +24,11 @@ RULES = [{"state": "execute", "when": "{}.run"}, {"state": "stopped"}]
 
 def config(**line: Any) -> Config:
     """Two machines, one behind the other, of 1 s and 0.5 s; each behind a device of its own."""
-    document = line_document(
+    return Config.model_validate(document(**line))
+
+
+def document(**line: Any) -> dict[str, Any]:
+    return line_document(
         devices={
             name: {"protocol": "modbus_tcp", "host": f"127.0.0.{n}", "scan_interval": "1s", "signals": SIGNALS}
             for n, name in enumerate(("p", "q"), 1)
@@ -39,7 +43,6 @@ def config(**line: Any) -> Config:
         },
         **line,
     )
-    return Config.model_validate(document)
 
 
 def good(**values: Any) -> list[Change]:
@@ -104,6 +107,59 @@ def test_the_change_of_wip_over_an_hour() -> None:
     inputs = [*story(), Tick(MONDAY + HOUR + 5_000), *[one for one in story(121) if one.at > MONDAY + HOUR + 5_000]]
     hours = of_line(decided(Pipeline(config()), [*inputs, Tick(MONDAY + 2 * HOUR + 5_000)]))
     assert [(one["rev"], one["wip_delta"]) for one in hours if one["began"].startswith("2026-11-23T08")] == [(0, 60)]
+
+
+def test_the_windows_that_run_are_shown_as_they_would_be_told() -> None:
+    """Half an hour: 1,500 parts in, 1,440 good ones out, at the first machine's second each."""
+    pipeline = Pipeline(config())
+    decided(pipeline, [*story(30), Tick(MONDAY + HOUR // 2)])
+    now = pipeline.line.snapshot(pipeline.at)
+    assert now.keys() == {"hour", "day"}
+    assert (now["hour"]["began"], now["hour"]["gq"], now["hour"]["sq"]) == ("2026-11-23T07:00:00.000Z", 1_440, 30)
+    assert now["hour"]["rollup"]["machines"] == ["first"]
+    pipeline.process(Reload(pipeline.at, 0, "stop"))
+    (told, day) = of_line(pipeline.finish())
+    assert {**told, **now["hour"]} == told
+    assert {**day, **now["day"]} == day
+
+
+def test_a_job_is_shown_once_it_has_come_to_the_end_of_the_line() -> None:
+    made = document(jobs={"signal": "p.order"})
+    made["devices"]["p"]["signals"] = {**SIGNALS, "order": {"address": "holding:4", "type": "uint16"}}
+    pipeline = Pipeline(Config.model_validate(made))
+    decided(pipeline, story(2))
+    assert "job" not in pipeline.line.snapshot(pipeline.at)
+    decided(pipeline, [Batch("p", 0, [(3, 7, Quality.GOOD, None, None)], MONDAY + 120_000), *story(10)[250:]])
+    shown = pipeline.line.snapshot(pipeline.at)["job"]
+    assert (shown["job"], shown["oee"] > 0) == ("7", True)
+
+
+def test_an_hour_in_which_nothing_was_made_of_a_product_has_an_oee_of_0() -> None:
+    """Only the product has an ideal, and the line stands still all hour: 0, not null; the second stage is slower."""
+    made = document(products={"signal": "p.recipe", "list": {"7": {"ideal": {"first": "1s", "second": "2s"}}}})
+    made["devices"]["p"]["signals"] = {**SIGNALS, "recipe": {"address": "holding:4", "type": "uint16"}}
+    for one in made["machines"].values():
+        del one["ideal"]
+    told: list[Input] = [Reload(MONDAY, 0)]
+    for plc in ("p", "q"):
+        told += [DeviceState(plc, True, MONDAY), Batch(plc, 0, good(run=False, count=0, scrap=0), MONDAY)]
+    told += [Batch("p", 0, [(3, 7, Quality.GOOD, None, None)], MONDAY), Tick(MONDAY + HOUR + 5_000)]
+    (hour,) = of_line(decided(Pipeline(Config.model_validate(made)), told))
+    assert (hour["oee"], hour["availability"], hour["rollup"]["machines"]) == (0.0, 0.0, ["second"])
+
+
+def test_what_is_not_certain_of_a_counter_leaves_no_change_of_wip() -> None:
+    """In the second hour the first machine's counter is reset: what it made before is not known."""
+    inputs = story(121)
+    reset = next(n for n, one in enumerate(inputs) if isinstance(one, Batch) and one.at > MONDAY + 5_400_000)
+    told = []
+    for number, one in enumerate(inputs):
+        if isinstance(one, Batch) and one.device == "p" and number >= reset:
+            one = Batch("p", 0, good(count=int(str(one.changes[0][1])) - 4_500), one.at)
+        told.append(one)
+    hours = of_line(decided(Pipeline(config()), [*told, Tick(MONDAY + 2 * HOUR + 5_000)]))
+    second = [one for one in hours if one["began"].startswith("2026-11-23T08")]
+    assert [one["wip_delta"] for one in second] == [None]
 
 
 def test_a_restored_engine_tells_the_same() -> None:

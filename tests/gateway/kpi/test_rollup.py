@@ -34,11 +34,13 @@ def plant(
     each = more.pop("each", {})
     assert isinstance(each, dict)
     constraint = more.pop("constraint", None)
+    of_availability = str(more.pop("of_availability", ""))
     return Plant(
         topology(list(ideals), links, out),
         None if constraint is None else str(constraint),
         {name: each.get(name, 1) for name in ideals},
         lambda name, _product: ideals[name],
+        {name: Rules("availability") if name in of_availability else Rules() for name in ideals},
     )
 
 
@@ -46,7 +48,7 @@ def test_two_machines_in_series_at_the_bottlenecks_ideal() -> None:
     """oee.institute: 60 s and 30 s in series, an hour at the pace of the first: the line did all that it can."""
     case = CASES["serial-line"]["expect"]
     machines = {"first": tallies(60, 0, 60_000), "second": tallies(60, 0, 30_000)}
-    line = roll_up(plant({"first": 60_000.0, "second": 30_000.0}, None), machines, Rules())
+    line = roll_up(plant({"first": 60_000.0, "second": 30_000.0}, None), machines)
     assert line.figures["oee"] == case["line_at_bottleneck_own_cycle"]
     assert line.figures["oee"] != case["naive_mean"]
     assert line.rollup == {"rule": "constraint", "machines": ["first"], "out": ["second"], "cycle_s": 60.0}
@@ -60,7 +62,7 @@ def test_independent_machines_are_summed_and_then_divided() -> None:
         minutes = {"production": one["run"] * 60_000, "unplanned_stop": (one["planned"] - one["run"]) * 60_000}
         made = tallies(one["good"], one["total"] - one["good"], 60_000)
         machines[name] = Tallies(time=minutes, products=made.products, has_ideal=True)
-    line = roll_up(plant({"a": 60_000.0, "b": 60_000.0}, []), machines, Rules())
+    line = roll_up(plant({"a": 60_000.0, "b": 60_000.0}, []), machines)
     assert line.figures["oee"] == case["expect"]["OEE"] != case["expect"]["wrong_mean"]
     assert line.rollup["rule"] == "sum"
 
@@ -72,7 +74,7 @@ def test_parts_count_where_they_leave_and_scrap_wherever_it_falls() -> None:
         "capper": tallies(3_200, 50, 500),
         "labeler": tallies(3_000, 20, 900),
     }
-    line = roll_up(plant({"filler": 1_000.0, "capper": 500.0, "labeler": 900.0}, None), machines, Rules())
+    line = roll_up(plant({"filler": 1_000.0, "capper": 500.0, "labeler": 900.0}, None), machines)
     figures = line.figures
     assert line.rollup["machines"] == ["filler"], "the slowest"
     assert (figures["pq"], figures["gq"], figures["sq"]) == (3_170, 3_000, 170)
@@ -96,7 +98,7 @@ def test_rates_of_parallel_machines_add_and_their_time_is_weighed() -> None:
         {"filler": 500.0, "a": 2_000.0, "b": 1_000.0, "palletizer": 6_000.0}, flow, ["palletizer"],
         each={"palletizer": 12},
     )  # fmt: skip
-    line = roll_up(given, machines, Rules())
+    line = roll_up(given, machines)
     assert line.rollup["machines"] == ["a", "b"], "666.7 ms beside 500 of the filler and 6 s for 12"
     assert line.figures["categories"] == {"blocked": 300.0, "production": 3300.0}
     assert line.figures["gq"] == 333 * 12, "bottles, not cases"
@@ -105,7 +107,7 @@ def test_rates_of_parallel_machines_add_and_their_time_is_weighed() -> None:
 
 def test_a_named_constraint_gives_the_time() -> None:
     machines = {"a": tallies(100, 0, 1_000, setup=600_000), "b": tallies(100, 0, 30_000)}
-    line = roll_up(plant({"a": 1_000.0, "b": 30_000.0}, None, constraint="a"), machines, Rules())
+    line = roll_up(plant({"a": 1_000.0, "b": 30_000.0}, None, constraint="a"), machines)
     assert line.figures["categories"] == {"production": 3000.0, "setup": 600.0}
     assert line.rollup["cycle_s"] == 30.0, "the slowest stage's all the same"
 
@@ -115,14 +117,54 @@ def test_what_the_outlet_did_not_count_bounds_the_line() -> None:
     out = tallies(1_800, 0, 1_000, unknown=1_800_000)
     out.unrecovered = 1_800_000
     line = roll_up(
-        plant({"a": 1_000.0, "b": 900.0}, None), {"a": tallies(3_600, 0, 1_000), "b": out}, Rules()
+        plant({"a": 1_000.0, "b": 900.0}, None), {"a": tallies(3_600, 0, 1_000), "b": out}
     )  # fmt: skip
     assert (line.figures["oee_low"], line.figures["oee"], line.figures["oee_high"]) == (0.5, 1.0, 1.0)
 
 
 def test_without_any_ideal_there_is_no_oee() -> None:
     given = plant({"a": 1_000.0, "b": 1_000.0}, None)._replace(ideal_of=lambda _name, _product: None)
-    line = roll_up(given, {"a": tallies(10, 0, 1_000), "b": tallies(10, 0, 1_000)}, Rules())
+    machines = {"a": tallies(10, 0, 0), "b": tallies(10, 0, 0)}
+    for one in machines.values():
+        one.products[""].unpriced = 10
+    line = roll_up(given, machines)
     assert line.figures["oee"] is None
     assert line.figures["effectiveness"] is None
     assert line.figures["availability"] == 1.0
+
+
+def test_minor_stops_are_the_loss_that_they_are_on_the_constraint() -> None:
+    """Ten minutes of them in the hour: the line's availability is the constraint's."""
+    machines = {"a": tallies(3_000, 0, 1_000, unplanned_stop=600_000), "b": tallies(3_000, 0, 500)}
+    machines["a"].minor_n, machines["a"].minor_ms = 20, 600_000
+    ideals = {"a": 1_000.0, "b": 500.0}
+    of_performance = roll_up(plant(ideals, None, of_availability="b"), machines).figures
+    assert (of_performance["availability"], of_performance["effectiveness"]) == (1.0, round(3_000 / 3_600, 6))
+    of_availability = roll_up(plant(ideals, None, of_availability="a"), machines).figures
+    assert (of_availability["availability"], of_availability["effectiveness"]) == (round(3_000 / 3_600, 6), 1.0)
+    assert (of_availability["run_s"], of_availability["oee"]) == (3_000.0, of_performance["oee"])
+
+
+def test_run_time_of_independent_machines_is_summed_by_the_rule_of_each() -> None:
+    machines = {name: tallies(3_000, 0, 1_000, unplanned_stop=600_000) for name in "ab"}
+    for one in machines.values():
+        one.minor_n, one.minor_ms = 20, 600_000
+    line = roll_up(plant({"a": 1_000.0, "b": 1_000.0}, [], of_availability="b"), machines)
+    assert line.figures["run_s"] == 3_600.0 + 3_000.0
+    assert line.figures["availability"] == round(6_600 / 7_200, 6)
+
+
+def test_an_ideal_that_has_changed_since_is_that_of_the_parts() -> None:
+    """A signal says 2 s now; the parts of the window were made at 1 s."""
+    given = plant({"a": 2_000.0, "b": 500.0}, None)
+    line = roll_up(given, {"a": tallies(1_800, 0, 1_000), "b": tallies(1_800, 0, 500)})
+    assert (line.figures["oee"], line.rollup["cycle_s"]) == (0.5, 1.0)
+
+
+def test_a_line_that_made_nothing_has_an_oee_of_0_and_the_slowest_stage_of_what_it_was_to_make() -> None:
+    """Only the products have ideals."""
+    given = plant({"a": 500.0, "b": 1_000.0}, None)
+    by_product = given._replace(ideal_of=lambda name, product: given.ideal_of(name, None) if product == "7" else None)
+    machines = {"a": tallies(0, 0, 0, "7", starved=HOUR), "b": tallies(0, 0, 0, "7", unplanned_stop=HOUR)}
+    line = roll_up(by_product, machines)
+    assert (line.figures["oee"], line.rollup["machines"], line.rollup["cycle_s"]) == (0.0, ["b"], 1.0)
