@@ -1,59 +1,56 @@
-"""The wheel, installed in an environment of its own outside the checkout, has all that it needs."""
+"""The archive for machines without internet has all that it needs, and what it installs runs outside the checkout."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+NO_NETWORK = {
+    "http_proxy": "http://127.0.0.1:9",
+    "https_proxy": "http://127.0.0.1:9",
+    "PIP_INDEX_URL": "http://127.0.0.1:9",
+}
 
 
-def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     done = subprocess.run(
-        list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
+        list(map(str, command)), cwd=cwd, env={**environment, **more}, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
     return done
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("wheel")
-    source = target / "source"  # a copy: building must not touch what the other tests are using
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, tracked.stdout.split("\0")):
-        if not name.startswith("tests/") and (ROOT / name).exists():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            if (ROOT / name).is_symlink():
-                (source / name).symlink_to((ROOT / name).readlink())
-            else:
-                (source / name).write_bytes((ROOT / name).read_bytes())
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", target, source, cwd=target)
-    (built,) = target.glob("*.whl")
-    return built
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("package")
+    run(sys.executable, ROOT / "scripts" / "package.py", target, cwd=target)
+    (archive,) = target.iterdir()
+    with tarfile.open(archive) as tar:
+        tar.extractall(target / "unpacked", filter="data")
+    (directory,) = (target / "unpacked").iterdir()
+    assert archive.name == f"{directory.name}.tar.gz"
+    return directory
 
 
 @pytest.mark.timeout(300)
-def test_wheel_holds_the_packages_and_their_data(wheel: Path) -> None:
+def test_wheel_holds_the_packages_and_their_data(unpacked: Path) -> None:
+    (wheel,) = (unpacked / "wheels").glob("linegate-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name.split("/")[0] for name in names if "dist-info" not in name} == {"gateway", "protocols", "ext"}
+    schemas = {f"gateway/outbox/{path.name}" for path in (ROOT / "gateway/outbox").glob("*.sql")}
+    assert schemas <= names
     for needed in (
         "gateway/data/config/demo.yaml",
         "gateway/data/systemd/linegate@.service",
-        "gateway/outbox/schema_1.sql",
-        "gateway/outbox/schema_2.sql",
+        "gateway/data/systemd/serial.conf",
         "ext/table.pyi",
     ):
         assert needed in names
@@ -61,26 +58,32 @@ def test_wheel_holds_the_packages_and_their_data(wheel: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_demo_runs_from_the_wheel_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
-    run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
-    python = tmp_path / "venv" / "bin" / "python"
-    lock = ROOT / "requirements.lock"
-    run(
-        python,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--disable-pip-version-check",
-        "--require-hashes",
-        "-r",
-        lock,
-        cwd=tmp_path,
-    )
-    run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", wheel, cwd=tmp_path)
-    linegate = tmp_path / "venv" / "bin" / "linegate"
-    where = run(python, "-c", "import gateway; print(gateway.__file__)", cwd=tmp_path).stdout
-    assert where.startswith(str(tmp_path))
+def test_installs_without_network_and_runs_outside_the_checkout(unpacked: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "opt" / "linegate"
+    run(unpacked / "install.sh", prefix, cwd=tmp_path, PYTHON=sys.executable, **NO_NETWORK)
+    linegate = prefix / "bin" / "linegate"
+    where = run(prefix / "bin" / "python", "-c", "import gateway; print(gateway.__file__)", cwd=tmp_path).stdout
+    assert where.startswith(str(prefix))
     assert "linegate" in run(linegate, "--version", cwd=tmp_path).stdout
-    shown = run(linegate, "demo", "--for", "4s", "--speed", "20", cwd=tmp_path).stdout
+    shown = run(linegate, "demo", "--for", "4s", "--speed", "20", cwd=tmp_path, **NO_NETWORK).stdout
     assert "/api/line" in shown
+    assert f"ExecStart={linegate} run" in run(linegate, "install-service", "--dry-run", cwd=tmp_path).stdout
+
+
+def test_a_damaged_archive_installs_nothing(unpacked: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("install.sh", "SHA256SUMS", "LICENSE"):
+        (copy / name).write_bytes((unpacked / name).read_bytes())
+    for broken in ("LICENSE", "SHA256SUMS"):
+        (copy / broken).write_text("garbled\n")
+        done = subprocess.run(
+            ["sh", copy / "install.sh", tmp_path / "opt"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHON": sys.executable},
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "linegate is not installed: the archive is damaged; copy it again" in done.stderr
+    assert not (tmp_path / "opt").exists()
