@@ -72,12 +72,17 @@ class Envelope:
         known = (Former(0, self.stream), *self.former)
         return next((one.base + seq for one in known if one.stream == stream), None)
 
+    def id(self, event: StoredEvent) -> str:
+        """The same whenever and wherever the event is delivered."""
+        base, stream = self.numbered(event.seq)
+        return f"{stream}-{event.seq - base}"
+
     def attributes(self, event: StoredEvent) -> dict[str, Any]:
         """The CloudEvents attributes and our extensions, without the data."""
         base, stream = self.numbered(event.seq)
         return {
             "specversion": "1.0",
-            "id": f"{stream}-{event.seq - base}",
+            "id": self.id(event),
             "source": self.source,
             "type": f"{TYPE_PREFIX}{event.type}{TYPE_VERSION}",
             "subject": event.subject,

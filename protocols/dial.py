@@ -64,6 +64,9 @@ def connect_failed(peer: str, host: str, error: Exception) -> ConnectFailed:
         return _untrusted(peer, host, error)
     if isinstance(error, ssl.SSLError):
         words = (error.reason or str(error)).replace("_", " ").lower()
+        if "alert" in words and "certificate" in words:
+            remedy = "set `tls.certificate` and `tls.private_key` to a client certificate that it accepts"
+            return ConnectFailed(f"{peer} does not accept who we are: {words}", remedy)
         return ConnectFailed(f"{peer} does not speak TLS with us: {words}", "check that the port is the one for TLS")
     if isinstance(error, (socket.gaierror, UnicodeError)):
         return ConnectFailed(f"the name {host} cannot be resolved", "check the host's spelling and this machine's DNS")

@@ -54,6 +54,7 @@ _SECTIONS = (
     ("uplinks.NAME (file)", "FileUplink"),
     ("uplinks.NAME (http)", "HttpUplink"),
     ("uplinks.NAME (mqtt)", "MqttUplink"),
+    ("uplinks.NAME (nats)", "NatsUplink"),
     ("uplinks.NAME.tls", "TlsConfig"),
     ("Secrets", "Secret"),
     ("health", "HealthConfig"),

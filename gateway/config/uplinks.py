@@ -132,6 +132,11 @@ class ServerUplink(UplinkSettings):
         return urlsplit(self.url).hostname or ""
 
     @property
+    def hosts(self) -> Iterable[str]:
+        """All that it may connect to."""
+        return (self.host,)
+
+    @property
     def secrets(self) -> Iterable[tuple[str, Secret | None]]:
         """Keys and places of what nobody else may read."""
         return (("password", self.password),)
@@ -139,10 +144,45 @@ class ServerUplink(UplinkSettings):
     @property
     def notes(self) -> Iterable[tuple[str, str]]:
         """Secrets in plain text over a network."""
-        if not self.is_secure and self.host not in LOOPBACK:
+        if not self.is_secure and not set(self.hosts) <= set(LOOPBACK):
             for key, secret in self.secrets:
                 if secret is not None:
                     yield key, f"travels in plain text, for everybody on the way to read; use {self.SCHEMES[1]}://"
+
+
+def _server(text: str) -> str:
+    try:
+        parts = urlsplit(f"//{text}")
+        is_one = parts.netloc == text and bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one or re.search(r"\s", text):
+        raise ValueError(f"{shown(text)} is not a server; write host or host:port")
+    return text
+
+
+class ClusterUplink(ServerUplink):
+    """What uplinks may say whose other side is a cluster of servers."""
+
+    PORTS: ClassVar[tuple[int, int]]
+    """Without and with TLS, where none is written."""
+
+    others: Annotated[tuple[Annotated[str, AfterValidator(_server)], ...], Field(strict=False)] = Field(
+        default=(), examples=['["server-2.example", "server-3.example:9092"]']
+    )
+    """More servers of the same cluster, `host` or `host:port`, to begin with where the first is away."""
+
+    @property
+    def servers(self) -> tuple[tuple[str, int], ...]:
+        """Hosts and ports in the order in which they are tried."""
+        port = self.PORTS[self.is_secure]
+        parts = (urlsplit(self.url), *(urlsplit(f"//{other}") for other in self.others))
+        return tuple((each.hostname or "", each.port or port) for each in parts)
+
+    @property
+    def hosts(self) -> Iterable[str]:
+        """All that it may connect to."""
+        return (host for host, _ in self.servers)
 
 
 def resolved(user: str | Secret | None, secret: Secret | None) -> tuple[str | None, str | None]:

@@ -15,6 +15,7 @@ from gateway.config.uplinks import UplinkSettings
 from gateway.uplinks.file.config import FileUplink
 from gateway.uplinks.http.config import HttpUplink
 from gateway.uplinks.mqtt.config import MqttUplink
+from gateway.uplinks.nats.config import NatsUplink
 
 if TYPE_CHECKING:
     from gateway.uplinks.uplink import Uplink
@@ -29,9 +30,13 @@ _UPLINKS: dict[type[UplinkSettings], str] = {
     FileUplink: "gateway.uplinks.file.sink:FileSink",
     HttpUplink: "gateway.uplinks.http.poster:HttpPoster",
     MqttUplink: "gateway.uplinks.mqtt.publisher:MqttPublisher",
+    NatsUplink: "gateway.uplinks.nats.publisher:NatsPublisher",
 }
 UplinkConfig: TypeAlias = Annotated[
-    Annotated[FileUplink, Tag("\0file")] | Annotated[HttpUplink, Tag("\0http")] | Annotated[MqttUplink, Tag("\0mqtt")],
+    Annotated[FileUplink, Tag("\0file")]
+    | Annotated[HttpUplink, Tag("\0http")]
+    | Annotated[MqttUplink, Tag("\0mqtt")]
+    | Annotated[NatsUplink, Tag("\0nats")],
     Discriminator(_kind),
     alternatives("an uplink", "type", tuple(_UPLINKS)),
 ]

@@ -2,13 +2,15 @@
 
 Ours is the whole way: the outbox on disk, the runner, the uplink, and the cursor's commits. The plain loops encode and
 send the same events out of memory, and keep no account of what arrived: aiomqtt's `publish` awaited one by one,
-aiohttp's `post` of 500, `write` and `fsync` of 500. Each client is a process of its own; servers do not count.
+aiohttp's `post` of 500, nats-py's `publish_async` of 500, `write` and `fsync` of 500. Each client is a process of its
+own; servers do not count.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import statistics
@@ -16,17 +18,26 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from tests.benchmarks.modbus import processor_s
 from tests.benchmarks.result import Result
+from tests.peers.nats import BINARY as NATS_SERVER
 from tests.processes import MOSQUITTO, free_port
 
-EVENTS = {"mqtt": 3_000, "mqtt, batches of 100": 10_000, "http": 20_000, "http, gzip": 20_000, "file": 20_000}
+EVENTS = {
+    "mqtt": 3_000,
+    "mqtt, batches of 100": 10_000,
+    "http": 20_000,
+    "http, gzip": 20_000,
+    "nats": 10_000,
+    "file": 20_000,
+}
 """How many each client sends, less than a second's worth."""
-PLAIN = {"mqtt": "aiomqtt", "http": "aiohttp", "file": "write and fsync"}
+PLAIN = {"mqtt": "aiomqtt", "http": "aiohttp", "nats": "nats-py", "file": "write and fsync"}
 BATCH = 500
 REPEATS = 3
 _CLIENT_S = 60.0
@@ -47,6 +58,8 @@ def section(kind: str, port: int, place: Path) -> dict[str, Any]:
     if kind.startswith("http"):
         gzip = {"compression": "gzip"} if kind.endswith("gzip") else {}
         return {"type": "http", "url": f"http://127.0.0.1:{port}/events", **gzip}
+    if kind == "nats":
+        return {"type": "nats", "url": f"nats://127.0.0.1:{port}"}
     batch = {"batch": 100} if "batches" in kind else {}
     return {"type": "mqtt", "url": f"mqtt://127.0.0.1:{port}", "state_topic": "off", **batch}
 
@@ -142,8 +155,27 @@ async def _aiomqtt(port: int, _place: Path) -> AsyncIterator[Send]:
         yield publish
 
 
+@contextlib.asynccontextmanager
+async def _nats_py(port: int, _place: Path) -> AsyncIterator[Send]:
+    import nats
+
+    client = await nats.connect(f"nats://127.0.0.1:{port}")
+    stream, own, count = client.jetstream(), uuid.uuid4(), itertools.count()
+
+    async def publish(events: Sequence[bytes]) -> None:
+        headers = ({"Nats-Msg-Id": f"{own}-{next(count)}"} for _ in events)
+        for receipt in [
+            await stream.publish_async("acme.filler", event, headers=each)
+            for event, each in zip(events, headers, strict=True)
+        ]:
+            await receipt
+
+    yield publish
+    await client.close()
+
+
 SENDERS: dict[str, Callable[[int, Path], contextlib.AbstractAsyncContextManager[Send]]] = {
-    "mqtt": _aiomqtt, "http": _aiohttp, "file": _write_and_fsync,
+    "mqtt": _aiomqtt, "http": _aiohttp, "nats": _nats_py, "file": _write_and_fsync,
 }  # fmt: skip
 
 
@@ -160,6 +192,19 @@ async def serve_http() -> None:
     server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=4_000_000)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
+
+
+async def make_stream(port: int) -> None:
+    """A stream in files, as soon as the server is there."""
+    import nats
+
+    async def unheard(_error: Exception) -> None:
+        """It is tried again."""
+
+    url = f"nats://127.0.0.1:{port}"
+    client = await nats.connect(url, reconnect_time_wait=0.1, max_reconnect_attempts=100, error_cb=unheard)
+    await client.jetstream().add_stream(name="PLANT", subjects=["acme.>"])
+    await client.close()
 
 
 def child(who: str, kind: str, port: int) -> None:
@@ -184,21 +229,24 @@ def client(who: str, kind: str, port: int) -> tuple[float, float]:
 
 @contextlib.contextmanager
 def servers() -> Iterator[dict[str, int]]:
-    """Ports of mosquitto and of a server that takes everything, by the uplink's type, on the last core."""
-    core, port = max(os.sched_getaffinity(0)), free_port()
+    """Ports of mosquitto, nats-server and of a server that takes everything, by the uplink's type, on the last core."""
+    core, port, nats_port = max(os.sched_getaffinity(0)), free_port(), free_port()
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "mosquitto.conf"
         file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n")
+        http = (sys.executable, "-m", "tests.benchmarks.uplinks", "serve")
+        nats = (str(NATS_SERVER), "-a", "127.0.0.1", "-p", str(nats_port), "-js", "-sd", place)
         started = [
             subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                 preexec_fn=lambda: os.sched_setaffinity(0, {core}),
             )
-            for command in ((sys.executable, "-m", "tests.benchmarks.uplinks", "serve"), (MOSQUITTO, "-c", str(file)))
+            for command in (http, (MOSQUITTO, "-c", str(file)), nats)
         ]  # fmt: skip
         try:
             assert started[0].stdout is not None
-            yield {"http": int(started[0].stdout.readline()), "mqtt": port, "file": 0}
+            asyncio.run(make_stream(nats_port))
+            yield {"http": int(started[0].stdout.readline()), "mqtt": port, "nats": nats_port, "file": 0}
         finally:
             for process in started:
                 process.terminate()

@@ -110,6 +110,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.uplinks.mqtt.publisher.PUBACK_S", 0.4)
     monkeypatch.setattr("gateway.uplinks.mqtt.publisher.CONNACK_S", 0.4)
     monkeypatch.setattr("gateway.uplinks.mqtt.publisher.FAREWELL_S", 0.1)
+    monkeypatch.setattr("gateway.uplinks.nats.publisher.ANSWER_S", 0.4)
     monkeypatch.setenv("PLANT_PASSWORD", PASSWORD)
 
 
@@ -222,6 +223,7 @@ async def test_slow_acknowledgements(
     kind: str, tmp_path: Path, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.uplinks.mqtt.publisher.PUBACK_S", 10.0)
+    monkeypatch.setattr("gateway.uplinks.nats.publisher.ANSWER_S", 10.0)
     async with plant(kind, tmp_path, certificates, patience_s=10.0) as one:
         one.mangler.delay_s = 0.05
         one.make(300)

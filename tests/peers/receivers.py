@@ -15,6 +15,7 @@ import aiomqtt
 from aiohttp import web
 
 from tests.peers.collector import Collector, Post
+from tests.peers.nats import NatsServer, Reader
 from tests.processes import MOSQUITTO, free_port
 
 USER = "line-3"
@@ -168,6 +169,39 @@ class HttpReceiver:
         return web.Response(status=202)
 
 
+class NatsReceiver:
+    """nats-server with a stream in files, which a reader of ours follows; what a kill cut off is read afterwards."""
+
+    IS_SERVER = SAYS_REFUSALS = True
+
+    def __init__(self, directory: Path, certificates: Path) -> None:
+        self._certificates = certificates
+        self._directory = directory
+        self._server = NatsServer(directory)
+        self._reader = Reader()
+        self.port = self._server.port
+
+    @property
+    def received(self) -> list[dict[str, Any]]:
+        return self._reader.events
+
+    def section(self, port: int, tls: bool) -> dict[str, Any]:
+        return {"type": "nats", "url": f"{'tls' if tls else 'nats'}://127.0.0.1:{port}"}
+
+    async def start(self, *, certificate: str = "", password: str = "", limited: bool = False) -> None:
+        await self._server.start(tls=self._certificates / certificate if certificate else None, password=password)
+        await self._reader.follow(self._server, max_msg_size=REFUSED_SIZE if limited else -1)
+
+    async def kill(self) -> None:
+        await self._server.end("kill")
+        await self._reader.leave()
+        afterwards = NatsServer(self._directory)
+        await afterwards.start()
+        await self._reader.follow(afterwards)
+        await self._reader.finish()
+        await afterwards.end("terminate")
+
+
 class FileReceiver:
     """A directory that comes and goes, as a network share does."""
 
@@ -208,4 +242,5 @@ RECEIVERS: dict[str, type[Receiver]] = {
     "mqtt": MqttReceiver,
     "mqtt-3.1.1": OldMqttReceiver,
     "mqtt-batch": BatchMqttReceiver,
+    "nats": NatsReceiver,
 }

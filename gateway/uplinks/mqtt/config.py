@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+from functools import partial
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from gateway.config.nearest import did_you_mean, nearest
 from gateway.config.uplinks import ServerUplink, ShapedUplink
+from gateway.uplinks.template import template
 from protocols.settings import NOT_BOOL, Duration, Size, Switch, at_least, between, misplaced
 
-PLACE = ("enterprise", "site", "area", "line")
-
-
-def _template(*fields: str) -> AfterValidator:
-    """A topic in which the place and these fields may stand in braces."""
-    known = (*PLACE, *fields)
-
-    def check(topic: str) -> str:
-        for field in re.findall(r"\{([^{}]*)\}", topic):
-            if field not in known:
-                hint = did_you_mean(nearest(field, known))
-                raise ValueError(f"{{{field}}} is not one of {', '.join(known)}{hint}")
-        plain = re.sub(r"\{[a-z]+\}", "", topic)
-        if re.search(r"[{}+#\x00-\x1f]", plain) or not topic.strip("/"):
-            raise ValueError("a topic must not be empty nor contain + or #, and each { needs its }")
-        return topic
-
-    return AfterValidator(check)
+_topic = partial(template, what="a topic", forbidden=r"[{}+#\x00-\x1f]|^/*$", words="be empty nor contain + or #")
 
 
 class MqttUplink(ServerUplink, ShapedUplink):
@@ -48,17 +31,17 @@ class MqttUplink(ServerUplink, ShapedUplink):
     """Of MQTT. A broker that speaks 3.1.1 only acknowledges what it denies, and throws it away."""
     qos: Annotated[Literal[1], NOT_BOOL] = 1
     """Quality of service; only 1 has an acknowledgement."""
-    topic: Annotated[str, _template("subject", "type")] = "{enterprise}/{site}/{area}/{line}/{subject}/{type}"
+    topic: Annotated[str, _topic("subject", "type")] = "{enterprise}/{site}/{area}/{line}/{subject}/{type}"
     """Template; `{type}` is `machine.state`."""
     batch: int = Field(default=1, ge=1, le=500)
     """Most events in one message; more than 1 go to `batch_topic`, each message a list."""
-    batch_topic: Annotated[str, _template()] = "{enterprise}/{site}/{area}/{line}/batch"
+    batch_topic: Annotated[str, _topic()] = "{enterprise}/{site}/{area}/{line}/batch"
     """Template."""
-    state_topic: Annotated[str, _template()] = "{enterprise}/{site}/{area}/{line}/gateway/state"
+    state_topic: Annotated[str, _topic()] = "{enterprise}/{site}/{area}/{line}/gateway/state"
     """Template of a retained message that says whether this gateway is there (birth and will); `off` for none."""
     retain_state: Switch = False
     """Also keep the newest `machine.state` of each machine at the broker, retained on its own topic."""
-    retain_topic: Annotated[str, _template("subject")] = "{enterprise}/{site}/{area}/{line}/{subject}/state"
+    retain_topic: Annotated[str, _topic("subject")] = "{enterprise}/{site}/{area}/{line}/{subject}/state"
     """Template of that topic; `{subject}` is the machine."""
     user_properties: Switch = False
     """Also give the CloudEvents attributes as user properties, for brokers that route by them."""

@@ -27,6 +27,8 @@ def notes(tmp_path: Path, uplink: str) -> list[str]:
         'type: http, url: "https://mes.example/in?line=3", user: line, password: {env: P}',
         'type: mqtt, url: "mqtt://[::1]", user: line, password: {env: P}',
         'type: mqtt, url: "mqtt://broker.example", user: line',
+        'type: nats, url: "nats://localhost", others: ["127.0.0.1:4223"], token: {env: T}',
+        'type: nats, url: "nats://nats.example", nkey: {env: N}',
     ],
 )
 def test_nothing_to_say(tmp_path: Path, uplink: str) -> None:
@@ -39,6 +41,7 @@ def test_nothing_to_say(tmp_path: Path, uplink: str) -> None:
         ('type: http, url: "http://mes.example/in", token: {env: T}', "token", "https"),
         ('type: http, url: "http://mes.example/in", user: line, password: {env: P}', "password", "https"),
         ('type: mqtt, url: "mqtt://broker.example", user: line, password: {env: P}', "password", "mqtts"),
+        ('type: nats, url: "nats://localhost", others: [nats.example], token: {env: T}', "token", "tls"),
     ],
 )
 def test_secrets_in_plain_text(tmp_path: Path, uplink: str, key: str, scheme: str) -> None:

@@ -11,6 +11,7 @@ import aiomqtt
 
 from tests.conftest import line_document
 from tests.peers.collector import Collector
+from tests.peers.nats import NatsServer, Reader
 from tests.processes import Daemon, broker, daemon, free_port, simulator, until
 
 PLACE = "acme/berlin/filling/line-3"
@@ -37,6 +38,9 @@ async def retained_is_current(one: Daemon, port: int) -> bool:
 async def test_every_uplink_has_the_same_book(tmp_path: Path) -> None:
     port, collector = free_port(), Collector()
     await collector.start()
+    server, reader = NatsServer(tmp_path), Reader()
+    await server.start()
+    await reader.follow(server)
     mqtt = f"mqtt://127.0.0.1:{port}"
     uplinks = {
         "journal": {"type": "file", "path": "events.ndjson", "rotate": "10kB", "compression": "zstd", "keep": 1000},
@@ -45,6 +49,7 @@ async def test_every_uplink_has_the_same_book(tmp_path: Path) -> None:
             "type": "http", "url": f"http://127.0.0.1:{collector.port}/events", "compression": "gzip", "shape": "flat",
             "token": {"env": "MES_TOKEN"},
         },
+        "cluster": {"type": "nats", "url": f"nats://127.0.0.1:{server.port}", "in_flight": 100},
     }  # fmt: skip
     async with simulator("--seed", "7", "--speed", "5") as plc, broker(tmp_path / "broker", port):
         document = line_document(uplinks=uplinks, health={"listen": f"127.0.0.1:{free_port()}"})
@@ -57,8 +62,11 @@ async def test_every_uplink_has_the_same_book(tmp_path: Path) -> None:
         farewell = await retained(port, f"{PLACE}/gateway/state")
         assert (farewell["state"], "time" in farewell) == ("offline", True)
     await collector.stop()
+    await reader.finish()
+    await server.end()
     book = one.events()
     assert {event["seq"] for event in collector.taken} >= {event["seq"] for event in book}
+    assert [event["seq"] for event in reader.events] == [event["seq"] for event in collector.taken]
     assert collector.posts[0].headers["Authorization"] == "Bearer s3cret"
     assert "s3cret" not in one.log.read_text()
     last = collector.taken[-1]

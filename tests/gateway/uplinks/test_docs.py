@@ -11,6 +11,7 @@ from gateway.uplinks import registry
 from gateway.uplinks.encoding import _CONTENT_TYPES, FLAT
 from gateway.uplinks.http import answers
 from gateway.uplinks.mqtt import reasons
+from gateway.uplinks.nats import answers as nats
 from tests.peers.receivers import RECEIVERS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "uplinks.md").read_text()
@@ -41,6 +42,11 @@ def test_mqtt_reason_codes() -> None:
     assert codes(taken) == reasons.SUCCESS
     assert codes(refused) == reasons.ABOUT_THE_EVENT
     assert codes(person) == reasons.ABOUT_THE_CLIENT
+
+
+def test_nats_error_codes() -> None:
+    _, refused, _, _ = row("nats")
+    assert set(map(int, re.findall("[0-9]{5}", refused))) == nats.ABOUT_THE_EVENT
 
 
 def codes(text: str) -> set[int]:

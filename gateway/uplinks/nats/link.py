@@ -1,0 +1,145 @@
+"""One NATS connection by nats-py: publishes with a reply subject of its own, and keeps the answers.
+
+nats-py's JetStream client makes a task and a random token for each message; a JetStream publish is a message with a
+reply subject, and its acknowledgement what comes there. nats-py connects again by itself unless told not to, and is
+given its transport (`_transport`): `tests/gateway/uplinks/nats/test_link.py` fails when that changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nats.aio.client import Client, RawCredentials
+from nats.aio.msg import Msg
+from nats.errors import Error
+
+from gateway.uplinks.nats.answers import NO_STREAM, Answer
+from gateway.uplinks.nats.transport import SocketTransport
+
+PING_S = 15
+CLOSE_S = 2.0
+_OVERHEAD = len(b"NATS/1.0\r\n\r\n")
+_STATUS = "Status"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who connects, at most one of them."""
+
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    nkey: str | None = field(default=None, repr=False)
+    creds: str | None = field(default=None, repr=False)
+
+    def options(self) -> dict[str, Any]:
+        """As nats-py has them."""
+        return {
+            "user": self.user,
+            "password": self.password,
+            "token": self.token,
+            "nkeys_seed_str": self.nkey,
+            "user_credentials": None if self.creds is None else RawCredentials(self.creds),
+        }
+
+
+class Link:
+    """One connection; it tells `changed` of each answer, and of its end."""
+
+    def __init__(self, transport: SocketTransport) -> None:
+        self.changed = asyncio.Event()
+        self.answers: dict[int, Answer] = {}
+        """By the number that `publish` gave; whoever takes an answer removes it."""
+        self.lost = ""
+        """Why the connection is gone, as soon as it is known to be."""
+        self.denied = ""
+        """The server's words where it does not permit what was published or subscribed."""
+        self._transport = transport
+        self._client = Client()
+        self._number = 0
+        self._inbox = ""
+
+    async def connect(
+        self, url: str, name: str, login: Login, context: ssl.SSLContext | None, *,
+        timeout_s: float, inbox: str, tls_first: bool,
+    ) -> None:  # fmt: skip
+        """CONNECT, and a subscription for the answers. Raises OSError, nats-py's errors, TimeoutError or ValueError."""
+        client = self._client
+        client._transport = self._transport
+        self._transport.on_lost = self._on_lost
+        await client.connect(
+            url, name=name, allow_reconnect=False, connect_timeout=max(1, round(timeout_s)), ping_interval=PING_S,
+            tls=context, tls_handshake_first=tls_first, inbox_prefix=inbox, skip_subject_validation=True,
+            error_cb=self._on_error, disconnected_cb=self._on_disconnected, **login.options(),
+        )  # fmt: skip
+        self._inbox = client.new_inbox()
+        await client.subscribe(f"{self._inbox}.*", cb=self._on_answer)
+        await client.flush(max(1, round(timeout_s)))
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes of headers and payload that the server takes."""
+        return self._client.max_payload
+
+    @staticmethod
+    def size(headers: Mapping[str, str], payload: bytes) -> int:
+        """What counts against `max_payload`."""
+        lines = sum(len(key) + len(value.encode()) + 4 for key, value in headers.items())
+        return _OVERHEAD + lines + len(payload)
+
+    async def publish(self, subject: str, headers: Mapping[str, str], payload: bytes) -> int:
+        """Hand one message to the socket; its number. One for a connection that is gone is never answered."""
+        self._number += 1
+        with contextlib.suppress(Error, OSError):
+            await self._client.publish(subject, payload, f"{self._inbox}.{self._number}", dict(headers))
+        return self._number
+
+    async def wait_lost(self) -> None:
+        """Wait until the connection is gone."""
+        while not self.lost:
+            self.changed.clear()
+            await self.changed.wait()
+
+    async def close(self) -> None:
+        """End the connection and nats-py's tasks; idempotent."""
+        self._transport.on_lost = lambda _why: None
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._client.close()
+        except (Error, OSError, TimeoutError, AssertionError):
+            pass  # it never came to a connection, or it is gone
+        finally:
+            self._transport.close()
+
+    async def _on_answer(self, message: Msg) -> None:
+        number = int(message.subject.rpartition(".")[2])
+        if message.headers and message.headers.get(_STATUS) == "503":
+            self.answers[number] = NO_STREAM
+        else:
+            self.answers[number] = Answer.parsed(message.data)
+        self.changed.set()
+
+    async def _on_error(self, error: Exception) -> None:
+        words = _plain(error)
+        if "permissions violation" in words.lower():
+            self.denied = words
+            self.changed.set()
+
+    async def _on_disconnected(self) -> None:
+        self._on_lost("the connection was given up")
+
+    def _on_lost(self, why: str) -> None:
+        if not self.lost:
+            said = self._client.last_error
+            self.lost = f"the server ended the connection: {_plain(said)}" if type(said) is Error else why
+            self.changed.set()
+
+
+def _plain(error: Exception) -> str:
+    """Without nats-py's name before it and the server's quotes around it."""
+    return str(error).removeprefix("nats: ").strip().strip("'")

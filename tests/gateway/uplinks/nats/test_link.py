@@ -1,0 +1,127 @@
+"""What of nats-py the uplink leans on: its transport can be given, its tasks end, and nothing is sent before TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import nats.aio.client
+import pytest
+
+from gateway.uplinks.nats.link import Link
+from protocols.driver import ConfigError, ConnectFailed
+from tests.peers.nats import NatsServer, Reader
+
+if TYPE_CHECKING:
+    from tests.gateway.uplinks.nats.conftest import Make
+
+INFO = b'INFO {"server_id":"x","version":"2.10.0","max_payload":1000,"headers":true}\r\n'
+
+
+def test_the_private_name_that_takes_the_transport() -> None:
+    assert "_transport" in vars(nats.aio.client.Client())
+
+
+async def test_its_tasks_end(server: NatsServer, make: Make, make_events: Any) -> None:
+    await server.start()
+    reader = Reader()
+    await reader.follow(server)
+    await reader.leave()
+    await asyncio.sleep(0)
+    before = asyncio.all_tasks()
+    uplink = make()
+    await uplink.connect()
+    assert await uplink.write(make_events(1)) == 1
+    assert asyncio.all_tasks() > before
+    await uplink.close()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+
+
+async def test_sizes_count_as_the_server_counts_them(server: NatsServer, make: Make, make_events: Any) -> None:
+    """A message of exactly the limit passes, and one byte more is refused before it is sent."""
+    headers = {"content-type": "text/plain", "x": "ä"}
+    payload = b"x" * 100
+    limit = Link.size(headers, payload)
+    await server.start(f"max_payload: {limit}")
+    client = await server.client(error_cb=_ignore)
+    subscription = await client.subscribe("here")
+    await client.publish("here", payload, headers=headers)
+    assert (await subscription.next_msg(2)).data == payload
+    await client.publish("here", payload + b"x", headers=headers)
+    async with asyncio.timeout(5):
+        while client.is_connected:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.005)
+    assert "maximum payload" in str(client.last_error).lower()
+    await client.close()
+
+
+async def _ignore(_error: Exception) -> None:
+    pass
+
+
+@contextlib.asynccontextmanager
+async def scripted(*lines: bytes) -> Any:
+    """A server that says these lines whatever it hears; what it heard."""
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            for line in lines:
+                writer.write(line)
+            while data := await reader.read(65_536):
+                heard.append(data)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1], heard
+    server.close()
+
+
+async def test_nothing_is_sent_to_a_server_without_tls(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """nats-py would take the server's word for it, and send the password in plain text."""
+    monkeypatch.setenv("PLANT_PASSWORD", "secret")
+    async with scripted(INFO) as (port, heard):
+        uplink = make(url=f"tls://127.0.0.1:{port}", user="line-3", password={"env": "PLANT_PASSWORD"})
+        with pytest.raises(ConnectFailed, match="offers no TLS"):
+            await uplink.connect()
+        await uplink.close()
+    assert heard == []
+
+
+async def test_a_server_that_wants_tls(make: Make) -> None:
+    async with scripted(INFO.replace(b"}", b',"tls_required":true}')) as (port, heard):
+        with pytest.raises(ConfigError, match="wants TLS") as told:
+            await make(url=f"nats://127.0.0.1:{port}").connect()
+    assert "tls://" in told.value.remedy
+    assert heard == []
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak NATS"),
+        (b"x" * 2_000_000, "does not speak NATS"),
+        (b"", "does not speak NATS"),
+        (INFO + b"-ERR 'maximum connections exceeded'\r\n", "refuses the connection: maximum connections exceeded"),
+        (INFO + b"-ERR 'User Authentication Expired'\r\n", "refuses the client: User Authentication Expired"),
+    ],
+    ids=["http", "endless", "silent", "full", "expired"],
+)
+async def test_what_else_a_port_may_say(make: Make, monkeypatch: pytest.MonkeyPatch, said: bytes, words: str) -> None:
+    monkeypatch.setattr("gateway.uplinks.nats.publisher.ANSWER_S", 1.0)
+    async with scripted(said) as (port, _):
+        with pytest.raises((ConnectFailed, ConfigError), match=words) as told:
+            await make(url=f"nats://127.0.0.1:{port}").connect()
+    assert told.value.remedy
+
+
+async def test_closing_waits_for_nobody(make: Make, make_events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.uplinks.nats.publisher.ANSWER_S", 0.2)
+    async with scripted(INFO, b"PONG\r\nPONG\r\n") as (port, _):
+        uplink = make(url=f"nats://127.0.0.1:{port}")
+        await uplink.connect()
+        async with asyncio.timeout(1.0):
+            await uplink.close()
