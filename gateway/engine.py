@@ -14,6 +14,7 @@ from gateway.inputs import ClockStep, Input, Tick
 from gateway.pipeline import Pipeline
 
 CLOCK_CHECK_S = 1.0
+UNLISTED = "add it to `products.list` with its ideal; until then its parts are counted, and OEE is null"
 
 log = structlog.get_logger("engine")
 
@@ -42,6 +43,8 @@ class Engine:
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: int | None = None
         self._closed = False
+        self._unlisted: set[str] = set()
+        """Products without an ideal that were said."""
         self._rows: dict[str, bytes] = {}
         """Checkpoint rows that belong to events which the outbox has taken, each as of its last such input."""
 
@@ -62,9 +65,16 @@ class Engine:
         if events:
             self._append(events)
             self._rows.update(rows)
+            self._say_unlisted()
             self._changed()
         if deadline != self._deadline:
             self._await(deadline)
+
+    def _say_unlisted(self) -> None:
+        unlisted = self._pipeline.jobs.unlisted
+        for product in unlisted.keys() - self._unlisted:
+            log.warning("product_not_listed", product=product, machines=unlisted[product], remedy=UNLISTED)
+        self._unlisted = set(unlisted)
 
     def checkpoint(self, subjects: Collection[str] | None) -> Mapping[str, bytes]:
         """For the outbox: the dirty rows of the events' subjects, or all of them.

@@ -33,6 +33,10 @@ class LineView:
         """Figures of the line in the hour, shift, production day and job that run."""
         return self._pipeline.line.snapshot(self._pipeline.at)
 
+    def unlisted(self) -> dict[str, list[str]]:
+        """Products that are worked on and that the configuration's list does not have, with the machines."""
+        return self._pipeline.jobs.unlisted
+
     def job(self) -> dict[str, Any] | None:
         """The line's job: made, target, forecast; None where there is none."""
         return self._pipeline.jobs.snapshot(self._pipeline.at)

@@ -275,8 +275,8 @@ GatewayGap = TypedDict(
     },
 )
 GatewayGap.__doc__ = (
-    "A time that was not seen, or events that are gone; `stream` says whose numbers from and to are, where they are not "
-    "this one's."
+    "A time that was not seen, or events that are gone; `stream` says whose numbers from and to are, where they are not"
+    " this one's."
 )
 
 

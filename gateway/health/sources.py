@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gateway import __version__
 from gateway.clock import EngineClock
 from gateway.config.model import Config
+from gateway.engine import UNLISTED
 from gateway.events import Envelope, rfc3339
 from gateway.lineview import LineView
 from gateway.outbox.outbox import Outbox
@@ -68,7 +69,17 @@ class Sources:
     def checks(self) -> list[Check]:
         """Store, devices and uplinks; a lost PLC or broker is a warning: the daemon itself does its work."""
         uplinks = (self._uplink(name) for name in self.uplinks)
-        return [self._store(), *map(self._device, self.runners), *uplinks, *self._recording()]
+        return [self._store(), *map(self._device, self.runners), *uplinks, *self._recording(), *self._products()]
+
+    def _products(self) -> Iterator[Check]:
+        if self.config.products is None:
+            return
+        unlisted = self.view.unlisted()
+        if unlisted:
+            words = "; ".join(f"{product} on {', '.join(on)} is not listed" for product, on in unlisted.items())
+            yield Check("products", "warn", words, UNLISTED)
+        else:
+            yield Check("products", "pass")
 
     def _recording(self) -> Iterator[Check]:
         recorder = self.recorder

@@ -198,6 +198,14 @@ class Jobs:
                 paces.append(sum(each / ideal for ideal, each in cycles if ideal is not None))
         return min(paces, default=None)
 
+    @property
+    def unlisted(self) -> dict[str, list[str]]:
+        """Products that are worked on and that the configuration's list does not have, with the machines."""
+        found: dict[str, list[str]] = {}
+        for machine in (one for stage in self._stages for one in stage if not one.task.listed):
+            found.setdefault(machine.task.product or "", []).append(machine.name)
+        return found
+
     def snapshot(self, at: int) -> dict[str, Any] | None:
         """The job that runs, for people; None where none does."""
         return None if self._now is None else self._data(self._now, max(at, self._now.began), None)

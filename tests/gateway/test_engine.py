@@ -21,7 +21,11 @@ from protocols.model import Batch, Change, Quality
 from tests.conftest import line_document
 
 BEGIN = 1_795_327_200_000
-SIGNALS = {"run": {"address": "coil:0"}, "bottles": {"address": "holding:0", "type": "uint16"}}
+SIGNALS = {
+    "run": {"address": "coil:0"},
+    "bottles": {"address": "holding:0", "type": "uint16"},
+    "recipe": {"address": "holding:1", "type": "uint16"},
+}
 MACHINE = {
     "ideal": "500ms",
     "parts": {"total": "plc.bottles"},
@@ -31,6 +35,7 @@ CONFIG = Config.model_validate(
     line_document(
         devices={"plc": {"protocol": "modbus_tcp", "host": "127.0.0.1", "signals": SIGNALS}},
         machines={"filler": MACHINE, "capper": MACHINE},
+        products={"signal": "plc.recipe", "list": {"7": {"ideal": "500ms"}}},
         uplinks={},
         buffer={"path": "line.db", "commit_interval": "10ms"},
     )
@@ -107,6 +112,18 @@ async def lines(tmp_path: Path) -> AsyncIterator[Lines]:
 
 def fail(*_: Any) -> Any:
     raise ZeroDivisionError("a defect")
+
+
+async def test_a_product_that_is_not_listed_is_said_once_for_as_long_as_it_is_made(lines: Lines) -> None:
+    line = await lines.start()
+    with capture_logs() as logs:
+        for bottles, recipe in enumerate((7, 9, 9, 9, 7, 9)):
+            line.read(True, 100 + bottles)
+            line.engine.submit(Batch("plc", 0, [(2, recipe, Quality.GOOD, None, None)], line.clock.now()))
+            line.read(False, 100 + bottles)
+    assert [(entry["event"], entry["product"], entry["machines"]) for entry in logs] == [
+        ("product_not_listed", "9", ["filler", "capper"])
+    ] * 2
 
 
 async def test_half_an_input_is_not_stored_and_no_part_is_lost(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:

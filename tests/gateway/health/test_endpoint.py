@@ -15,11 +15,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from tests.conftest import line_document
 from tests.processes import Daemon, daemon, free_port, simulator, until
 
+PRODUCTS = {"signal": "filler_plc.recipe", "list": {"cola-500ml": {}}}
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def one(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
     """One daemon for all tests of this file."""
-    document = line_document(health={"listen": f"127.0.0.1:{free_port()}"})
+    document = line_document(health={"listen": f"127.0.0.1:{free_port()}"}, products=PRODUCTS)
     async with simulator("--chaos", "off") as plc:
         document["devices"]["filler_plc"]["port"] = plc.port
         async with daemon(tmp_path_factory.mktemp("health"), document) as running:
@@ -32,6 +34,19 @@ async def one(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_a_product_that_is_not_listed_is_a_warning(tmp_path: Path) -> None:
+    document = line_document(health={"listen": f"127.0.0.1:{free_port()}"}, products={**PRODUCTS, "list": {}})
+    async with simulator("--chaos", "off") as plc:
+        document["devices"]["filler_plc"]["port"] = plc.port
+        async with daemon(tmp_path, document) as running:
+
+            async def warns() -> bool:
+                (check,) = json.loads((await running.get("/health"))[1])["checks"]["products"]
+                return bool(check.get("output") == "cola-500ml on filler is not listed")
+
+            await until(warns)
 
 
 async def test_livez_and_readyz(one: Daemon) -> None:
@@ -49,7 +64,7 @@ async def test_health_has_a_check_for_every_part(one: Daemon) -> None:
     status, text = await one.get("/health")
     health = json.loads(text)
     assert status == 200
-    assert set(health["checks"]) == {"store", "device:filler_plc", "uplink:journal"}
+    assert set(health["checks"]) == {"store", "device:filler_plc", "uplink:journal", "products"}
     device = health["checks"]["device:filler_plc"][0]["observedValue"]
     assert device["bad_signals"] == 0
     assert device["age_s"] < 5
@@ -63,7 +78,7 @@ async def test_line_shows_machines_and_on_request_signals(one: Daemon) -> None:
     assert (filler["state"], filler["category"], filler["ideal_s"]) == ("execute", "production", 0.5)
     assert filler["rule"]["text"] == "filler_plc.running and filler_plc.speed > 5"
     assert line["flow"] == []
-    assert line["job"] is None
+    assert line["job"]["product"] == "cola-500ml"
     assert line["kpi"].keys() == filler["kpi"].keys() == {"hour", "day"}
     assert line["kpi"]["hour"]["rollup"]["machines"] == ["filler"]
     assert "signals" not in line["devices"]["filler_plc"]
