@@ -7,39 +7,31 @@ import math
 import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
-from ext.table import SignalTable
 from gateway import __version__
 from gateway.buffer.operations import Operations
 from gateway.clock import EngineClock
-from gateway.config.model import Config, RecordingConfig
+from gateway.config.difference import Difference
+from gateway.config.model import Config
 from gateway.control.server import ControlServer, listen
 from gateway.control.wire import socket_path
-from gateway.engine import Engine
 from gateway.events import Event, rfc3339
 from gateway.health.server import HealthServer
 from gateway.health.sources import Sources
 from gateway.inputs import Reload
-from gateway.lineview import LineView
 from gateway.outbox.outbox import Outbox
+from gateway.parts import Parts
 from gateway.pipeline import Pipeline
-from gateway.runner.device import DeviceRunner
-from gateway.runner.uplink import UplinkRunner
+from gateway.runner.crew import Crew, end
+from gateway.runner.reload import Reloader
 from gateway.systemd import Notifier
-from gateway.uplinks.registry import uplink_class
-from gateway.uplinks.uplink import UplinkContext
-from protocols.driver import Driver, EndpointConfig, LinkStats
-from protocols.registry import driver_class
-
-if TYPE_CHECKING:
-    from gateway.recording.recorder import Recorder
 
 DRAIN_S = 10.0
 """How long a stopping daemon lets its uplinks catch up."""
@@ -52,7 +44,6 @@ ALIVE_S = 60.0
 STATUS_S = 5.0
 EXTEND_S = 60
 """What each message while the buffer is opened asks systemd to wait for the next one."""
-CANCEL_AGAIN_S = 0.5
 
 log = structlog.get_logger("gateway")
 
@@ -60,10 +51,13 @@ log = structlog.get_logger("gateway")
 class App:
     """One line's daemon, from opening the store to closing it."""
 
-    def __init__(self, config: Config, state_dir: Path, notifier: Notifier, *, record: bool = False) -> None:
-        """`record`: even where the configuration does not say so."""
+    def __init__(
+        self, config: Config, state_dir: Path, notifier: Notifier, *, file: Path | None = None, record: bool = False
+    ) -> None:
+        """`file`: where the configuration can be reloaded from; `record`: even where it does not say so."""
         self._config = config
-        self._recording = config.recording or (RecordingConfig.model_construct() if record else None)
+        self._file = file
+        self._record = record
         self._state_dir = state_dir
         self._notifier = notifier
         self._period = min(STATUS_S, (notifier.watchdog_s or math.inf) / 3)
@@ -101,7 +95,7 @@ class App:
             finally:
                 stored = await self._close_store(outbox, clean)
         finally:
-            await _end([watch])
+            await end([watch])
             self._notifier.close()
         return 0 if clean and stored else 1
 
@@ -138,65 +132,53 @@ class App:
         return await Outbox.open(path, self._config.buffer, self._config.uplinks)
 
     async def _serve(self, outbox: Outbox, pipeline: Pipeline, clock: EngineClock, seconds: float | None) -> bool:
-        config = self._config
-        exact = pipeline.signals if self._recording is None else frozenset(config.signal_types)
-        tables = _tables(config, exact, pipeline.thinned)
-        view = LineView(pipeline, tables)
-        recorder = await self._recorder(pipeline, tables)
-        record = None if recorder is None else recorder.record
-        engine = Engine(pipeline, clock, outbox.append, view.changed, self.stop, record)
-        outbox.checkpoint = engine.checkpoint
+        parts = Parts(self._config, self._state_dir, outbox, pipeline, clock, self.stop, record=self._record)
+        sources = Sources(parts, self._stop.is_set)
         self._announce(outbox, clock, pipeline.at)
-        engine.submit(Reload(clock.now(), clock.utc_offset))
-        devices = _device_runners(config, self._state_dir, tables, clock, engine)
-        uplinks = self._uplink_runners(outbox, view)
-        sources = Sources(config, outbox, devices, uplinks, view, clock, self._stop.is_set, recorder)
-        health = HealthServer(config.health, sources)
-        listening = await asyncio.to_thread(listen, socket_path(self._state_dir / config.buffer.path))
+        listening = await asyncio.to_thread(listen, socket_path(self._state_dir / self._config.buffer.path))
         async with asyncio.TaskGroup() as group:
+            crew = Crew(group)
             store = group.create_task(outbox.run(), name="store")
-            south = [group.create_task(runner.run(), name=f"device {runner.endpoint.name}") for runner in devices]
-            north = [group.create_task(runner.run(), name=f"uplink {name}") for name, runner in uplinks.items()]
-            others = [
-                group.create_task(health.run(), name="health"),
-                group.create_task(engine.follow_clock(), name="clock"),
-                group.create_task(self._alive(outbox, engine), name="alive"),
-                group.create_task(self._tell_status(sources), name="status"),
-            ]
+            await parts.begin(crew)
+            crew.begin("health", HealthServer(sources).run())
+            crew.begin("clock", parts.engine.follow_clock())
+            crew.begin("alive", self._alive(parts))
+            crew.begin("status", self._tell_status(sources))
+            handlers = Operations(outbox, parts.uplinks, self._config.source).handlers
+            if self._file is not None:
+                reloader = Reloader(self._file, parts, crew, self._notifier, partial(self._listen_anew, crew, sources))
+                crew.begin("reload", reloader.run())
+                handlers["reload"] = reloader.asked
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.request)
             if listening is not None:
-                operations = Operations(outbox, tuple(config.uplinks), config.source)
-                others.append(group.create_task(ControlServer(listening, operations.handlers).run(), name="control"))
+                crew.begin("control", ControlServer(listening, handlers).run())
             self._running = outbox
             self._notifier.send(READY=1, STATUS="running")
-            log.info("started", version=__version__, stream=outbox.stream, configuration=config.digest)
+            log.info("started", version=__version__, stream=outbox.stream, configuration=self._config.digest)
             await self._wait(seconds)
             self._notifier.send(STOPPING=1, STATUS="stopping")
-            await _end(south)
-            engine.submit(Reload(clock.now(), clock.utc_offset, "stop"))
-            engine.close()
-            await self._close_recorder(recorder, clock.now())
+            await crew.end(["reload"])
+            await parts.end_devices(crew)
+            parts.engine.submit(Reload(clock.now(), clock.utc_offset, "stop"))
+            parts.engine.close()
+            await self._close_recorder(parts)
             outbox.append([self._event("gateway.stopped", clock, {"why": self._why_stopped})])
-            await self._drain(outbox)
-            await _end([*north, *others, store])
+            await self._drain(parts)
+            await crew.end_all()
+            await end([store])
         log.info("stopped", why=self._why_stopped, last_seq=outbox.last_seq)
-        return engine.failed is None
+        return parts.engine.failed is None
 
-    async def _recorder(self, pipeline: Pipeline, tables: Mapping[str, SignalTable]) -> Recorder | None:
-        if self._recording is None:
-            return None
-        from gateway.recording.recorder import Recorder  # its library is for those who record
+    async def _listen_anew(self, crew: Crew, sources: Sources, difference: Difference) -> None:
+        if "health" in difference.sections:
+            await crew.end(["health"])
+            crew.begin("health", HealthServer(sources).run())
 
-        recorder = Recorder(self._config, self._recording, self._state_dir, pipeline, tables)
-        await recorder.start()
-        return recorder
-
-    async def _close_recorder(self, recorder: Recorder | None, at: int) -> None:
+    async def _close_recorder(self, parts: Parts) -> None:
         """A disk that hangs must not hold the exit: the recording then ends without its end."""
-        try:
+        with suppress(TimeoutError):
             async with self._within(CLOSE_S, HURRY_S):
-                await recorder.close(at) if recorder is not None else None
-        except TimeoutError:
-            log.error("recording_not_closed", why="the disk did not answer in time", remedy="see the system's log")
+                await parts.close_recorder()
 
     async def _wait(self, seconds: float | None) -> None:
         try:
@@ -205,29 +187,20 @@ class App:
         except TimeoutError:
             self.stop(f"ran for {seconds:g} s")
 
-    async def _drain(self, outbox: Outbox) -> None:
+    async def _drain(self, parts: Parts) -> None:
         """Make everything durable, then let the uplinks catch up for a while; a second signal ends the wait.
 
         A disk that takes nothing must not hold the exit: closing the buffer tries once more, and says what is lost.
         """
         try:
             async with self._within(DRAIN_S, 0):
-                await outbox.flush()
-                while any(outbox.backlog(name) for name in self._config.uplinks) and not self._force.is_set():
+                await parts.outbox.flush()
+                while any(parts.outbox.backlog(name) for name in parts.uplinks) and not self._force.is_set():
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._force.wait(), DRAIN_LOOK_S)
-                await outbox.flush()
+                await parts.outbox.flush()
         except TimeoutError:
             log.warning("stopped_with_backlog", why="the uplinks or the disk did not keep up")
-
-    def _uplink_runners(self, outbox: Outbox, view: LineView) -> dict[str, UplinkRunner]:
-        envelope = outbox.envelope(self._config.source)
-        runners = {}
-        for name, config in self._config.uplinks.items():
-            context = UplinkContext(name, self._config.line, envelope, self._state_dir, view)
-            make = partial(_make_uplink, config, context)
-            runners[name] = UplinkRunner(name, config, make, outbox)
-        return runners
 
     def _event(self, kind: str, clock: EngineClock, data: dict[str, Any]) -> Event:
         return Event(kind, "gateway", clock.utc(), data)
@@ -263,15 +236,16 @@ class App:
             events.append(self._event("gateway.gap", clock, gap))
         outbox.append(events)
 
-    async def _alive(self, outbox: Outbox, engine: Engine) -> None:
+    async def _alive(self, parts: Parts) -> None:
         """Each minute, so that silence is never ambiguous."""
         while True:
             await asyncio.sleep(ALIVE_S)
-            backlog = {name: outbox.backlog(name) for name in self._config.uplinks}
-            machines = engine.snapshot().values()
+            outbox, clock = parts.outbox, parts.clock
+            backlog = {name: outbox.backlog(name) for name in parts.uplinks}
+            machines = parts.view.machines().values()
             ids = [machine[kind] for machine in machines for kind in ("stop", "interval") if machine[kind]]
             data = {"last_seq": str(outbox.last_seq), "backlog": backlog, "open": ids}
-            outbox.append([self._event("gateway.alive", engine.clock, data)])
+            outbox.append([self._event("gateway.alive", clock, data)])
 
     async def _watch(self) -> None:
         """The service manager hears of us only while this loop turns.
@@ -295,50 +269,3 @@ class App:
             if not self._stop.is_set():
                 self._notifier.send(STATUS=sources.summary())
             await asyncio.sleep(self._period)
-
-
-def _tables(config: Config, exact: frozenset[str], thinned: frozenset[str]) -> dict[str, SignalTable]:
-    """One table a device; what the engine decides from passes every change, and what is trended beyond its deadband."""
-    tables = {}
-    for name, device in config.devices.items():
-        table = tables[name] = SignalTable(device.signal_settings)
-        for number, (signal_name, settings) in enumerate(device.signal_settings.items()):
-            if f"{name}.{signal_name}" in exact:
-                table.forward(number, exact=True)
-            elif f"{name}.{signal_name}" in thinned:
-                table.forward(number, deadband=settings.deadband)
-    return tables
-
-
-def _device_runners(
-    config: Config, state_dir: Path, tables: Mapping[str, SignalTable], clock: EngineClock, engine: Engine
-) -> list[DeviceRunner]:
-    """One runner an endpoint, whatever the number of devices behind it."""
-    endpoints: dict[tuple[str, str], dict[str, Any]] = {}
-    for name, device in config.devices.items():
-        endpoints.setdefault((device.protocol, device.endpoint), {})[name] = device
-    runners = []
-    for (_, endpoint_name), devices in endpoints.items():
-        endpoint = EndpointConfig(endpoint_name, devices, state_dir)
-        mine = {name: tables[name] for name in devices}
-        make: Callable[[LinkStats], Driver] = partial(_make_driver, endpoint, mine)
-        runners.append(DeviceRunner(endpoint, make, mine, clock, engine.submit))
-    return runners
-
-
-def _make_driver(endpoint: EndpointConfig, tables: Mapping[str, SignalTable], stats: LinkStats) -> Driver:
-    first = next(iter(endpoint.devices.values()))
-    return driver_class(first)(endpoint, tables, stats)
-
-
-def _make_uplink(config: Any, context: UplinkContext) -> Any:
-    return uplink_class(config)(config, context)
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait until they are gone; one in which a library swallowed that is cancelled again."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)

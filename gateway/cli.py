@@ -37,7 +37,28 @@ def run(file: Path, seconds: float | None, state_dir: Path, record: bool, log_le
     configure_logging(log_level)
     from gateway.service import run_daemon
 
-    sys.exit(run_daemon(config, state_dir, seconds, record=record))
+    sys.exit(run_daemon(file, config, state_dir, seconds, record=record))
+
+
+RELOAD_EXAMPLES = """\b
+Examples:
+  linegate reload line-3.yaml --state-dir /var/lib/linegate/line-3
+  systemctl reload linegate@line-3
+"""
+
+
+@main.command(epilog=RELOAD_EXAMPLES)
+@FILE
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+@STATE_DIR
+def reload(file: Path, state_dir: Path, as_json: bool) -> None:
+    """Have the running daemon take over the changed FILE: only devices and uplinks that differ are begun anew.
+
+    The file is checked first; where it has a problem, or asks for what needs a restart, nothing changes.
+    """
+    from gateway.reload import reload_file
+
+    sys.exit(reload_file(file, state_dir, as_json=as_json))
 
 
 @main.command(epilog="Example: linegate check line-3.yaml")

@@ -29,17 +29,16 @@ class Engine:
         append: Callable[[Iterable[Event]], None],
         changed: Callable[[], None],
         stop: Callable[[str], None],
-        record: Callable[[Input], None] | None = None,
     ) -> None:
-        """`record` is told of each input before it is decided; it must not raise."""
         self.clock = clock
+        self.record: Callable[[Input], None] | None = None
+        """Told of each input before it is decided; must not raise."""
         self.failed: Exception | None = None
         self.inputs = 0
         self._pipeline = pipeline
         self._append = append
         self._changed = changed
         self._stop = stop
-        self._record = record
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: int | None = None
         self._closed = False
@@ -52,8 +51,8 @@ class Engine:
         """Decide about one input, stamped by its runner. Never raises: a runner could do nothing about it."""
         if self._closed:
             return
-        if self._record is not None:
-            self._record(given)
+        if self.record is not None:
+            self.record(given)
         try:
             events, deadline = self._pipeline.process(given)
             # taken now: what a later input leaves half applied must not be stored with these events
@@ -89,6 +88,12 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - the engine's error, not the store's
                 self._fail(error, "checkpoint")
         return rows
+
+    def take_over(self, pipeline: Pipeline) -> None:
+        """Decide with another pipeline, which goes on from where the one before is now."""
+        self._rows.update(self._pipeline.checkpoint(None))  # the last it has to say: not all of it is stored yet
+        self._pipeline = pipeline
+        self._await(None)
 
     def _fail(self, error: Exception, what: str) -> None:
         log.error("engine_failed", input=what, exc_info=error, remedy="the daemon ends; report the traceback")

@@ -21,6 +21,10 @@ class LineView:
         self._tables = tables
         self._watchers: list[Callable[[], None]] = []
 
+    def show(self, pipeline: Pipeline, tables: Mapping[str, SignalTable]) -> None:
+        """Another configuration is in force: from now on these."""
+        self._pipeline, self._tables = pipeline, tables
+
     def machines(self) -> dict[str, dict[str, Any]]:
         """Every machine's state, reason and parts."""
         return self._pipeline.snapshot()

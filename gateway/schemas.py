@@ -295,6 +295,30 @@ class GatewayAlive(TypedDict):
     open: list[str]
 
 
+class NamesChanged(TypedDict):
+    """Entries of one section of the configuration."""
+
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+
+
+class ConfigChanges(TypedDict):
+    """`sections` names what else differs."""
+
+    devices: NamesChanged
+    machines: NamesChanged
+    uplinks: NamesChanged
+    sections: list[str]
+
+
+class ConfigApplied(TypedDict):
+    """The running daemon took over a changed configuration; only what differs was begun anew."""
+
+    digest: str
+    changes: ConfigChanges
+
+
 EVENT_DATA: dict[str, type] = {
     "machine.state": MachineState,
     "machine.stop": MachineStop,
@@ -315,6 +339,7 @@ EVENT_DATA: dict[str, type] = {
     "gateway.gap": GatewayGap,
     "gateway.clock": GatewayClock,
     "gateway.alive": GatewayAlive,
+    "config.applied": ConfigApplied,
 }
 """Data by short event type."""
 

@@ -17,11 +17,14 @@ from gateway.systemd import Notifier
 log = structlog.get_logger("gateway")
 
 
-def run_daemon(config: Config, state_dir: Path, seconds: float | None, *, record: bool = False) -> int:
-    """Run one line until it is stopped; 0, or 1 where the store or the engine ended it. `record`: its inputs too."""
+def run_daemon(file: Path, config: Config, state_dir: Path, seconds: float | None, *, record: bool = False) -> int:
+    """Run one line until it is stopped; 0, or 1 where the store or the engine ended it.
+
+    `file` is where `config` was read, and can be reloaded from. `record`: what the engine decides from is kept.
+    """
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(config, state_dir, seconds, record))
+            return runner.run(_run(file, config, state_dir, seconds, record))
     except (BufferError, CheckpointError) as error:
         log.error("not_started", why=error.why, remedy=error.remedy)
         return 1
@@ -35,5 +38,5 @@ def run_daemon(config: Config, state_dir: Path, seconds: float | None, *, record
         return 1
 
 
-async def _run(config: Config, state_dir: Path, seconds: float | None, record: bool) -> int:
-    return await App(config, state_dir, Notifier(), record=record).run(seconds)
+async def _run(file: Path, config: Config, state_dir: Path, seconds: float | None, record: bool) -> int:
+    return await App(config, state_dir, Notifier(), file=file, record=record).run(seconds)

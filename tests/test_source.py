@@ -20,7 +20,7 @@ FORBIDDEN = {
 MOST_LINES = 400
 TASK_MAKERS = {"create_task", "ensure_future", "gather", "wait", "TaskGroup", "run_in_executor", "to_thread", "shield"}
 HEAVY = ("pymodbus", "aiomqtt", "paho", "asyncua", "pycomm3", "aiokafka", "nats")
-KNOWS_EVERY_PART = {"app.py", "service.py", "cli.py"}
+KNOWS_EVERY_PART = {"app.py", "parts.py", "service.py", "cli.py"}
 
 
 def tree(path: Path) -> ast.Module:

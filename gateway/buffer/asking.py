@@ -9,13 +9,10 @@ from typing import Any
 
 from gateway.buffer.operations import Operations
 from gateway.config.model import Config
-from gateway.control.client import ask
-from gateway.control.wire import ControlError, NoDaemon, socket_path
+from gateway.control.client import ask_daemon
+from gateway.control.wire import ControlError, NoDaemon
 from gateway.outbox.errors import BufferError
 from gateway.runner.buffer import buffer
-
-RUNTIME = Path("/run/linegate")
-"""Where systemd's unit has its instances' sockets, of which only the daemon is told."""
 
 Take = Callable[[dict[str, Any]], None]
 
@@ -23,10 +20,8 @@ Take = Callable[[dict[str, Any]], None]
 def answer(config: Config, state_dir: Path, take: Take, do: str, **given: Any) -> None:
     """Let `take` have each item of an answer as it comes. Raises ControlError or BufferError, in words."""
     path = state_dir / config.buffer.path
-    of_the_unit = RUNTIME / state_dir.name / "control.sock"
     try:
-        listening = next((one for one in (socket_path(path), of_the_unit) if one.exists()), socket_path(path))
-        for item in ask(listening, do, **given):
+        for item in ask_daemon(state_dir, path, do, **given):
             take(item)
     except NoDaemon:
         if not path.exists():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any
 
 import orjson
@@ -25,7 +25,7 @@ Items = AsyncIterator[dict[str, Any]]
 class Operations:
     """Answers requests about `outbox`; each answer is items. Refusals are raised before anything was done."""
 
-    def __init__(self, outbox: Outbox, uplinks: tuple[str, ...], source: str) -> None:
+    def __init__(self, outbox: Outbox, uplinks: Collection[str], source: str) -> None:
         self._outbox = outbox
         self._uplinks = uplinks
         self._envelope = outbox.envelope(source)

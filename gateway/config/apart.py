@@ -1,4 +1,7 @@
-"""Loads a configuration in a process of its own: reading YAML with all its places takes memory that no daemon needs."""
+"""Loads a configuration in a process of its own: reading YAML with all its places takes memory that no daemon needs.
+
+As a module it is that process: it writes the configuration to its standard output.
+"""
 
 from __future__ import annotations
 
@@ -46,3 +49,7 @@ def _send(path: Path, writing: int) -> int:
     with os.fdopen(writing, "wb") as pipe:
         pipe.write(packed)
     return 0
+
+
+if __name__ == "__main__":  # a daemon that reloads has threads, and must not fork
+    sys.exit(_send(Path(sys.argv[1]), os.dup(sys.stdout.fileno())))

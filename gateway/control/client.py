@@ -9,9 +9,17 @@ from typing import Any
 
 import orjson
 
-from gateway.control.wire import MAX_LINE, ControlError, NoDaemon, Refused
+from gateway.control.wire import MAX_LINE, ControlError, NoDaemon, Refused, socket_path
 
 ANSWER_S = 60.0
+RUNTIME = Path("/run/linegate")
+"""Where systemd's unit has its instances' sockets, of which only the daemon is told."""
+
+
+def ask_daemon(state_dir: Path, buffer: Path, do: str, **given: Any) -> Iterator[dict[str, Any]]:
+    """`ask` of the daemon that has `buffer` in `state_dir`, be it started by hand or by systemd."""
+    of_the_unit = RUNTIME / state_dir.name / "control.sock"
+    return ask(next((one for one in (socket_path(buffer), of_the_unit) if one.exists()), socket_path(buffer)), do, **given)
 
 
 def ask(path: Path, do: str, **given: Any) -> Iterator[dict[str, Any]]:

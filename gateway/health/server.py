@@ -19,7 +19,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.config.model import HealthConfig
 from gateway.health.sources import Check, Sources
 
 RETRY_S = 10.0
@@ -35,8 +34,8 @@ log = structlog.get_logger("health")
 class HealthServer:
     """Serves until cancelled; an address in use is said and tried again, since the line matters more than its page."""
 
-    def __init__(self, config: HealthConfig, sources: Sources) -> None:
-        self._config = config
+    def __init__(self, sources: Sources) -> None:
+        self._config = sources.config.health
         self._sources = sources
 
     async def run(self) -> None:

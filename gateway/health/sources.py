@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
-from gateway.clock import EngineClock
 from gateway.config.model import Config
 from gateway.engine import UNLISTED
 from gateway.events import Envelope, rfc3339
-from gateway.lineview import LineView
-from gateway.outbox.outbox import Outbox
-from gateway.runner.device import DeviceRunner
-from gateway.runner.uplink import UplinkRunner
 
 if TYPE_CHECKING:
+    from gateway.parts import Parts
     from gateway.recording.recorder import Recorder
+    from gateway.runner.device import DeviceRunner
+    from gateway.runner.uplink import UplinkRunner
 
 STORE_SILENT_S = 10.0
 """Longest time without a turn of the store task that still counts as alive."""
@@ -39,28 +37,39 @@ class Check:
 class Sources:
     """Every part that has something to say about itself."""
 
-    def __init__(
-        self,
-        config: Config,
-        outbox: Outbox,
-        devices: list[DeviceRunner],
-        uplinks: Mapping[str, UplinkRunner],
-        view: LineView,
-        clock: EngineClock,
-        stopping: Callable[[], bool],
-        recorder: Recorder | None = None,
-    ) -> None:
-        self.config = config
-        self.outbox = outbox
-        self.runners = {name: runner for runner in devices for name in runner.endpoint.devices}
-        self.endpoints = devices
-        self.uplinks = uplinks
-        self.view = view
-        self.clock = clock
+    def __init__(self, parts: Parts, stopping: Callable[[], bool]) -> None:
+        self._parts = parts
         self.stopping = stopping
-        self.recorder = recorder
+        self.outbox = parts.outbox
+        self.view = parts.view
+        self.clock = parts.clock
         self.started = time.monotonic()
         self.version = __version__
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._parts.config
+
+    @property
+    def runners(self) -> Mapping[str, DeviceRunner]:
+        """By device."""
+        return self._parts.devices
+
+    @property
+    def endpoints(self) -> Collection[DeviceRunner]:
+        """One for each connection."""
+        return self._parts.runners.values()
+
+    @property
+    def uplinks(self) -> Mapping[str, UplinkRunner]:
+        """By name."""
+        return self._parts.uplinks
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """None where nothing is recorded."""
+        return self._parts.recorder
 
     def alive(self) -> bool:
         """Whether the store task turns; that this runs shows that the loop does."""

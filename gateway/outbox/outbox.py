@@ -111,6 +111,7 @@ class Outbox:
             outbox = cls(connection, lock, config, identity)
             await outbox._store.restore(identity.last_seq, uplinks)
             outbox.append(outbox._store.gaps)
+            outbox._store.gaps = []
             await outbox._commit(always=True)  # says that the buffer is in use, and tells what is gone
         except BaseException as error:
             await connection.close()
@@ -216,6 +217,15 @@ class Outbox:
         """Throw quarantined events away, or all of them; how many there were."""
         await self._durable()
         return await self._ask(lambda: self._store.discard(uplink, seqs))
+
+    async def reconfigure(self, config: BufferConfig, uplinks: Mapping[str, UplinkSettings]) -> None:
+        """Go on under another configuration of the same file; nobody may read for an uplink that it changes."""
+        await self.flush()
+        await self._ask(lambda: self._store.reconfigure(uplinks))
+        self._interval_s = config.commit_interval / 1000
+        self._retain_ms = config.retain
+        gaps, self._store.gaps = self._store.gaps, []
+        self.append(gaps)
 
     async def flush(self) -> None:
         """Commit everything pending: events, all dirty checkpoint rows, cursors. Waits while the disk is full."""

@@ -64,15 +64,7 @@ class Store:
         """Take over what the file holds, with a cursor for each uplink; the new ones wait for the first commit."""
         self.last_seq = last_seq
         self._oldest = await database.oldest_seq(self._connection, last_seq)
-        self.listed = tuple(uplinks)
-        now_ms = time.time_ns() // 1_000_000
-        self.cursors, back = await call(
-            self._connection, lambda db: cursors.adopt(db, uplinks, last_seq, self._oldest, now_ms)
-        )
-        for name in back:
-            await self._back(name)
-        for name in self.listed:
-            await cursors.count(self._connection, self.cursors[name], last_seq)
+        await self._adopt(uplinks)
         for name, seq in await fetch(
             self._connection, "SELECT uplink, seq FROM quarantine WHERE retry = 1 ORDER BY seq"
         ):
@@ -81,6 +73,27 @@ class Store:
         self._count_backlogs()
         await self._count_quarantined()
         self._stats.size_bytes = await upkeep.measure(self._connection)
+
+    async def _adopt(self, uplinks: Mapping[str, UplinkSettings]) -> None:
+        self.listed = tuple(uplinks)
+        now_ms = time.time_ns() // 1_000_000
+        self.cursors, back = await call(
+            self._connection, lambda db: cursors.adopt(db, uplinks, self.last_seq, self._oldest, now_ms)
+        )
+        for name in back:
+            await self._back(name)
+        for name in self.listed:
+            await cursors.count(self._connection, self.cursors[name], self.last_seq)
+
+    async def reconfigure(self, uplinks: Mapping[str, UplinkSettings]) -> bool:
+        """Have a cursor for each of these; one that stays the same goes on as it is, whatever it is delivering."""
+        before = {name: self.cursors[name] for name in self.listed}
+        await self._adopt(uplinks)
+        for name in self.listed:
+            if name in before and before[name].filter == self.cursors[name].filter:
+                self.cursors[name] = before[name]
+        self._count_backlogs()
+        return True
 
     @property
     def is_settled(self) -> bool:

@@ -1,0 +1,233 @@
+"""What runs of a configuration: devices, engine and uplinks, built of one, and taken over to another by difference.
+
+A reload takes the way of a restart: the engine's checkpoint is given to a new engine. Runners of what has not changed
+go on meanwhile, with the tables into which they decode.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from ext.table import SignalTable
+from gateway.clock import EngineClock
+from gateway.config.difference import Difference
+from gateway.config.model import Config, RecordingConfig
+from gateway.engine import Engine
+from gateway.inputs import DeviceState, Reload
+from gateway.lineview import LineView
+from gateway.outbox.outbox import Outbox
+from gateway.pipeline import Pipeline
+from gateway.runner.crew import Crew
+from gateway.runner.device import DeviceRunner
+from gateway.runner.uplink import UplinkRunner
+from gateway.uplinks.registry import uplink_class
+from gateway.uplinks.uplink import UplinkContext
+from protocols.driver import Driver, EndpointConfig, LinkStats
+from protocols.registry import driver_class
+
+if TYPE_CHECKING:
+    from gateway.recording.recorder import Recorder
+
+Endpoint = tuple[str, str]
+"""Protocol and name of a connection."""
+
+CLOSE_S = 10.0
+"""How long the disk may take to end a recording."""
+CHANGED = "its configuration was changed"
+REMOVED = "the configuration does not have it any more"
+
+log = structlog.get_logger("gateway")
+
+
+class Parts:
+    """The running parts; which they are is read from here at each use, for a reload puts others in their place."""
+
+    def __init__(
+        self,
+        config: Config,
+        state_dir: Path,
+        outbox: Outbox,
+        pipeline: Pipeline,
+        clock: EngineClock,
+        stop: Callable[[str], None],
+        *,
+        record: bool,
+    ) -> None:
+        """`pipeline` goes on from the checkpoint; `stop` is called when it fails; `record` its inputs in any case."""
+        self.config = config
+        self.outbox = outbox
+        self.clock = clock
+        self.recorder: Recorder | None = None
+        self.runners: dict[Endpoint, DeviceRunner] = {}
+        self.uplinks: dict[str, UplinkRunner] = {}
+        self._state_dir = state_dir
+        self._record = record
+        self._pipeline = pipeline
+        self._tables = {name: SignalTable(device.signal_settings) for name, device in config.devices.items()}
+        self.view = LineView(pipeline, self._tables)
+        self.engine = Engine(pipeline, clock, outbox.append, self.view.changed, stop)
+        outbox.checkpoint = self.engine.checkpoint
+
+    @property
+    def devices(self) -> dict[str, DeviceRunner]:
+        """The runner of each device; several share one where they are behind one endpoint."""
+        return {name: runner for runner in self.runners.values() for name in runner.endpoint.devices}
+
+    async def begin(self, crew: Crew) -> None:
+        """Have everything run; the engine hears first that nobody looked until now."""
+        self._forward(self.config, self._pipeline, self._tables)
+        self._record_with(await self._new_recorder(self.config, self._pipeline, self._tables))
+        self.engine.submit(Reload(self.clock.now(), self.clock.utc_offset))
+        self._begin_devices(crew, _endpoints(self.config))
+        self._begin_uplinks(crew, self.config.uplinks)
+
+    async def end_devices(self, crew: Crew) -> None:
+        """Nothing is read any more."""
+        await crew.end(map(_device_task, self.runners))
+
+    async def end_uplinks(self, crew: Crew) -> None:
+        """Nothing is delivered any more."""
+        await crew.end(map(_uplink_task, self.uplinks))
+
+    async def close_recorder(self) -> None:
+        """End the recording in order; a disk that hangs leaves it without its end."""
+        recorder = self.recorder
+        if recorder is None:
+            return
+        self._record_with(None)
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await recorder.close(self.clock.now())
+        except TimeoutError:
+            log.error("recording_not_closed", why="the disk did not answer in time", remedy="see the system's log")
+
+    async def take_over(self, crew: Crew, difference: Difference, pipeline: Pipeline) -> None:
+        """Go on with the new configuration, for which `pipeline` was made. Raises BufferError, CheckpointError.
+
+        Where it raises, all goes on as it was.
+        """
+        new = difference.new
+        endpoints = [one for one in {**_endpoints(self.config), **_endpoints(new)} if one in difference.endpoints]
+        uplinks = difference.uplinks.all
+        tables = {
+            name: SignalTable(device.signal_settings) if name in difference.devices.all else self._tables[name]
+            for name, device in new.devices.items()
+        }
+        await crew.end([*map(_device_task, endpoints), *map(_uplink_task, uplinks)])
+        try:
+            await self.outbox.reconfigure(new.buffer, new.uplinks)
+            await self.close_recorder()
+            recorder = await self._new_recorder(new, pipeline, tables)
+            self._swap(new, pipeline, tables, recorder, [self.runners[one] for one in endpoints if one in self.runners])
+        finally:  # of the new configuration, or of the old one where it was not taken over
+            for one in endpoints:
+                self.runners.pop(one, None)
+            for name in uplinks:
+                self.uplinks.pop(name, None)
+            now = _endpoints(self.config)
+            self._begin_devices(crew, {one: now[one] for one in endpoints if one in now})
+            self._begin_uplinks(crew, [name for name in self.config.uplinks if name in uplinks])
+
+    def _swap(
+        self,
+        new: Config,
+        pipeline: Pipeline,
+        tables: dict[str, SignalTable],
+        recorder: Recorder | None,
+        ended: Iterable[DeviceRunner],
+    ) -> None:
+        """From one input to the next: nothing else has its turn within."""
+        for runner in ended:
+            for name in runner.endpoint.devices:
+                if runner.is_up(name):
+                    why = CHANGED if name in new.devices else REMOVED
+                    self.engine.submit(DeviceState(name, False, self.clock.now(), runner.endpoint.name, why))
+        pipeline.restore(self._pipeline.all_rows())
+        known = {name: table for name, table in tables.items() if self._tables.get(name) is table}
+        self._forward(new, pipeline, tables)
+        for name, table in known.items():
+            pipeline.recall(name, [table.read(number) for number in range(len(table))])
+        self.config, self._pipeline, self._tables = new, pipeline, tables
+        self._record_with(recorder)
+        self.view.show(pipeline, tables)
+        self.engine.take_over(pipeline)
+        self.engine.submit(Reload(self.clock.now(), self.clock.utc_offset, "reload"))
+
+    def _forward(self, config: Config, pipeline: Pipeline, tables: Mapping[str, SignalTable]) -> None:
+        """What the engine decides from passes every change, what is only trended those beyond its deadband."""
+        exact = pipeline.signals if self._recording(config) is None else frozenset(config.signal_types)
+        for name, device in config.devices.items():
+            for number, (signal, settings) in enumerate(device.signal_settings.items()):
+                if f"{name}.{signal}" in exact:
+                    tables[name].forward(number, exact=True)
+                elif f"{name}.{signal}" in pipeline.thinned:
+                    tables[name].forward(number, deadband=settings.deadband)
+
+    def _recording(self, config: Config) -> RecordingConfig | None:
+        return config.recording or (RecordingConfig.model_construct() if self._record else None)
+
+    def _record_with(self, recorder: Recorder | None) -> None:
+        self.recorder = recorder
+        self.engine.record = None if recorder is None else recorder.record
+
+    async def _new_recorder(
+        self, config: Config, pipeline: Pipeline, tables: Mapping[str, SignalTable]
+    ) -> Recorder | None:
+        settings = self._recording(config)
+        if settings is None:
+            return None
+        from gateway.recording.recorder import Recorder  # its library is for those who record
+
+        recorder = Recorder(config, settings, self._state_dir, pipeline, tables)
+        await recorder.start()
+        return recorder
+
+    def _begin_devices(self, crew: Crew, endpoints: Mapping[Endpoint, dict[str, Any]]) -> None:
+        """One runner an endpoint, whatever the number of devices behind it."""
+        for one, devices in endpoints.items():
+            endpoint = EndpointConfig(one[1], devices, self._state_dir)
+            mine = {name: self._tables[name] for name in devices}
+            make: Callable[[LinkStats], Driver] = partial(_make_driver, endpoint, mine)
+            self.runners[one] = runner = DeviceRunner(endpoint, make, mine, self.clock, self.engine.submit)
+            crew.begin(_device_task(one), runner.run())
+
+    def _begin_uplinks(self, crew: Crew, names: Iterable[str]) -> None:
+        envelope = self.outbox.envelope(self.config.source)
+        for name in names:
+            config = self.config.uplinks[name]
+            context = UplinkContext(name, self.config.line, envelope, self._state_dir, self.view)
+            self.uplinks[name] = runner = UplinkRunner(
+                name, config, partial(_make_uplink, config, context), self.outbox
+            )
+            crew.begin(_uplink_task(name), runner.run())
+
+
+def _endpoints(config: Config) -> dict[Endpoint, dict[str, Any]]:
+    """The devices behind each endpoint."""
+    endpoints: dict[Endpoint, dict[str, Any]] = {}
+    for name, device in config.devices.items():
+        endpoints.setdefault((device.protocol, device.endpoint), {})[name] = device
+    return endpoints
+
+
+def _device_task(endpoint: Endpoint) -> str:
+    return f"device {' '.join(endpoint)}"
+
+
+def _uplink_task(name: str) -> str:
+    return f"uplink {name}"
+
+
+def _make_driver(endpoint: EndpointConfig, tables: Mapping[str, SignalTable], stats: LinkStats) -> Driver:
+    first = next(iter(endpoint.devices.values()))
+    return driver_class(first)(endpoint, tables, stats)
+
+
+def _make_uplink(config: Any, context: UplinkContext) -> Any:
+    return uplink_class(config)(config, context)

@@ -1,0 +1,146 @@
+"""Takes a changed configuration over while the daemon runs: read and checked first, one at a time, or nothing changes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gateway.checkpoint import CheckpointError
+from gateway.config.difference import Difference
+from gateway.config.model import Config
+from gateway.control.wire import Refused
+from gateway.events import Event
+from gateway.outbox.errors import BufferError
+from gateway.parts import Parts
+from gateway.pipeline import Pipeline
+from gateway.runner.crew import Crew
+from gateway.systemd import Notifier
+
+LOAD_S = 60.0
+UNCHANGED = "mend the file, and reload again; the daemon goes on with the configuration that it has"
+
+log = structlog.get_logger("reload")
+
+
+class Reloader:
+    """Reloads the file that the daemon was started with."""
+
+    def __init__(
+        self,
+        file: Path,
+        parts: Parts,
+        crew: Crew,
+        notifier: Notifier,
+        then: Callable[[Difference], Awaitable[None]],
+    ) -> None:
+        """`then` is for what is not a part of the line, once the rest is taken over."""
+        self._then = then
+        self._file = file.absolute()
+        self._parts, self._crew, self._notifier = parts, crew, notifier
+        self._wake = asyncio.Event()
+        self._askers: list[asyncio.Future[dict[str, Any]]] = []
+
+    def request(self) -> None:
+        """Somebody sent a signal; the log has the answer."""
+        self._wake.set()
+
+    async def asked(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """For the control socket: one item, what was changed. Raises Refused."""
+        file = Path(request["file"])
+        if not file.exists() or not file.samefile(self._file):
+            raise Refused(f"the daemon was started with {self._file}, not with {file}", "reload that file")
+        asker: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._askers.append(asker)
+        self._wake.set()
+        yield await asker
+
+    async def run(self) -> None:
+        """Serve requests until cancelled; those that come while the file is being read wait for the next reading."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            askers, self._askers = self._askers, []
+            self._notifier.send(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
+            try:
+                answer = await self._reload()
+            except Refused as refused:
+                log.error("reload_refused", file=str(self._file), why=refused.why, remedy=refused.remedy)
+                for asker in askers:
+                    if not asker.done():
+                        asker.set_exception(Refused(refused.why, refused.remedy))
+            else:
+                for asker in askers:
+                    if not asker.done():
+                        asker.set_result(answer)
+            finally:
+                self._notifier.send(READY=1)
+
+    async def _reload(self) -> dict[str, Any]:
+        new = await self._load()
+        difference = await asyncio.to_thread(Difference, self._parts.config, new)
+        answer = {"digest": new.digest, "changes": difference.as_data()}
+        if difference.is_none:
+            log.info("reload_changed_nothing", configuration=new.digest)
+            return answer
+        if difference.needs_restart:
+            raise Refused(f"this needs a restart: {difference.needs_restart}", "restart the daemon, or change it back")
+        pipeline = await asyncio.to_thread(Pipeline, new)
+        began = time.monotonic()
+        try:
+            await self._parts.take_over(self._crew, difference, pipeline)
+        except (BufferError, CheckpointError) as error:
+            raise Refused(error.why, error.remedy) from None
+        await self._then(difference)
+        self._parts.outbox.append([Event("config.applied", "gateway", self._parts.clock.utc(), answer)])
+        log.info(
+            "config_applied", configuration=new.digest, seconds=round(time.monotonic() - began, 3), **_brief(answer)
+        )
+        return answer
+
+    async def _load(self) -> Config:
+        """In a process of its own: reading YAML with all its places takes memory that no daemon needs."""
+        command = (sys.executable, "-P", "-m", "gateway.config.apart", os.fspath(self._file))
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:
+            raise Refused(f"the file cannot be read apart: {error}", "see the system's log") from None
+        try:
+            async with asyncio.timeout(LOAD_S):
+                packed, said = await process.communicate()
+        except TimeoutError:
+            raise Refused(f"reading the file took longer than {LOAD_S:g} s", UNCHANGED) from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode != 0:
+            raise Refused(
+                said.decode(errors="replace").strip() or f"reading ended with {process.returncode}", UNCHANGED
+            )
+        config: Config = pickle.loads(packed)  # written by ourselves, over a pipe that nobody else has
+        return config
+
+
+def _brief(answer: Mapping[str, Any]) -> dict[str, Any]:
+    changes: Mapping[str, Any] = answer["changes"]
+    found = {}
+    for name, change in changes.items():
+        if isinstance(change, Mapping):
+            found.update({f"{name}_{how}": names for how, names in change.items() if names})
+        elif change:
+            found[name] = change
+    return found
