@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
+
+from protocols.model import Quality
+
+if TYPE_CHECKING:
+    from ext.table import SignalTable
 
 SCHEMA = 2
 ENGINE_ROW = "engine"
@@ -60,3 +65,19 @@ def unpack(rows: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
             raise CheckpointError(f"the checkpoint is of version {version}, before 0.1.0 was released", remedy)
         saved[name] = row
     return saved
+
+
+def recalled(rows: Mapping[str, bytes], tables: Mapping[str, SignalTable]) -> dict[str, bytes]:
+    """The same rows; of devices that are read on, also what the engine did not know so far, as it was read last."""
+    saved, known = unpack(rows), dict(rows)
+    for device, table in tables.items():
+        row = saved[DEVICE_ROW + device]
+        for number, name in enumerate(table.names):
+            _, value, quality, why, source_time = table.read(number)
+            said = [value, quality, why, None, source_time]
+            if row["frozen"] is not None:
+                row["frozen"].setdefault(f"{device}.{name}", said)
+                said = [None, Quality.BAD, row["lost_why"]["why"], None, None]
+            row["signals"].setdefault(f"{device}.{name}", said)
+        known[DEVICE_ROW + device] = pack(row)
+    return known

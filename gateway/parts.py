@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from ext.table import SignalTable
+from gateway.checkpoint import recalled
 from gateway.clock import EngineClock
 from gateway.config.difference import Difference
 from gateway.config.model import Config, RecordingConfig
@@ -148,11 +149,17 @@ class Parts:
                 if runner.is_up(name):
                     why = CHANGED if name in new.devices else REMOVED
                     self.engine.submit(DeviceState(name, False, self.clock.now(), runner.endpoint.name, why))
-        pipeline.restore(self._pipeline.all_rows())
         known = {name: table for name, table in tables.items() if self._tables.get(name) is table}
+        pipeline.restore(recalled(self._pipeline.all_rows(), known))
+        given = new.signal_texts
+        pipeline.texts.update(
+            {
+                signal: texts
+                for signal, texts in self._pipeline.texts.items()
+                if signal not in given and signal.partition(".")[0] in known
+            }
+        )
         self._forward(new, pipeline, tables)
-        for name, table in known.items():
-            pipeline.recall(name, [table.read(number) for number in range(len(table))])
         self.config, self._pipeline, self._tables = new, pipeline, tables
         self._record_with(recorder)
         self.view.show(pipeline, tables)

@@ -20,7 +20,7 @@ def reload_file(file: Path, state_dir: Path, *, as_json: bool) -> int:
     """Returns the exit code: 0, or 1 where the daemon refused or none runs; a bad file ends the process with 2."""
     config = load_apart(file)
     try:
-        (answer,) = ask_daemon(state_dir, state_dir / config.buffer.path, "reload", file=str(file.absolute()))
+        (answer,) = ask_daemon(state_dir, state_dir / config.buffer.path, "reload", file=str(file.resolve()))
     except ControlError as error:
         sys.stderr.write(f"{error.why}\n  {error.remedy}\n")
         return TROUBLE

@@ -19,7 +19,9 @@ RUNTIME = Path("/run/linegate")
 def ask_daemon(state_dir: Path, buffer: Path, do: str, **given: Any) -> Iterator[dict[str, Any]]:
     """`ask` of the daemon that has `buffer` in `state_dir`, be it started by hand or by systemd."""
     of_the_unit = RUNTIME / state_dir.name / "control.sock"
-    return ask(next((one for one in (socket_path(buffer), of_the_unit) if one.exists()), socket_path(buffer)), do, **given)
+    return ask(
+        next((one for one in (socket_path(buffer), of_the_unit) if one.exists()), socket_path(buffer)), do, **given
+    )
 
 
 def ask(path: Path, do: str, **given: Any) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Takes a changed configuration over while the daemon runs: read and checked first, one at a time, or nothing changes."""
+"""Takes a changed configuration over while the daemon runs: it is read and checked first, or nothing changes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import pickle
 import sys
 import time
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ class Reloader:
     ) -> None:
         """`then` is for what is not a part of the line, once the rest is taken over."""
         self._then = then
-        self._file = file.absolute()
+        self._file = file.resolve()
         self._parts, self._crew, self._notifier = parts, crew, notifier
         self._wake = asyncio.Event()
         self._askers: list[asyncio.Future[dict[str, Any]]] = []
@@ -55,9 +54,8 @@ class Reloader:
 
     async def asked(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """For the control socket: one item, what was changed. Raises Refused."""
-        file = Path(request["file"])
-        if not file.exists() or not file.samefile(self._file):
-            raise Refused(f"the daemon was started with {self._file}, not with {file}", "reload that file")
+        if request["file"] != os.fspath(self._file):
+            raise Refused(f"the daemon was started with {self._file}, not with {request['file']}", "reload that file")
         asker: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._askers.append(asker)
         self._wake.set()
