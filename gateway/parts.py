@@ -64,6 +64,10 @@ class Parts:
         self.config = config
         self.outbox = outbox
         self.clock = clock
+        self.applied_at = clock.utc()
+        """Since when the configuration is in force, UTC in milliseconds."""
+        self.refused = ""
+        """Why its file could not be taken over when that was asked for last."""
         self.recorder: Recorder | None = None
         self.runners: dict[Endpoint, DeviceRunner] = {}
         self.uplinks: dict[str, UplinkRunner] = {}
@@ -161,6 +165,7 @@ class Parts:
         )
         self._forward(new, pipeline, tables)
         self.config, self._pipeline, self._tables = new, pipeline, tables
+        self.applied_at = self.clock.utc()
         self._record_with(recorder)
         self.view.show(pipeline, tables)
         self.engine.take_over(pipeline)

@@ -76,9 +76,12 @@ class Sources:
         return time.monotonic() - self.outbox.heartbeat < STORE_SILENT_S
 
     def checks(self) -> list[Check]:
-        """Store, devices and uplinks; a lost PLC or broker is a warning: the daemon itself does its work."""
+        """Of every part; a lost PLC or broker is a warning: the daemon itself does its work."""
         uplinks = (self._uplink(name) for name in self.uplinks)
-        return [self._store(), *map(self._device, self.runners), *uplinks, *self._recording(), *self._products()]
+        devices = map(self._device, self.runners)
+        return [
+            self._store(), self._configuration(), *devices, *uplinks, *self._recording(), *self._products()
+        ]  # fmt: skip
 
     def _products(self) -> Iterator[Check]:
         if self.config.products is None:
@@ -110,6 +113,14 @@ class Sources:
             remedy = "free space or mend the disk; the daemon goes on by itself"
             return Check("store", "fail", f"events cannot be stored: {stats.degraded}", remedy, values)
         return Check("store", "pass", values=values)
+
+    def _configuration(self) -> Check:
+        parts = self._parts
+        values = {"digest": parts.config.digest, "applied": rfc3339(parts.applied_at)}
+        if not parts.refused:
+            return Check("configuration", "pass", values=values)
+        words = "the file was not taken over: " + parts.refused.splitlines()[0]
+        return Check("configuration", "warn", words, "mend the file, and `linegate reload` it", values)
 
     def _device(self, name: str) -> Check:
         runner = self.runners[name]

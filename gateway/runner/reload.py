@@ -71,11 +71,13 @@ class Reloader:
             try:
                 answer = await self._reload()
             except Refused as refused:
+                self._parts.refused = refused.why
                 log.error("reload_refused", file=str(self._file), why=refused.why, remedy=refused.remedy)
                 for asker in askers:
                     if not asker.done():
                         asker.set_exception(Refused(refused.why, refused.remedy))
             else:
+                self._parts.refused = ""
                 for asker in askers:
                     if not asker.done():
                         asker.set_result(answer)

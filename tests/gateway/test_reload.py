@@ -132,20 +132,19 @@ async def test_what_cannot_be_taken_over_changes_nothing(tmp_path: Path, plcs: l
     async with daemon(tmp_path, document) as one:
         digest = (await one.line())["configuration"]
         code, out, err = await reload(one)
-        assert (code, out, err) == (
-            0,
-            f"nothing differs from what runs already\nconfiguration {digest} is in force\n",
-            "",
-        )
+        assert code == 0, err
+        assert out == f"nothing differs from what runs already\nconfiguration {digest} is in force\n"
         bad = copy.deepcopy(document)
         bad["devices"]["other_plc"]["signals"]["running"] = {"address": "coil:70000"}
-        code, _, err = await reload(one, bad)
+        code, out, err = await reload(one, bad)
         assert code == 2
         assert "other_plc.signals.running.address" in err
         assert one.process is not None
         one.process.send_signal(signal.SIGHUP)
         await until(lambda: "reload_refused" in one.log.read_text())
         assert "coil:70000" in one.log.read_text()
+        checks = json.loads((await one.get("/health"))[1])["checks"]
+        assert checks["configuration"][0]["status"] == "warn"
         elsewhere = copy.deepcopy(document)
         elsewhere["line"]["name"] = "line-4"
         code, _, err = await reload(one, elsewhere)

@@ -64,7 +64,7 @@ async def test_health_has_a_check_for_every_part(one: Daemon) -> None:
     status, text = await one.get("/health")
     health = json.loads(text)
     assert status == 200
-    assert set(health["checks"]) == {"store", "device:filler_plc", "uplink:journal", "products"}
+    assert set(health["checks"]) == {"store", "configuration", "device:filler_plc", "uplink:journal", "products"}
     device = health["checks"]["device:filler_plc"][0]["observedValue"]
     assert device["bad_signals"] == 0
     assert device["age_s"] < 5
