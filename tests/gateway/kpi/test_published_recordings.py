@@ -1,8 +1,8 @@
-"""Published examples of KPIs (tests/cases/kpi.json) as recordings: replayed, a job's window tells the published figures.
+"""Published examples of KPIs (tests/cases/kpi.json) as recordings: replayed, a job's window tells their figures.
 
 | cases | what is replayed |
 | --- | --- |
-| those with `planned` | one machine: it runs and makes its parts, stands still, is set up, and has planned maintenance |
+| those with `planned` | one machine: it runs and makes its parts, stands still, is set up, is maintained |
 | time-bucket-rollup | two machines that no flow connects; the one that is planned for less has maintenance meanwhile |
 | serial-line | two machines, one behind the other, for an hour |
 | reliability | a machine without counters, whose failures follow one another; where it is 1,000 hours or more, minutes
