@@ -8,14 +8,14 @@ from typing import Any
 
 from gateway.config.model import MachineConfig, Reasons
 from gateway.events import Event
-from gateway.kpi.counting import Counting, Made, Since, is_certain
+from gateway.kpi.counting import Counting, Since
 from gateway.kpi.task import Task
 from gateway.kpi.windows import Policy, Running, Windows
 from gateway.linetime import MINUTE_MS, Planned
 from gateway.publisher import Publisher
 from gateway.states.account import Accounts, Context
 from gateway.states.decision import Decision
-from gateway.states.interval import Timeline, decided_by, recovered, without_output
+from gateway.states.interval import Timeline, decided_by, without_output
 from gateway.states.output import OutputWatch
 from gateway.states.packml import UNKNOWN
 from gateway.states.ruleset import Evidence, Ruleset, Verdict
@@ -23,7 +23,7 @@ from gateway.states.stops import Stops
 from gateway.states.told import shown
 from gateway.tell import Teller
 from gateway.work.assignment import Assignment
-from gateway.work.changeover import Changeover
+from gateway.work.making import Making
 from protocols.model import Value
 from protocols.types import WireType
 
@@ -55,7 +55,6 @@ class Machine:
         counted = frozenset() if self.counting is None else self.counting.signals
         self.signals: frozenset[str] = self.rules.signals | named | counted | assignment.signals
         self._assignment = assignment
-        self._config = config
         self.dirty = False
         self.was_left_out = False
         """Whether the configuration before did not have this machine: nothing is known since its own last input."""
@@ -63,16 +62,18 @@ class Machine:
         self._timeline = Timeline(name, config.settle, self._accounts, teller.time.text)
         self._watch = OutputWatch()
         self._stops = Stops(name, config.short_stop)
-        self._changeover = Changeover(self._timeline, assignment.standards)
         self.windows = Windows(name, policy, () if config.parts is None else config.parts.roles, teller)
+        self.making = Making(
+            config, assignment, self.counting, self._timeline, self._watch, self._stops, self.windows, teller
+        )
+        self._changeover = self.making.changeover
         self._publisher = Publisher(name, self._timeline, self._stops, self.windows, self.parts, teller)
         self._verdict: Verdict | None = None
         self._mode_now = None if config.mode is None else UNKNOWN
         self._time = teller.time
         self._planned = self._time.planned(name, 0)
-        self._teller = teller
         self._at = 0
-        self._pace(0)
+        self.making.pace(0)
 
     @property
     def task(self) -> Task:
@@ -154,8 +155,8 @@ class Machine:
         self._touch(at)
         before = min((moment for signal in changed if (moment := since(signal)) is not None), default=None)
         uncertainty = None if before is None else at - before
-        events = self._count(changed, values, at, since, uncertainty)  # what is counted now was made before
-        events += self._work_on(changed, values, at, uncertainty)
+        events = self.making.count(changed, values, at, since, uncertainty, planned=self._planned.planned)
+        events += self.making.follow(changed, values, at, uncertainty)  # what is counted now was made before
         if self._verdict is None or not self.rules.signals.isdisjoint(changed):
             self._decide(changed, values, at, uncertainty, evidence)
         if self._mode is not None and self._mode.signal in changed:
@@ -165,31 +166,6 @@ class Machine:
             is_sure = self.rules.holds.since is None
             self.counting.time_cycles(at, self._timeline.executes_since if is_sure else None, self.task)
         return events
-
-    def _work_on(
-        self, changed: Collection[str], values: Mapping[str, Value], at: int, uncertainty: int | None
-    ) -> list[Event]:
-        """Another job or product, or another ideal, where the signals say so."""
-        before = self.task
-        if self._assignment.signals.isdisjoint(changed) or not self._assignment.follow(changed, values):
-            return []
-        is_same = (before.job, before.product) == (self.task.job, self.task.product)
-        events = [] if is_same or self.counting is None else self.counting.close_minute(at)
-        if self.windows.are_placed:
-            self.windows.place(at, self.task)
-        self._pace(at)
-        self._changeover.change(before.product, self.task.product, at, uncertainty)
-        return events
-
-    def _pace(self, at: int) -> None:
-        """How fast it is meant to be, and what it works on, as far as others have to know."""
-        ideal, config = self._assignment.pace_ms, self._config
-        self._stops.resume, no_output = config.resume_ms(ideal), config.no_output_ms(ideal)
-        self._changeover.resume = self._stops.resume
-        self._watch.pace(no_output, no_output or self._stops.resume, ideal or 0.0, at)
-        if self.parts is not None:
-            self.parts.pace(ideal, self._assignment.fastest_ms)
-        self._teller.work_on(self.task)
 
     def _decide(
         self,
@@ -299,32 +275,11 @@ class Machine:
         if self.parts is not None:
             self.parts.begin(self._time.production_date(at), self._planned.shift)
 
-    def _count(
-        self, changed: Collection[str], values: Mapping[str, Value], at: int, since: Since, uncertainty: int | None
-    ) -> list[Event]:
-        if self.counting is None:
-            return []
-        blind = self.counting.blind_since
-        made, events = self.counting.read(changed, values, at, since)
-        for one in made:
-            self._made(one, at, uncertainty)
-        if made:
-            good = self.counting.parts.net(self.counting.parts.ever)[1]
-            self._changeover.counted(good, at, uncertainty, self.task.product)
-        if blind is not None or self.counting.blind_since is not None:
-            self.windows.see(self.counting.blind_since, at, certain=is_certain(blind, made, events))
-        return events
-
-    def _made(self, made: Made, at: int, uncertainty: int | None) -> None:
-        """Parts came while somebody looked, or were made over an outage."""
-        parts, outage_from = made.counted.parts, made.counted.outage_from
-        self.windows.made(made, at, self.task, self._timeline.stretch)
-        self._timeline.count(made.role, parts)
-        if outage_from is not None:
-            if parts > 0:
-                self._timeline.rewrite(outage_from, recovered)
-        elif made.role in ("total", "good") and parts > 0 and self._timeline.current is not None:
-            self._watch.counted(parts, at, uncertainty, self._planned.planned)
+    def take(self, at: int, values: Mapping[str, Value]) -> list[Event]:
+        """What the flow has brought is what it works on from now on."""
+        self._begin(at)
+        events = self.making.take(values, at, None)
+        return events + self._account(at, values, None)
 
     def _horizon(self) -> int | None:
         """What ended by then cannot turn out otherwise any more; None where nothing can."""
@@ -396,5 +351,5 @@ class Machine:
         self._planned = Planned(*saved["planned"])
         if "windows" in saved:
             self.windows.restore(saved["windows"], windows)
-        self._pace(self._at)
+        self.making.pace(self._at)
         return self._at

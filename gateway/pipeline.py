@@ -14,7 +14,7 @@ from gateway.checkpoint import DEVICE_ROW, ENGINE_ROW, MACHINE_ROW, pack, unpack
 from gateway.config.model import Config
 from gateway.deadlines import Deadlines
 from gateway.devices import Device, Proof, notice_event
-from gateway.events import Event, rfc3339
+from gateway.events import Event
 from gateway.flow.ledger import Ledger
 from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
 from gateway.kpi.line import LINE, LineWindows
@@ -22,15 +22,16 @@ from gateway.kpi.policy import policy_of
 from gateway.linetime import LineTime
 from gateway.machine import Machine
 from gateway.machine_rows import machine_rows, window_rows, windows_of
+from gateway.readings import NOT_READ, Readings
 from gateway.signals import moduli
 from gateway.tell import Teller, note_event
 from gateway.trends.line import Trends
 from gateway.trends.ways import Point, Seen
 from gateway.work.assignment import Assignment
+from gateway.work.following import Following
 from gateway.work.jobs import JOB_ROW, Jobs
 from protocols.model import Batch, Learned, Quality, Value
 
-NOT_READ = "not read yet"
 HELD_SCANS, HELD_MS = 5, 60_000
 """Scan intervals, or time if that is longer, for which a trend takes a value to hold beyond its last sample.
 
@@ -52,6 +53,7 @@ class Pipeline:
         ranges = moduli(config)
         self._machines = [self._machine(config, name, ranges) for name in config.machines]
         self.ledger = Ledger(config.topology, {one.name: one.parts for one in self._machines}, self._teller)
+        self._following = Following(config.topology, self._machines, self.ledger)
         self.jobs = Jobs(config, self._machines, self._teller)
         self.line = LineWindows(config, self._machines, self._teller)
         self._deadlines = Deadlines()
@@ -69,8 +71,8 @@ class Pipeline:
         """Devices with a heartbeat; their deadlines are behind those of trends."""
         self._first_watched = len(self._machines) + len(config.trends)
         names = [name for device in self._devices.values() for name in device.names]
-        self._values: dict[str, Value] = dict.fromkeys(names)
-        self._proofs: dict[str, Proof] = dict.fromkeys(names, (Quality.BAD, NOT_READ, None, None))
+        self._readings = Readings(names, self._time)
+        self._values, self._proofs = self._readings.values, self._readings.proofs
         self._users = {
             name: [index for index, machine in enumerate(self._machines) if name in machine.signals] for name in names
         }
@@ -133,7 +135,7 @@ class Pipeline:
         while (taken := self._deadlines.take(until)) is not None:
             due, owner = taken
             if owner < len(self._machines):
-                events += self._machines[owner].fire(due, self._values, self._evidence)
+                events += self._machines[owner].fire(due, self._values, self._readings.evidence)
                 self._schedule(owner)
                 events += self.line.follow(self.ledger)
             elif owner >= self._first_watched:
@@ -181,6 +183,9 @@ class Pipeline:
         for index in sorted(affected):
             self._sample(index, changed, batch.at, events)
         events += self.ledger.follow(affected, batch.at)
+        for index, told in self._following.follow(batch.at, self._values) if affected else ():
+            events += told
+            self._schedule(index)
         device.sampled[interval] = batch.at
         device.scans[interval] = device.scans.get(interval, 0) + 1
         events += self.jobs.follow(batch.at, self._values, self._since)
@@ -234,7 +239,7 @@ class Pipeline:
     def _sample(self, index: int, changed: Collection[str], at: int, events: list[Event]) -> None:
         machine = self._machines[index]
         mine = machine.signals.intersection(changed)
-        events += machine.sample(mine, self._values, at, self._since, self._evidence)
+        events += machine.sample(mine, self._values, at, self._since, self._readings.evidence)
         self._schedule(index)
 
     def _since(self, signal: str) -> int | None:
@@ -263,9 +268,8 @@ class Pipeline:
 
     def _forget(self, device: Device, why: str, at: int, events: list[Event]) -> None:
         """All signals of a device become bad; each keeps the time of its last sample."""
+        self._readings.lose(device.names, why, at)
         for name in device.names:
-            self._values[name] = None
-            self._proofs[name] = (Quality.BAD, why, at, None)
             if name in self._trends.signals:
                 events += self._trends.sample(name, Point(at, None, Quality.BAD))
         lost = set(device.names)
@@ -275,9 +279,7 @@ class Pipeline:
     def _interrupt(self, at: int, events: list[Event]) -> None:
         """The gateway was off since the last input that was no Tick: what was not seen is unknown."""
         for device in self._devices.values():
-            for name in device.names:
-                self._values[name] = None
-                self._proofs[name] = (Quality.BAD, NOT_READ, at, None)
+            self._readings.lose(device.names, NOT_READ, at)
             device.unwatch()
             device.dirty = True
         for owner in range(len(self._watched)):
@@ -294,18 +296,6 @@ class Pipeline:
             events += machine.close_minute(at)
             self._schedule(index)
 
-    def _evidence(self, signal: str) -> dict[str, Any]:
-        quality, why, at, source_time = self._proofs[signal]
-        time = source_time if source_time is not None else None if at is None else self._time.utc(at)
-        proof: dict[str, Any] = {
-            "value": self._values[signal],
-            "quality": Quality(quality).label,
-            "time": None if time is None else rfc3339(time),
-        }
-        if why is not None:
-            proof["why"] = why
-        return proof
-
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """Every machine as it is now, for people."""
         return {machine.name: machine.snapshot(self.at) for machine in self._machines}
@@ -317,7 +307,7 @@ class Pipeline:
         from a moment at which its row was true. After a step of the clock it is always whole.
         """
         rows: dict[str, bytes] = {}
-        whole = subjects is None or self._offset_is_new
+        whole = subjects is None or self._offset_is_new or self.jobs.dirty  # which machine has which job is one thing
         touched = set() if subjects is None else {subject.partition(".")[0] for subject in subjects} | set(subjects)
         users = {index for subject in touched for index in self._users.get(subject, ())}
         for index, machine in enumerate(self._machines):
@@ -330,7 +320,7 @@ class Pipeline:
                 rows[DEVICE_ROW + device.name] = pack(self._device_row(device))
                 device.dirty = False
         rows |= {name: pack(row) for name, row in self._trends.checkpoint(None if whole else touched).items()}
-        if self.jobs.dirty and (whole or "line" in touched):
+        if self.jobs.dirty:
             rows[JOB_ROW], self.jobs.dirty = pack(self.jobs.checkpoint()), False
         if whole:
             self._offset_is_new = False
@@ -358,10 +348,7 @@ class Pipeline:
         }
 
     def _device_row(self, device: Device) -> dict[str, Any]:
-        return {
-            **device.checkpoint(),
-            "signals": {name: [self._values[name], *self._proofs[name]] for name in device.names},
-        }
+        return {**device.checkpoint(), "signals": self._readings.checkpoint(device.names)}
 
     def restore(self, rows: Mapping[str, bytes]) -> None:
         """Go on from a checkpoint: names that the configuration no longer has are left out, new ones begin anew.
@@ -380,10 +367,7 @@ class Pipeline:
             device.scans = {} if engine is None else engine.get("scans", {}).get(device.name, {})
             if (row := saved.get(DEVICE_ROW + device.name)) is not None:
                 device.restore(row)
-                for name, (value, *proof) in row["signals"].items():
-                    if name in self._values:
-                        self._values[name] = value
-                        self._proofs[name] = tuple(proof)
+                self._readings.restore(row["signals"])
         for index, machine in enumerate(self._machines):
             if (row := saved.get(MACHINE_ROW + machine.name)) is not None:
                 self.at = max(self.at, machine.restore(row, [*windows_of(machine.name, saved).values()], self._values))

@@ -61,6 +61,13 @@ class Store:
         return max(0, self.sum - self._lowest)
 
     @property
+    def used_up_at(self) -> int | None:
+        """The input by which all that lies on it now has left it; what an outage hides yet is no part of that."""
+        if self._lowest is None or self._beyond or self._doubts != self.doubts:
+            return None
+        return self.input + max(0, self.sum - self._lowest)
+
+    @property
     def doubts(self) -> int:
         """How often its counters have counted something that is not certain."""
         return sum(parts.doubts for parts in self._all)
@@ -138,15 +145,22 @@ class Ledger:
                 events.append(self._teller.event("counter.fault", "line", at, {**data, "counted": 0}))
         return events
 
-    def wip_before(self, machine: str) -> int | None:
-        """Parts that lie before a machine, those for the machines beside it too; None where that is not known."""
+    def used_up_at(self, machine: str) -> int | None:
+        """The input by which a machine, and those beside it, will have taken what lies before them now; None where
+        that is not known.
+        """
         store = self._before.get(machine)
-        return None if store is None else store.wip
+        return None if store is None else store.used_up_at
 
     def input_of(self, machine: str) -> int | None:
         """Parts that it and the machines beside it have taken so far; None for a machine that nothing feeds."""
         store = self._before.get(machine)
         return None if store is None or not store.is_counted else store.input
+
+    def link_before(self, machine: str) -> str | None:
+        """The name of the link that feeds a machine; None for one that nothing feeds."""
+        store = self._before.get(machine)
+        return None if store is None else store.name
 
     @property
     def balance(self) -> int | None:

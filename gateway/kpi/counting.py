@@ -25,6 +25,7 @@ Since = Callable[[str], int | None]
 class Made:
     """Parts that one reading of one counter brought."""
 
+    signal: str
     role: str
     counted: Counted
 
@@ -94,11 +95,10 @@ class Counting:
     def read(
         self, changed: Collection[str], values: Mapping[str, Value], at: int, since: Since
     ) -> tuple[list[Made], list[Event]]:
-        """What the readings prove: parts for their minute, those of an outage for a window that holds all of it."""
+        """What the readings prove, not yet added up, and the faults that they show."""
         parts = self.parts
         made: list[Made] = []
         events: list[Event] = []
-        outages: dict[int, Window] = {}
         for signal in sorted(parts.signals.keys() & changed):
             value, before = values[signal], since(signal)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -112,19 +112,21 @@ class Counting:
                 if isinstance(found, CounterFault):
                     events.append(self._fault(signal, found, at))
                 else:
-                    made.append(Made(parts.signals[signal], found))
-                    self._add(signal, found, at, outages)
+                    made.append(Made(signal, parts.signals[signal], found))
         if (timed := self._cycles.signal) is not None and timed in changed:
             self._cycles.said(values[timed], at, since(timed))
-        recovered = [window for window in outages.values() if window]
-        return made, events + [self._production(window, at, recovered=True) for window in recovered]
+        return made, events
 
-    def _add(self, signal: str, counted: Counted, at: int, outages: dict[int, Window]) -> None:
-        if counted.outage_from is None:
-            self.parts.count(signal, counted, *self._teller.time.minute(at))
-        else:
-            window = outages.setdefault(counted.outage_from, Window(counted.outage_from))
-            self.parts.put(window, signal, counted)
+    def add(self, made: Iterable[Made], at: int) -> list[Event]:
+        """Parts for their minute, those of an outage for a window that holds all of it."""
+        outages: dict[int, Window] = {}
+        for signal, counted in ((one.signal, one.counted) for one in made):
+            if counted.outage_from is None:
+                self.parts.count(signal, counted, *self._teller.time.minute(at))
+            else:
+                window = outages.setdefault(counted.outage_from, Window(counted.outage_from))
+                self.parts.put(window, signal, counted)
+        return [self._production(window, at, recovered=True) for window in outages.values() if window]
 
     def time_cycles(self, at: int, executes_since: int | None, task: Task) -> None:
         """What was read has been decided about: cycles that lie wholly within execute, and what they were of."""

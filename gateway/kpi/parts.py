@@ -84,6 +84,8 @@ class Parts:
     def read(self, signal: str, value: int, at: int, since: int | None) -> list[Counted | CounterFault]:
         """A good reading of a counter's signal; `since` is when it was sampled before."""
         found = self.counters[signal].read(value, at, since)
+        steps = (one.parts for one in found if isinstance(one, Counted) and one.outage_from is None)
+        self.largest_step = max(self.largest_step, *steps, 0)
         self.doubts += any(isinstance(one, CounterFault) or one.low != one.high for one in found)
         return found
 
@@ -105,7 +107,6 @@ class Parts:
     def count(self, signal: str, counted: Counted, began: int, ends: int) -> None:
         """Put parts into the minute that runs from `began` to `ends`, and into the day."""
         self.put(self.in_minute(began, ends), signal, counted)
-        self.largest_step = max(self.largest_step, counted.parts)
 
     def in_minute(self, began: int, ends: int) -> Window:
         """The window of the minute that runs from `began` to `ends`."""

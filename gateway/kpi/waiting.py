@@ -22,6 +22,8 @@ class Part(NamedTuple):
     scrap_ns: int
     stretch: tuple[int, ...] = ()
     """Of time in which they were seen, and which no boundary divides."""
+    job: str | None = None
+    """On which they were made."""
 
 
 class WaitingParts:
@@ -59,13 +61,15 @@ class WaitingParts:
 
     def restore(self, saved: Iterable[Sequence[Any]]) -> None:
         """Go on from a checkpoint."""
-        self._parts = [Part(at, since, ns, scrap_ns, *map(tuple, more)) for at, since, ns, scrap_ns, *more in saved]
+        self._parts = []
+        for at, since, ns, scrap_ns, *more in saved:
+            self._parts.append(Part(at, since, ns, scrap_ns, tuple(more[0]) if more else (), *more[1:]))
 
 
 def classify(window: Window, parts: Iterable[Part], intervals: Sequence[Interval]) -> None:
     """What is seen at a moment was made before it."""
     for part in parts:
-        if not _is_in(window, part):
+        if not window.takes(part.since, part.at, part.job):
             continue
         within = (one for one in intervals if one.began < part.at and (one.ended is None or part.at <= one.ended))
         category = next((one.account.category for one in within), None)
@@ -75,9 +79,3 @@ def classify(window: Window, parts: Iterable[Part], intervals: Sequence[Interval
         elif category == "setup" and part.scrap_ns:
             window.tallies.start_up_ns += part.scrap_ns
             window.dirty = True
-
-
-def _is_in(window: Window, part: Part) -> bool:
-    if part.since is not None:
-        return window.holds(part.since, part.at)
-    return window.began <= part.at and (window.ended is None or part.at < window.ended)

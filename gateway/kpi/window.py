@@ -50,6 +50,13 @@ class Window:
         """Whether all of a span lies in it."""
         return self.began <= began and (self.ended is None or ended <= self.ended)
 
+    def takes(self, since: int | None, at: int, job: str | None) -> bool:
+        """Whether parts that were seen at `at`, or made over an outage since then, on a job, belong to it."""
+        if since is None:
+            return self.began <= at and (self.ended is None or at < self.ended)
+        holds = self.holds(since, at)
+        return holds if self.kind != "job" else self.key == job and (holds or self.began == at)
+
     def spend(self, category: str, ms: int, stop: str | None) -> None:
         """Time in a category, which may be within a stop."""
         self.dirty = True

@@ -195,9 +195,9 @@ class Windows:
             return
         since = counted.outage_from
         for window in self.open.values() if since is None else self._all():
-            if since is None or window.holds(since, at):
+            if since is None or window.takes(since, at, task.job):
                 window.make(share, counted.parts, counted.high - counted.low, task)
-            elif window.overlap(since, at):
+            elif window.overlap(since, at) and not (window.kind == "job" and window.ended == at):
                 window.tallies.recovered += share.pq * counted.parts
                 window.dirty = True
             else:
@@ -207,7 +207,7 @@ class Windows:
         ns, scrap_ns = share.pq * counted.parts * ideal, share.sq * counted.parts * ideal
         if ns or scrap_ns:
             latest = max((window.began for window in self.open.values()), default=at)
-            self._parts.add(Part(at, since, ns, scrap_ns, (*stretch, latest)))
+            self._parts.add(Part(at, since, ns, scrap_ns, (*stretch, latest), task.job))
 
     def see(self, blind: int | None, at: int, *, certain: bool) -> None:
         """Since when the counters can't be read (None: they can); whether it is certain what was made until now."""

@@ -9,6 +9,7 @@ from gateway.config.model import JobsConfig, MachineConfig, ProductsConfig
 from gateway.kpi.task import Task
 from gateway.states.account import Demand
 from gateway.work.ideals import Ideals
+from gateway.work.queue import Coming, Queue
 from protocols.model import Value
 
 NOTHING = ("", "0")
@@ -42,6 +43,8 @@ class Assignment:
         self._said: float | None = None
         """The ideal that a signal last gave for this product."""
         self.task = self._task(None, None)
+        self.queue = Queue()
+        """What the signals say, and the flow has yet to bring."""
 
     def ideal_of(self, product: str | None) -> float | None:
         """Ideal milliseconds of one part of a product, None where nothing says it."""
@@ -59,9 +62,10 @@ class Assignment:
         return min(known, default=None)
 
     def follow(self, changed: Collection[str], values: Mapping[str, Value]) -> bool:
-        """Signals changed; whether what it works on did."""
-        before = self.task
-        job, product = before.job, before.product
+        """Signals changed; whether what it works on did. What another job or product is comes along the flow."""
+        before, waiting = self.task, self.queue.waiting
+        known = waiting[-1] if waiting else before
+        job, product, demand = known.job, known.product, self.demand
         if self._job_signal is not None and self._job_signal in changed:
             text = text_of(values.get(self._job_signal))
             self.demand = "unknown" if text is None else "none" if text in NOTHING else "job"
@@ -70,7 +74,20 @@ class Assignment:
             text = text_of(values.get(self._product_signal))
             is_one = text is not None and (text not in NOTHING or self._ideals.has(text))
             product = text if is_one else product
-        said = self._ideals.said(values)
+        if (job, product) != (known.job, known.product):
+            is_first = job == known.job or (known.job is None and demand != "none")
+            is_first &= product == known.product or known.product is None
+            if waiting or (self.queue.is_fed and not is_first):
+                waiting.append(Coming(job, product, ends=self._job_signal is not None and job is None))
+        return self._work_on(*((before.job, before.product) if waiting else (job, product)), values)
+
+    def take(self, values: Mapping[str, Value]) -> bool:
+        """The next is there; whether what it works on is another."""
+        coming = self.queue.take()
+        return self._work_on(coming.job, coming.product, values)
+
+    def _work_on(self, job: str | None, product: str | None, values: Mapping[str, Value]) -> bool:
+        before, said = self.task, self._ideals.said(values)
         if said is not None or product != before.product:
             self._said = said
         self.task = self._task(job, product)
@@ -85,7 +102,8 @@ class Assignment:
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
-        return {"job": self.task.job, "product": self.task.product, "said": self._said, "demand": self.demand}
+        task = {"job": self.task.job, "product": self.task.product, "said": self._said, "demand": self.demand}
+        return {**task, "queue": self.queue.checkpoint()}
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from a checkpoint; a section that is gone says nothing any more."""
@@ -93,3 +111,6 @@ class Assignment:
         self.demand = saved["demand"] if self._job_signal is not None else "unknown"
         job = saved["job"] if self._job_signal is not None else None
         self.task = self._task(job, saved["product"] if self._product_signal is not None else None)
+        if (queue := saved.get("queue")) is not None:
+            gone = {"has_jobs": self._job_signal is not None, "has_products": self._product_signal is not None}
+            self.queue.restore(queue, **gone)

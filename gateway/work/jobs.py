@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from math import isfinite
 from typing import Any
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.config.model import Config
 from gateway.events import Event, rfc3339
+from gateway.kpi.tally import Tally
 from gateway.kpi.task import Task
 from gateway.machine import Machine
 from gateway.tell import Teller
@@ -36,16 +37,57 @@ class Job:
     product: str | None
     began: int
     began_text: str
-    before: list[int] | None
-    """Total, good and scrap that had left the line when it began; None where nothing counts them."""
+    number: int = 0
+    """Which of the first machine's changes brought it."""
+    until: int | None = None
+    """Which of them brought the next one, or none; None while the first machine works on it."""
+    made: list[int] = field(default_factory=lambda: [0, 0, 0])
+    """Total, good and scrap of the `out` machines that have handed it over."""
     target: int | None = None
     due: int | None = None
     """UTC milliseconds."""
     is_told: bool = False
 
 
+@dataclass(slots=True)
+class Outlet:
+    """A machine where good parts leave the line, and how far the line's jobs have come to it."""
+
+    machine: Machine
+    number: int = 0
+    """Which of the first machine's changes it has made too."""
+    before: list[int] = field(default_factory=lambda: [0, 0, 0])
+    """Total, good and scrap, in the line's unit, that are counted to the jobs before."""
+
+    def made(self, tally: Tally) -> list[int]:
+        """Total, good and scrap of a tally, in the line's unit."""
+        parts = self.machine.parts
+        if parts is None:
+            return [0, 0, 0]
+        figures = parts.figures(tally)
+        return [(figures[role] or 0) * parts.each for role in ("total", "good", "scrap")]
+
+    @property
+    def now(self) -> list[int]:
+        """What has left the line here so far."""
+        return [0, 0, 0] if self.machine.parts is None else self.made(self.machine.parts.ever)
+
+    @property
+    def since(self) -> list[int]:
+        """What has left the line here since it took what it works on."""
+        return [ever - before for ever, before in zip(self.now, self.before, strict=True)]
+
+    def hand_over(self, job: Job | None, made: list[int]) -> None:
+        """What it made since `before` was the job's; what is below 0 there is less of the next one."""
+        for index, (ever, before) in enumerate(zip(made, self.before, strict=True)):
+            if job is None or ever >= before:
+                self.before[index] = ever
+            if job is not None:
+                job.made[index] += max(0, ever - before)
+
+
 class Jobs:
-    """Follows the first machine of the line, which takes a job at once, and counts where good parts leave the line."""
+    """A job begins with the first machine of the line, and ends when the last `out` machine has taken the next one."""
 
     def __init__(self, config: Config, machines: Sequence[Machine], teller: Teller) -> None:
         """`teller` is the line's."""
@@ -54,7 +96,10 @@ class Jobs:
         self._stages = [[named[name] for name in stage] for stage in topology.stages]
         self._leader = next((stage[0] for stage in self._stages), None)
         self._planned_as = next(iter(topology.out), "line")
-        self._out = [parts for name in topology.out if (parts := named[name].parts) is not None]
+        self._out = [Outlet(named[name]) for name in topology.out]
+        self._counted = [parts for one in self._out if (parts := one.machine.parts) is not None]
+        for machine in [one.machine for one in self._out] + [*filter(None, [self._leader])]:
+            machine.making.changes = []
         self._zone = ZoneInfo(config.line.time_zone)
         self._has_jobs = config.jobs is not None
         self._target = None if config.jobs is None else config.jobs.target
@@ -63,19 +108,38 @@ class Jobs:
         """What is said of a job beside its name."""
         self._awaited = [*self.signals] if config.products is None else [*self.signals, config.products.signal]
         self._teller, self._time = teller, teller.time
-        self._now: Job | None = None
+        self._jobs: list[Job] = []
+        """Those that have not ended, the oldest first."""
+        self._number = 0
+        """Of the first machine's last change of job or product."""
         self.dirty = False
+
+    @property
+    def _now(self) -> Job | None:
+        """What the first machine works on."""
+        return self._jobs[-1] if self._jobs and self._jobs[-1].until is None else None
 
     def follow(self, at: int, values: Mapping[str, Value], sampled: Callable[[str], int | None]) -> list[Event]:
         """Signals were read; `sampled` tells when one last was. A job is told once all that is said of it was read."""
-        task, now = Task() if self._leader is None else self._leader.task, self._now
-        events: list[Event] = []
+        leader, now = self._leader, self._now
+        if leader is None:
+            return []
+        task, events = leader.task, list[Event]()
+        changes = len(leader.making.changes or ())
         is_one = task.job is not None if self._has_jobs else task.product is not None
         known = (None, None) if now is None else (now.job, now.product)
         if known != ((task.job, task.product) if is_one else (None, None)):
+            self._number += max(1, changes)
             events += self._change(task if is_one else None, at)
-            now = self._now
-        if now is None:
+        else:
+            self._number += changes
+        for one in self._out:
+            self._follow_outlet(one)
+        leader.making.changes = []
+        while self._jobs and self._is_over(self._jobs[0]):
+            job, self.dirty = self._jobs.pop(0), True
+            events.append(self._teller.event("job.ended", "line", at, self._data(job, at, at), job.began))
+        if (now := self._now) is None:
             return events
         self._read(now, values)
         if not now.is_told and all((sampled(signal) or 0) >= now.began for signal in self._awaited):
@@ -92,11 +156,30 @@ class Jobs:
         events = []
         if now is not None:
             events += [] if now.is_told else [self._started(now)]
-            events.append(self._teller.event("job.ended", "line", at, self._data(now, at, at), now.began))
-        self._now = None
+            now.until = self._number
         if task is not None:
-            self._now = Job(task.job, task.product, at, self._time.text(at), self._made())
+            self._jobs.append(Job(task.job, task.product, at, self._time.text(at), self._number))
         return events
+
+    def _follow_outlet(self, one: Outlet) -> None:
+        """It has taken what the first machine took, but for what is still on its way to it."""
+        making = one.machine.making
+        number = max(0, self._number - len(making.queue.waiting))
+        changes, making.changes = making.changes or [], []
+        for back, tally in zip(range(len(changes) - 1, -1, -1), changes, strict=True):
+            one.hand_over(self._of(one.number), one.made(tally))
+            one.number, self.dirty = number - back, True
+        if one.number != number:
+            one.hand_over(self._of(one.number), one.now)
+            one.number, self.dirty = number, True
+
+    def _of(self, number: int) -> Job | None:
+        """The job that a change brought, if it has not ended."""
+        alike = (one for one in self._jobs if one.number <= number and (one.until is None or number < one.until))
+        return next(alike, None)
+
+    def _is_over(self, job: Job) -> bool:
+        return job.until is not None and all(one.number >= job.until for one in self._out)
 
     def _started(self, job: Job) -> Event:
         job.is_told = self.dirty = True
@@ -125,22 +208,19 @@ class Jobs:
             number = number * 1000 if number is not None and number < SECONDS_BELOW else number
         return round(number) if number is not None and 0 < number <= LATEST_MS else None
 
-    def _made(self) -> list[int] | None:
-        """Total, good and scrap that have left the line so far, in its unit."""
-        if not self._out:
-            return None
-        figures = [(parts.figures(parts.ever), parts.each) for parts in self._out]
-        return [sum((figure[role] or 0) * each for figure, each in figures) for role in ("total", "good", "scrap")]
+    def _made(self, job: Job) -> list[int | None]:
+        """Total, good and scrap of it that have left the line so far; None where nothing counts them."""
+        if not self._counted:
+            return [None, None, None]
+        at_it = [one for one in self._out if self._of(one.number) is job]
+        made = [sum(each) for each in zip(job.made, *(one.since for one in at_it), strict=True)]
+        no_scrap = all(parts.figures(parts.ever)["scrap"] is None for parts in self._counted)
+        total, good, scrap = (max(0, one) for one in made)
+        return [total, good, None if no_scrap else scrap]
 
     def _data(self, job: Job, at: int, ended: int | None) -> dict[str, Any]:
         """The fields of a job as it is at `at`."""
-        now = self._made()
-        made: list[int | None] = [None, None, None]
-        if now is not None:
-            before = job.before or [0, 0, 0]
-            made = [max(0, one - other) for one, other in zip(now, before, strict=True)]
-            if all(parts.figures(parts.ever)["scrap"] is None for parts in self._out):
-                made[2] = None
+        made = self._made(job)
         done = ended if ended is not None else self._forecast(job, at, made[1])
         on_time = None if done is None or job.due is None else self._time.utc(done) <= job.due
         if ended is not None and on_time and job.target is not None and made[1] is not None:
@@ -166,7 +246,7 @@ class Jobs:
         if good >= job.target:
             return at
         spent = sum(until - since for since, until in self._spans(job.began, at))
-        pace = good / spent if good > 0 and spent >= SHOWN_MS else self._ideal_pace()
+        pace = good / spent if good > 0 and spent >= SHOWN_MS else self._ideal_pace(job.product)
         if pace is None:
             return None
         left = (job.target - good) / pace
@@ -189,11 +269,11 @@ class Jobs:
                 return
             at = until
 
-    def _ideal_pace(self) -> float | None:
+    def _ideal_pace(self, product: str | None) -> float | None:
         """Parts a millisecond of the slowest stage whose ideals are known; those of parallel machines add."""
         paces = []
         for stage in self._stages:
-            cycles = [(one.task.ideal_ms, 1 if one.parts is None else one.parts.each) for one in stage]
+            cycles = [(one.ideal_of(product), one.each) for one in stage]
             if all(ideal is not None for ideal, _ in cycles):
                 paces.append(sum(each / ideal for ideal, each in cycles if ideal is not None))
         return min(paces, default=None)
@@ -207,18 +287,26 @@ class Jobs:
         return found
 
     def snapshot(self, at: int) -> dict[str, Any] | None:
-        """The job that runs, for people; None where none does."""
-        return None if self._now is None else self._data(self._now, max(at, self._now.began), None)
+        """The job that began last and has not ended, for people; None where there is none."""
+        return self._data(self._jobs[-1], max(at, self._jobs[-1].began), None) if self._jobs else None
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
-        return {"job": None if self._now is None else asdict(self._now)}
+        outlets = {one.machine.name: [one.number, [*one.before]] for one in self._out}
+        return {"jobs": [asdict(one) for one in self._jobs], "number": self._number, "out": outlets}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self._now = None if saved["job"] is None else Job(**saved["job"])
-        if self._now is not None:
-            self._teller.work_on(Task(self._now.job, self._now.product))
+        """Go on from a checkpoint; one that is older has one job, and what the outlets together made before it."""
+        if "jobs" in saved:
+            self._jobs, self._number = [Job(**one) for one in saved["jobs"]], saved["number"]
+            for one in self._out:
+                one.number, one.before = saved["out"].get(one.machine.name, (self._number, one.now))
+        elif saved["job"] is not None:
+            job = dict(saved["job"])
+            before = job.pop("before") or [0, 0, 0]
+            self._jobs = [Job(**job, made=[-one for one in before])]
+        if (now := self._now) is not None:
+            self._teller.work_on(Task(now.job, now.product))
 
 
 def _number(value: Value) -> float | None:

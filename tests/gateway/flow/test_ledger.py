@@ -119,8 +119,8 @@ def test_a_split_and_a_join_in_the_lines_unit() -> None:
     plant.read_all()
     ledger = plant.pipeline.ledger
     assert plant.wip == [1, 3]
-    assert (ledger.wip_before("packer"), ledger.input_of("packer"), ledger.input_of("right")) == (3, 6, 9)
-    assert (ledger.wip_before("filler"), ledger.input_of("filler"), ledger.balance) == (None, None, 4)
+    assert (ledger.used_up_at("packer"), ledger.input_of("packer"), ledger.input_of("right")) == (9, 6, 9)
+    assert (ledger.used_up_at("filler"), ledger.input_of("filler"), ledger.balance) == (None, None, 4)
 
 
 def test_without_a_flow_each_machine_feeds_the_next() -> None:
