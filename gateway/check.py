@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import TextIO
 from gateway.config.loader import load_config
 from gateway.config.model import Config
 from gateway.config.problems import ConfigProblems
+from protocols.discovery import shown_line
 from protocols.driver import ConfigError
 from protocols.secrets import Secret
 from protocols.settings import Settings, counted
 
-GOOD = 0
-WRONG = 2
+GOOD, TROUBLE, WRONG = 0, 1, 2
 
 
 def check_file(path: Path, out: TextIO | None = None) -> int:
@@ -33,6 +34,30 @@ def check_file(path: Path, out: TextIO | None = None) -> int:
     out.writelines(f"{path}: {where}: {why} (warning)\n" for where, why in missing_secrets(loaded.config))
     out.write(f"{path}: good: {summary(loaded.config)}\n")
     return GOOD
+
+
+def check_connections(path: Path, state_dir: Path, seconds: float, out: TextIO | None = None) -> int:
+    """What `check_file` says, then what comes of each device and uplink: 0, 1 where one fails, 2 for a bad file."""
+    out = sys.stdout if out is None else out
+    if check_file(path, out) != GOOD:
+        return WRONG
+    from gateway.log import configure_logging
+    from gateway.runner.trying import Trial, try_everything  # the rest of this module is for every command
+
+    configure_logging("ERROR")
+    trials: list[Trial] = []
+
+    def tell(trial: Trial) -> None:
+        trials.append(trial)
+        mark = "good" if trial.good else "FAILS"
+        if out.isatty():
+            mark = f"\x1b[{32 if trial.good else 31}m{mark}\x1b[0m"
+        words = f"{trial.words}; {trial.remedy}" if trial.remedy else trial.words
+        out.write(f"{trial.name}: {mark}: {shown_line(words, 400)}\n")
+        out.flush()
+
+    asyncio.run(try_everything(load_config(path).config, state_dir, seconds, tell))
+    return GOOD if all(trial.good for trial in trials) else TROUBLE
 
 
 def load_or_exit(path: Path, notes: bool = False) -> Config:

@@ -61,13 +61,56 @@ def reload(file: Path, state_dir: Path, as_json: bool) -> None:
     sys.exit(reload_file(file, state_dir, as_json=as_json))
 
 
-@main.command(epilog="Example: linegate check line-3.yaml")
-@FILE
-def check(file: Path) -> None:
-    """Validate FILE: every problem with its line and column, what was expected, and the nearest right name."""
-    from gateway.check import check_file
+CHECK_EXAMPLES = """\b
+Examples:
+  linegate check line-3.yaml
+  linegate check line-3.yaml --connect --state-dir /var/lib/linegate/line-3
+"""
 
-    sys.exit(check_file(file))
+
+@main.command(epilog=CHECK_EXAMPLES)
+@FILE
+@click.option("--connect", is_flag=True, help="Then try every device and uplink: a line each, with what to do.")
+@click.option("--within", "seconds", type=DURATION, default=30.0, help="How long each may take; 30s.")
+@STATE_DIR
+def check(file: Path, connect: bool, seconds: float, state_dir: Path) -> None:
+    """Validate FILE: every problem with its line and column, what was expected, and the nearest right name.
+
+    With --connect devices are read once, as `linegate read` does, and uplinks connect and send nothing, so that a
+    daemon may run beside it. Certificates and what a device is known by are those of the state directory.
+    """
+    from gateway.check import check_connections, check_file
+
+    sys.exit(check_connections(file, state_dir, seconds) if connect else check_file(file))
+
+
+READ_EXAMPLES = """\b
+Examples:
+  linegate read line-3.yaml
+  linegate read line-3.yaml --only filler_plc --orders
+  linegate read line-3.yaml --only 'filler_plc.level*' --watch
+  linegate read line-3.yaml --json | jq -c 'select(.quality != "good")'
+"""
+
+
+@main.command(epilog=READ_EXAMPLES)
+@FILE
+@click.option("--watch", is_flag=True, help="Go on until Ctrl-C; in a pipe, a line for each change.")
+@click.option("--only", multiple=True, metavar="GLOB", help="Devices, or device.signal, like this. May be repeated.")
+@click.option("--orders", is_flag=True, help="Modbus: show each value in every order of its registers and bytes.")
+@click.option("--within", type=DURATION, default=30.0, help="How long to wait for what does not answer; 30s.")
+@STATE_DIR
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a signal, for programs.")
+def read(file: Path, state_dir: Path, as_json: bool, **wanted: Any) -> None:
+    """Connect to the devices of FILE and show every signal: value, quality, round trip, and why it is not good.
+
+    It reads as the daemon does, over connections of its own: a device that takes one connection only is better looked
+    at through its daemon, with `linegate status --signals`.
+    """
+    from gateway.reading import Wanted, read_file
+
+    asked = Wanted(wanted["only"], wanted["orders"], wanted["within"])
+    sys.exit(read_file(file, state_dir, asked, watch=wanted["watch"], as_json=as_json))
 
 
 @main.command(epilog="Example: linegate plan line-3.yaml --json | jq '.endpoints[].duty'")

@@ -26,17 +26,14 @@ from gateway.outbox.outbox import Outbox
 from gateway.pipeline import Pipeline
 from gateway.runner.crew import Crew
 from gateway.runner.device import DeviceRunner
+from gateway.runner.endpoints import Endpoint, device_runner, endpoints_of
 from gateway.runner.uplink import UplinkRunner
 from gateway.uplinks.registry import uplink_class
 from gateway.uplinks.uplink import UplinkContext
-from protocols.driver import Driver, EndpointConfig, LinkStats
-from protocols.registry import driver_class
+from protocols.settings import DeviceSettings
 
 if TYPE_CHECKING:
     from gateway.recording.recorder import Recorder
-
-Endpoint = tuple[str, str]
-"""Protocol and name of a connection."""
 
 CLOSE_S = 10.0
 """How long the disk may take to end a recording."""
@@ -89,7 +86,7 @@ class Parts:
         self._forward(self.config, self._pipeline, self._tables)
         self._record_with(await self._new_recorder(self.config, self._pipeline, self._tables))
         self.engine.submit(Reload(self.clock.now(), self.clock.utc_offset))
-        self._begin_devices(crew, _endpoints(self.config))
+        self._begin_devices(crew, endpoints_of(self.config.devices))
         self._begin_uplinks(crew, self.config.uplinks)
 
     async def end_devices(self, crew: Crew) -> None:
@@ -118,7 +115,11 @@ class Parts:
         Where it raises, all goes on as it was.
         """
         new = difference.new
-        endpoints = [one for one in {**_endpoints(self.config), **_endpoints(new)} if one in difference.endpoints]
+        endpoints = [
+            one
+            for one in {**endpoints_of(self.config.devices), **endpoints_of(new.devices)}
+            if one in difference.endpoints
+        ]
         uplinks = difference.uplinks.all
         tables = {
             name: SignalTable(device.signal_settings) if name in difference.devices.all else self._tables[name]
@@ -135,7 +136,7 @@ class Parts:
                 self.runners.pop(one, None)
             for name in uplinks:
                 self.uplinks.pop(name, None)
-            now = _endpoints(self.config)
+            now = endpoints_of(self.config.devices)
             self._begin_devices(crew, {one: now[one] for one in endpoints if one in now})
             self._begin_uplinks(crew, [name for name in self.config.uplinks if name in uplinks])
 
@@ -200,13 +201,10 @@ class Parts:
         await recorder.start()
         return recorder
 
-    def _begin_devices(self, crew: Crew, endpoints: Mapping[Endpoint, dict[str, Any]]) -> None:
-        """One runner an endpoint, whatever the number of devices behind it."""
+    def _begin_devices(self, crew: Crew, endpoints: Mapping[Endpoint, Mapping[str, DeviceSettings]]) -> None:
         for one, devices in endpoints.items():
-            endpoint = EndpointConfig(one[1], devices, self._state_dir)
-            mine = {name: self._tables[name] for name in devices}
-            make: Callable[[LinkStats], Driver] = partial(_make_driver, endpoint, mine)
-            self.runners[one] = runner = DeviceRunner(endpoint, make, mine, self.clock, self.engine.submit)
+            runner = device_runner(one, devices, self._state_dir, self._tables, self.clock, self.engine.submit)
+            self.runners[one] = runner
             crew.begin(_device_task(one), runner.run())
 
     def _begin_uplinks(self, crew: Crew, names: Iterable[str]) -> None:
@@ -220,25 +218,12 @@ class Parts:
             crew.begin(_uplink_task(name), runner.run())
 
 
-def _endpoints(config: Config) -> dict[Endpoint, dict[str, Any]]:
-    """The devices behind each endpoint."""
-    endpoints: dict[Endpoint, dict[str, Any]] = {}
-    for name, device in config.devices.items():
-        endpoints.setdefault((device.protocol, device.endpoint), {})[name] = device
-    return endpoints
-
-
 def _device_task(endpoint: Endpoint) -> str:
     return f"device {' '.join(endpoint)}"
 
 
 def _uplink_task(name: str) -> str:
     return f"uplink {name}"
-
-
-def _make_driver(endpoint: EndpointConfig, tables: Mapping[str, SignalTable], stats: LinkStats) -> Driver:
-    first = next(iter(endpoint.devices.values()))
-    return driver_class(first)(endpoint, tables, stats)
 
 
 def _make_uplink(config: Any, context: UplinkContext) -> Any:

@@ -48,6 +48,8 @@ class UplinkContext:
     envelope: Envelope
     state_dir: Path
     view: LineView
+    trial: bool = False
+    """Only whether it connects is asked, maybe beside the daemon: nothing is said there, and no session is taken."""
     said: set[str] = field(default_factory=set)
     """What was logged once and need not be again, whatever the number of connections."""
 

@@ -80,8 +80,9 @@ class MqttPublisher:
         user, password = await in_daemon_thread("secrets", lambda: resolved(config.user, config.password))
         context = partial(tls_context, config.tls) if config.is_secure else None
         sock = await dial(self._host, self._port, context)
-        client_id = config.client_id or default_client_id(self._context)
-        will = self._messages.state("offline")
+        is_trial = self._context.trial
+        client_id = (config.client_id or default_client_id(self._context)) + ("-trial" if is_trial else "")
+        will = None if is_trial else self._messages.state("offline")
         link = self._link = Link(sock, Client(client_id, user, password, config.version, config.in_flight, will))
         link.on_puback = self._on_puback
         link.on_lost = self._changed.set
@@ -95,7 +96,8 @@ class MqttPublisher:
         if link.maximum_qos < 1:
             raise ConfigError(f"{self.peer} takes QoS 0 only, which nobody acknowledges", "use a broker with QoS 1")
         self._take_limits(link)
-        await self._say_online(link)
+        if not is_trial:
+            await self._say_online(link)
 
     async def serve(self) -> Never:
         """Wait for the end of the connection. Raises NotConnected."""
