@@ -39,6 +39,14 @@ def pack(body: Mapping[str, Any]) -> bytes:
     return packed
 
 
+def is_row(body: bytes) -> bool:
+    """Whether these bytes can be a row, of whatever version."""
+    try:
+        return "v" in msgpack.unpackb(body, strict_map_key=False)
+    except (ValueError, TypeError, msgpack.UnpackException):
+        return False
+
+
 def unpack(rows: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
     """All rows by name, but those that say of themselves that they are gone.
 

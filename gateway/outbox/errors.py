@@ -46,3 +46,17 @@ def is_passing(error: sqlite3.Error) -> bool:
     """Whether the same statement can work later: a full disk, a busy or read-only file, an I/O error."""
     code = getattr(error, "sqlite_errorcode", None)
     return isinstance(error, sqlite3.OperationalError) and code is not None and code & 0xFF in _PASSING
+
+
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH})
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is to blame: no later attempt can work. What is no UTF-8 has no code of its own."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return (code is not None and code & 0xFF in _DAMAGE) or str(error).startswith("Could not decode to UTF-8")
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether there was no room."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL

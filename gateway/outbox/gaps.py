@@ -12,14 +12,15 @@ def gap(
     what: Literal["dropped", "damaged"],
     why: str,
     *,
-    number: int,
+    number: int | None = None,
     first: int | None = None,
     last: int | None = None,
     class_: str | None = None,
     began: int | None = None,
     ended: int | None = None,
+    stream: str | None = None,
 ) -> Event:
-    """The event; numbers are of this buffer, times UTC in milliseconds, now where they are not known."""
+    """The event; numbers are of this buffer or of `stream`, times UTC in milliseconds, now where they are not known."""
     now = time.time_ns() // 1_000_000
     data = {
         "what": what,
@@ -31,4 +32,6 @@ def gap(
         "count": number,
         "why": why,
     }
+    if stream is not None:
+        data["stream"] = stream
     return Event("gateway.gap", "gateway", now, data)

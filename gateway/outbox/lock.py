@@ -1,12 +1,17 @@
-"""The lock file beside a buffer: one process at a time."""
+"""The lock file beside a buffer: one process at a time, and what the last one knew of its buffer."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.outbox.errors import BufferError, BufferLocked
+from gateway.outbox.witness import Witness, decode, encode
+
+MOST_BYTES = 65_536
 
 
 class BufferLock:
@@ -17,7 +22,7 @@ class BufferLock:
 
     def __init__(self, path: Path) -> None:
         """Take the lock of the buffer at `path`. Raises BufferLocked, or BufferError where there can be no lock."""
-        name = path.with_name(path.name + ".lock")
+        name = lock_path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -27,7 +32,7 @@ class BufferLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = _read_pid(descriptor)
+            pid, _ = decode(os.pread(descriptor, MOST_BYTES, 0))
             os.close(descriptor)
             raise BufferLocked(path, pid) from None
         except OSError as error:
@@ -35,11 +40,22 @@ class BufferLock:
             remedy = "put the buffer on a local file system"
             raise BufferError(f"{name} cannot be locked: {error.strerror}", remedy) from None
         self._descriptor: int | None = descriptor
-        try:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        except OSError:
-            pass  # a full disk: the lock holds without the number, which is only for people
+        _, self.witness = decode(os.pread(descriptor, MOST_BYTES, 0))
+        """What is known of the buffer from before, or by this process."""
+        self.note(self.witness)
+
+    def note(self, witness: Witness | None) -> None:
+        """Write down what is known now; damage stays known. A disk that does not take it has more to say elsewhere."""
+        if witness is not None and self.witness is not None and self.witness.damaged:
+            witness = replace(witness, damaged=self.witness.damaged)
+        self.witness = witness
+        if self._descriptor is not None:
+            with suppress(OSError):
+                os.pwrite(self._descriptor, encode(os.getpid(), witness), 0)
+
+    def note_damage(self, stream: str, last_seq: int, why: str) -> None:
+        """Let the next opening recover the buffer, whether it finds the damage or not."""
+        self.note(replace(self.witness or Witness(stream, last_seq), damaged=why))
 
     def release(self) -> None:
         """Give the lock back; idempotent."""
@@ -48,6 +64,6 @@ class BufferLock:
             self._descriptor = None
 
 
-def _read_pid(descriptor: int) -> int | None:
-    text = os.pread(descriptor, 32, 0).strip()
-    return int(text) if text.isdigit() else None
+def lock_path(path: Path) -> Path:
+    """The lock file of a buffer."""
+    return path.with_name(path.name + ".lock")

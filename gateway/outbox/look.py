@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from gateway.events import StoredEvent
-from gateway.outbox.database import APPLICATION_ID
 from gateway.outbox.errors import BufferError
+from gateway.outbox.identity import APPLICATION_ID
 from gateway.outbox.lock import BufferLock
 from gateway.outbox.migrate import check_version
 

@@ -20,9 +20,9 @@ import structlog
 from gateway.config.model import BufferConfig, UplinkSettings
 from gateway.events import Envelope, Event, StoredEvent
 from gateway.outbox import database
-from gateway.outbox.database import Identity, Previous
 from gateway.outbox.encode import encode
-from gateway.outbox.errors import BufferError, BufferLocked
+from gateway.outbox.errors import BufferError, BufferLocked, is_damage
+from gateway.outbox.identity import Identity, Previous
 from gateway.outbox.lock import BufferLock
 from gateway.outbox.quarantine import Entry
 from gateway.outbox.requests import Request
@@ -42,6 +42,8 @@ RETRY_S = 1.0
 """The longest wait between two attempts at a commit that fails."""
 UPKEEP_S = 60.0
 UPKEEP_STEP_S = 0.05
+
+_RECOVERED = "the daemon ends, and its next start recovers the buffer; see whether the disk is well"
 
 log = structlog.get_logger("outbox")
 
@@ -81,7 +83,7 @@ class Outbox:
         self.checkpoint = _no_rows
         self._connection = connection
         self._lock = lock
-        self._store = Store(connection, self.stats)
+        self._store = Store(connection, self.stats, lock, identity.stream)
         self._interval_s = config.commit_interval / 1000
         self._retain_ms = config.retain
         self._phase = _Phase.OPENED
@@ -102,24 +104,31 @@ class Outbox:
         Raises BufferLocked while another process has it, BufferError where it cannot be used.
         """
         remedy = f"check the disk, and that the daemon's user may write into {path.parent}"
-        try:
-            connection, lock = await database.connect(path)
-        except sqlite3.Error as error:
-            raise BufferError(f"the buffer {path} cannot be opened: {error}", remedy) from error
-        try:
-            identity = await database.prepare(connection, path)
-            outbox = cls(connection, lock, config, identity)
-            await outbox._store.restore(identity.last_seq, uplinks)
-            outbox.append(outbox._store.gaps)
-            outbox._store.gaps = []
-            await outbox._commit(always=True)  # says that the buffer is in use, and tells what is gone
-        except BaseException as error:
-            await connection.close()
-            lock.release()
-            if isinstance(error, sqlite3.Error):
+        lock = None
+        for was_recovered in (False, True):
+            try:
+                connection, lock, identity = await database.connect(path, lock, uplinks)
+            except (sqlite3.Error, OSError) as error:
                 raise BufferError(f"the buffer {path} cannot be opened: {error}", remedy) from error
-            raise
-        return outbox
+            try:
+                return await cls(connection, lock, config, identity)._begun(identity.last_seq, uplinks)
+            except BaseException as error:
+                await connection.close()
+                if isinstance(error, sqlite3.Error) and is_damage(error) and not was_recovered:
+                    lock.note_damage(identity.stream, identity.last_seq, str(error))  # the check did not come to it
+                    continue
+                lock.release()
+                if isinstance(error, sqlite3.Error):
+                    raise BufferError(f"the buffer {path} cannot be opened: {error}", remedy) from error
+                raise
+        raise AssertionError("unreachable")
+
+    async def _begun(self, last_seq: int, uplinks: Mapping[str, UplinkSettings]) -> Outbox:
+        await self._store.restore(last_seq, uplinks)
+        self.append(self._store.gaps)
+        self._store.gaps = []
+        await self._commit(always=True)  # says that the buffer is in use, and tells what is gone
+        return self
 
     @property
     def last_seq(self) -> int:
@@ -246,6 +255,9 @@ class Outbox:
         except asyncio.CancelledError:
             raise  # `close` commits what is left
         except BaseException as error:
+            if isinstance(error, sqlite3.Error) and is_damage(error):
+                self._lock.note_damage(self.stream, self.last_seq, str(error))
+                log.error("buffer_damaged", why=str(error), remedy=_RECOVERED)
             self._refuse_all(f"the store has ended: {error}")
             raise
         finally:

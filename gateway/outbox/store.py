@@ -22,8 +22,10 @@ from gateway.outbox.cursors import Cursor
 from gateway.outbox.database import call, fetch
 from gateway.outbox.errors import BufferError, is_passing
 from gateway.outbox.gaps import gap
+from gateway.outbox.lock import BufferLock
 from gateway.outbox.stats import OutboxStats
 from gateway.outbox.transaction import Batch
+from gateway.outbox.witness import Witness
 
 CheckpointSource = Callable[[Collection[str] | None], Mapping[str, bytes]]
 
@@ -47,7 +49,7 @@ log = structlog.get_logger("outbox")
 class Store:
     """What is on disk, what waits for it (`pending`), and the way from one to the other."""
 
-    def __init__(self, connection: aiosqlite.Connection, stats: OutboxStats) -> None:
+    def __init__(self, connection: aiosqlite.Connection, stats: OutboxStats, lock: BufferLock, stream: str) -> None:
         self.last_seq = 0
         self.pending = Batch()
         self.cursors: dict[str, Cursor] = {}
@@ -56,6 +58,8 @@ class Store:
         """What the opening found to be gone; told with the first commit."""
         self._connection = connection
         self._stats = stats
+        self._lock = lock
+        self._stream = stream
         self._oldest = 1
         self._in_doubt: Batch | None = None
         """A batch whose transaction began, and of which it is not known yet how it ended."""
@@ -124,7 +128,8 @@ class Store:
             batch = self._take(checkpoint, everything)
             if not batch.is_empty or always:
                 now_ms = time.time_ns() // 1_000_000
-                await transaction.write(self._connection, batch, self.cursors, self.last_seq, now_ms, clean)
+                noted = partial(self._note, self.last_seq + len(batch.events))
+                await transaction.write(self._connection, batch, self.cursors, self.last_seq, now_ms, clean, noted)
                 self._stats.commits += 1
                 self._stats.commit_ms = (time.monotonic() - began) * 1000
                 if everything:  # every few seconds is often enough
@@ -141,6 +146,9 @@ class Store:
                 await self._settle()
             return False
         return True
+
+    def _note(self, last_seq: int, cursors: Mapping[str, tuple[int, int]]) -> None:
+        self._lock.note(Witness(self._stream, last_seq, cursors))
 
     def _take(self, checkpoint: CheckpointSource, everything: bool) -> Batch:
         subjects = {row.subject for row in self.pending.events}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -11,6 +13,7 @@ import aiosqlite
 from gateway.events import StoredEvent
 from gateway.outbox.classes import table_of
 from gateway.outbox.cursors import Cursor
+from gateway.outbox.database import call
 from gateway.outbox.encode import EventRow
 
 Row: TypeAlias = tuple[int, str, str, int, bytes]
@@ -26,6 +29,11 @@ class Quarantined:
     why: str
     again: bool = False
     """Whether it was there before, and came back from a retry."""
+
+    def row(self, now_ms: int) -> tuple[Any, ...]:
+        """The columns of `quarantine`, but for `retry`."""
+        event = self.event
+        return (self.uplink, event.seq, self.why, now_ms, event.type, event.subject, event.time, event.data)
 
 
 @dataclass(slots=True)
@@ -61,28 +69,26 @@ class Batch:
 
 
 async def write(
-    connection: aiosqlite.Connection, batch: Batch, cursors: dict[str, Cursor], last_seq: int, now_ms: int, clean: bool
+    connection: aiosqlite.Connection,
+    batch: Batch,
+    cursors: dict[str, Cursor],
+    last_seq: int,
+    now_ms: int,
+    clean: bool,
+    committed: Callable[[Mapping[str, tuple[int, int]]], None],
 ) -> None:
-    """One transaction: events numbered from `last_seq` + 1, checkpoint rows, cursors, quarantine. Durable on return."""
+    """One transaction: events numbered from `last_seq` + 1, checkpoint rows, cursors, quarantine. Durable on return.
+
+    `committed` is called in the connection's thread, with how far each uplink is on the disk.
+    """
+    positions = {name: (cursor.position, cursor.delivered) for name, cursor in cursors.items()}
     moved = [(name, *_row(cursors[name])) for name in sorted(batch.cursors)]
     events: dict[str, list[tuple[Any, ...]]] = {}
     for seq, row in enumerate(batch.events, last_seq + 1):
         events.setdefault(table_of(row.type), []).append((seq, now_ms, *row))
     kept = [(name, body) for name, body in batch.rows.items() if body]
     gone = [(name,) for name, body in batch.rows.items() if not body]
-    refused = [
-        (
-            item.uplink,
-            item.event.seq,
-            item.why,
-            now_ms,
-            item.event.type,
-            item.event.subject,
-            item.event.time,
-            item.event.data,
-        )
-        for item in batch.quarantined
-    ]
+    refused = [item.row(now_ms) for item in batch.quarantined]
     await connection.execute("BEGIN IMMEDIATE")
     for table, rows in events.items():
         await connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?)", rows)
@@ -97,7 +103,14 @@ async def write(
     if batch.released:
         await connection.executemany("DELETE FROM quarantine WHERE uplink = ? AND seq = ?", batch.released)
     await connection.execute("UPDATE meta SET last_seq = ?, clean = ?", (last_seq + len(batch.events), int(clean)))
-    await connection.execute("COMMIT")
+    if any(row.type == "gateway.started" for row in batch.events):  # it names the buffer before this one, once
+        await connection.execute("UPDATE meta SET before_stream = NULL, before_last_seq = NULL, before_ended = NULL")
+
+    def commit(db: sqlite3.Connection) -> None:
+        db.execute("COMMIT")
+        committed(positions)
+
+    await call(connection, commit)
 
 
 def chain(rows: list[Row], before: int) -> list[StoredEvent]:

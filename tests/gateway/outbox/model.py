@@ -14,6 +14,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from gateway.checkpoint import pack, unpack
 from gateway.config.model import BufferConfig
 from gateway.events import Event, StoredEvent
 from gateway.outbox.outbox import Outbox
@@ -67,7 +68,7 @@ class OutboxModel(RuleBasedStateMachine):
         config = BufferConfig.model_validate({"path": "x", "commit_interval": "10s", "retain": f"{RETAIN_S}s"})
         section = FileUplink.model_validate({"type": "file", "path": "x", "from": "oldest"})
         self.outbox = await Outbox.open(self.path, config, dict.fromkeys(self.listed, section))
-        self.outbox.checkpoint = lambda _subjects: {"filler": str(self.last).encode()}
+        self.outbox.checkpoint = lambda _subjects: {"filler": pack({"n": self.last})}
         self.task = asyncio.get_running_loop().create_task(self.outbox.run())
 
     def _kept(self) -> None:
@@ -245,7 +246,7 @@ class OutboxModel(RuleBasedStateMachine):
         rows = self.do(self.outbox.load_checkpoint())
         assert self.outbox.last_seq == len(self.made)
         if decided := [one for one in self.made if one is not None]:
-            assert int(rows["filler"]) >= decided[-1]
+            assert unpack(rows)["filler"]["n"] >= decided[-1]
 
     @invariant()
     def numbers_agree(self) -> None:

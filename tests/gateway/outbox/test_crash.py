@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from gateway.checkpoint import pack, unpack
+
 if TYPE_CHECKING:
     from tests.gateway.outbox.conftest import Bench
 
 WRITER = """
 import asyncio, sys
 from pathlib import Path
+from gateway.checkpoint import pack
 from gateway.config.model import BufferConfig
 from gateway.uplinks.file.config import FileUplink
 from gateway.events import Event
@@ -25,7 +28,7 @@ async def main():
     uplink = FileUplink.model_validate({"type": "file", "path": "x", "from": "oldest"})
     outbox = await Outbox.open(Path(sys.argv[1]), config, {"mes": uplink})
     made = outbox.last_seq
-    outbox.checkpoint = lambda subjects: {"filler": str(made).encode()}
+    outbox.checkpoint = lambda subjects: {"filler": pack({"n": made})}
     store = asyncio.get_running_loop().create_task(outbox.run())
     while True:
         for _ in range(7):
@@ -63,7 +66,7 @@ async def test_kill_9_loses_nothing_that_was_committed(bench: Bench) -> None:
         events = await outbox.recent(0, 1_000_000)
         assert [event.seq for event in events] == list(range(1, outbox.last_seq + 1))
         assert [orjson.loads(event.data)["n"] for event in events] == list(range(1, outbox.last_seq + 1))
-        assert (await outbox.load_checkpoint())["filler"] == str(outbox.last_seq).encode()
+        assert unpack(await outbox.load_checkpoint())["filler"]["n"] == outbox.last_seq
         last = outbox.last_seq
         await outbox.close(clean=False)
 
@@ -72,7 +75,7 @@ async def test_any_moment_on_disk_is_a_whole_commit(bench: Bench) -> None:
     """Copies of the files taken while commits are under way open as an earlier moment, never as half of one."""
     outbox = await bench.open("mes")
     made = 0
-    outbox.checkpoint = lambda _subjects: {"filler": str(made).encode()}
+    outbox.checkpoint = lambda _subjects: {"filler": pack({"n": made})}
     for turn in range(12):
         made += 50
         outbox.append(bench.events(*range(made - 50, made)))
@@ -82,5 +85,5 @@ async def test_any_moment_on_disk_is_a_whole_commit(bench: Bench) -> None:
         frozen = await bench.open("mes", path=bench.freeze(f"moment-{turn}"))
         assert frozen.last_seq >= committed
         assert frozen.last_seq % 50 == 0
-        assert (await frozen.load_checkpoint()).get("filler", b"0") == str(frozen.last_seq).encode()
+        assert (await frozen.load_checkpoint()).get("filler", pack({"n": 0})) == pack({"n": frozen.last_seq})
         await bench.crash(frozen)

@@ -165,7 +165,7 @@ async def test_a_start_with_the_same_uplinks_needs_no_room_on_the_disk(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The daemon decides while nothing can be stored, and catches up."""
-    monkeypatch.setattr("gateway.outbox.database.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("gateway.outbox.opening.BUSY_TIMEOUT_S", 0.05)
     await (await bench.open("mes")).close()
     with closing(sqlite3.connect(bench.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
