@@ -11,7 +11,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import structlog
@@ -71,18 +71,17 @@ def _missing(path: Path) -> str:
 def _open(path: Path, witness: Witness | None) -> tuple[sqlite3.Connection, Identity]:
     """Raises Damaged."""
     _make_file(path)
-    db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)
-    try:
-        return db, _prepare(db, path, witness)
-    except sqlite3.DatabaseError as error:
-        db.close()
-        if isinstance(error, sqlite3.OperationalError) and not is_damage(error) and is_passing(error):
-            remedy = "check the disk and the file's mode"
-            raise BufferError(f"the buffer {path} cannot be opened: {error}", remedy) from error
-        raise Damaged(str(error)) from None
-    except BaseException:
-        db.close()
-        raise
+    with ExitStack() as opened:
+        db = opened.enter_context(closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)))
+        try:
+            identity = _prepare(db, path, witness)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error) and is_passing(error):
+                remedy = "check the disk and the file's mode"
+                raise BufferError(f"the buffer {path} cannot be opened: {error}", remedy) from error
+            raise Damaged(str(error)) from None
+        opened.pop_all()
+        return db, identity
 
 
 def _prepare(db: sqlite3.Connection, path: Path, witness: Witness | None) -> Identity:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 Value: TypeAlias = int | float | str | bytes | None
 
@@ -44,25 +44,21 @@ class Pages:
     """The pages of a database file, of which the newest may be in its write-ahead log. Raises OSError, never writes."""
 
     def __init__(self, path: Path) -> None:
-        self._open = ExitStack()
-        try:
-            self._file = self._opened(path)
-            self._wal = self._opened(path.with_name(path.name + "-wal"))
+        with ExitStack() as files:
+            self._file, self._wal = (
+                files.enter_context(one.open("rb")) if one.exists() else BytesIO()
+                for one in (path, path.with_name(path.name + "-wal"))
+            )
             header, log_header = self._file.read(100), self._wal.read(32)
             declared = int.from_bytes(header[16:18] or log_header[10:12], "big")
             self.size = 65_536 if declared == 1 else declared if declared in _SIZES else PAGE_SIZE
             self._logged = self._read_wal(log_header)
             self.count = max(-(-self._file.seek(0, os.SEEK_END) // self.size), *self._logged, 0)
-        except BaseException:
-            self.close()
-            raise
-
-    def _opened(self, path: Path) -> BinaryIO:
-        return self._open.enter_context(path.open("rb")) if path.exists() else BytesIO()
+            self._files = files.pop_all()
 
     def close(self) -> None:
         """Close both files."""
-        self._open.close()
+        self._files.close()
 
     def page(self, number: int) -> bytes:
         """One page, from 1; zeros where the file ends."""

@@ -244,9 +244,18 @@ class _Recovery:
         for hole in _told(_holes(db, floor, envelope), envelope):
             base, stream = envelope.numbered(hole.first)
             self._counts["missing"] += hole.number
-            first, last = hole.first - base, hole.last - base
-            times = {"began": hole.began, "ended": hole.ended}
-            gaps.append(gap("damaged", why, number=hole.number, first=first, last=last, stream=stream, **times))
+            gaps.append(
+                gap(
+                    "damaged",
+                    why,
+                    number=hole.number,
+                    first=hole.first - base,
+                    last=hole.last - base,
+                    began=hole.began,
+                    ended=hole.ended,
+                    stream=stream,
+                )
+            )
         if "checkpoint" in self._saved.broken:
             words = f"{why}; of what the engine knew some is lost too: counters may begin anew, open stops end"
             gaps.append(gap("damaged", words, class_="checkpoint"))
