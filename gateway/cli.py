@@ -11,6 +11,7 @@ import orjson
 
 from gateway import cli_host
 from gateway.cli_options import DURATION, FILE, JSON, STATE_DIR
+from gateway.receive.cli import receive
 
 
 @click.group(
@@ -325,6 +326,9 @@ def discover(url: str, **given: Any) -> None:
     from gateway.discover.options import discover_with
 
     sys.exit(discover_with(url, given))
+
+
+main.add_command(receive)
 
 
 @main.command(epilog="Example: linegate schema > linegate.schema.json, for the editor's completion.")

@@ -1,0 +1,1 @@
+"""`linegate receive`: the reference consumer, for commissioning and to be copied (`follower.py` stands alone)."""

@@ -1,0 +1,331 @@
+"""`linegate receive` as a process, behind the real uplinks of `linegate run` through real servers, and strangers."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import aiomqtt
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli import main
+from tests.conftest import line_document
+from tests.peers.certificates import make_certificates
+from tests.processes import broker, daemon, free_port, simulator, until
+
+TOKEN = {"MES_TOKEN": "s3cret"}
+
+
+class Receive:
+    """One call of the command; what it says is read as it comes."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.out = b""
+        self.err = b""
+        self._reading = [
+            asyncio.create_task(self._read(process.stdout, "out")),
+            asyncio.create_task(self._read(process.stderr, "err")),
+        ]
+
+    async def _read(self, pipe: asyncio.StreamReader | None, name: str) -> None:
+        assert pipe is not None
+        while data := await pipe.read(65_536):
+            setattr(self, name, getattr(self, name) + data)
+
+    async def listens(self) -> None:
+        await until(lambda: b"listening" in self.err or self.process.returncode is not None)
+        assert self.process.returncode is None, self.err
+
+    async def end(self, how: str = "terminate") -> int:
+        """The exit code; `wait` for one that ends by itself."""
+        if how != "wait":
+            getattr(self.process, how)()
+        code = await asyncio.wait_for(self.process.wait(), 20)
+        await asyncio.gather(*self._reading)
+        return code
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.decode().splitlines()]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [one["event"] for one in self.objects if "event" in one]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        summary: dict[str, Any] = self.objects[-1]["summary"]
+        return summary
+
+
+@asynccontextmanager
+async def receive(*arguments: str, environment: dict[str, str] | None = None) -> AsyncIterator[Receive]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", "receive", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+    one = Receive(process)
+    try:
+        yield one
+    finally:
+        if process.returncode is None:
+            await one.end("kill")
+
+
+async def said(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
+    """Exit code and what stands on standard error, of a call that ends by itself."""
+    async with receive(*arguments, environment=environment) as one:
+        code = await one.end("wait")
+        return code, one.err.decode()
+
+
+def event(seq: int, prevseq: int, **data: Any) -> dict[str, Any]:
+    return {
+        "specversion": "1.0", "type": "linegate.machine.state.v1", "source": "/acme/line-3", "stream": "s",
+        "seq": str(seq), "prevseq": str(prevseq), "subject": "filler", "time": "2026-11-22T06:00:00.250Z", "data": data,
+    }  # fmt: skip
+
+
+def ids(events: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    return [(event["stream"], int(event["seq"])) for event in events]
+
+
+async def test_each_transport_brings_the_whole_book(tmp_path: Path) -> None:
+    """Over MQTT also when the consumer is killed in between: its session waits, its state goes on."""
+    port, http_port = free_port(), free_port()
+    topic = f"mqtt://127.0.0.1:{port}/acme/berlin/filling/line-3/#"
+    mqtt = (topic, "--state", str(tmp_path / "mqtt.state"), "--json")
+    written = tmp_path / "written.ndjson"
+    uplinks = {
+        "journal": {"type": "file", "path": "j/events", "format": "msgpack", "rotate": "4kB", "compression": "zstd",
+                    "keep": 1000},
+        "plant": {"type": "mqtt", "url": f"mqtt://127.0.0.1:{port}", "retain_state": True},
+        "mes": {"type": "http", "url": f"http://127.0.0.1:{http_port}/events", "compression": "gzip", "shape": "flat",
+                "token": {"env": "MES_TOKEN"}},
+    }  # fmt: skip
+    document = line_document(uplinks=uplinks, health={"listen": f"127.0.0.1:{free_port()}"})
+    (tmp_path / "j").mkdir()
+    post = (f"http://127.0.0.1:{http_port}/events", "--token-env", "MES_TOKEN", "--write", str(written))
+    async with (
+        simulator("--seed", "7", "--speed", "20") as plc,
+        broker(tmp_path / "broker", port),
+        receive(*mqtt) as first,
+        receive(*post, environment=TOKEN) as posted,
+        receive(f"file://{tmp_path}/j/events", "--json") as filed,
+    ):
+        document["devices"]["filler_plc"] |= {"port": plc.port, "scan_interval": "50ms"}
+        await asyncio.gather(first.listens(), posted.listens(), filed.listens())
+        async with daemon(tmp_path, document, environment=TOKEN) as gateway:
+            await until(lambda: len(first.events) >= 5)
+            assert await first.end("kill") < 0
+            before = first.events
+            await until(lambda: len(filed.events) > len(before) + 5)
+            async with receive(*mqtt) as second:
+                await until(lambda: len(second.events) >= 2)
+                assert await gateway.stop() == 0
+                await until(lambda: "gateway.stopped" in filed.events[-1]["type"])
+                await until(lambda: "gateway.stopped" in second.events[-1]["type"])
+                assert await second.end() == 0
+        assert await filed.end() == 0
+        assert await posted.end() == 0
+    assert len(list((tmp_path / "j").iterdir())) > 1, "it has rotated"
+    book = ids(filed.events)
+    assert [seq for _, seq in book] == list(range(1, len(book) + 1))
+    assert filed.summary["complete"]
+    last = [json.loads(line) for line in written.read_text().splitlines()]
+    assert ids(last) == book
+    assert "data" not in last[0]
+    shown = posted.out.decode()
+    assert "complete: nothing is missing" in shown
+    assert f"{len(book):,} received" in shown
+    over_mqtt = ids(before) + ids(second.events)
+    assert sorted(set(over_mqtt)) == sorted(book)
+    assert len(over_mqtt) - len(set(over_mqtt)) <= 20, "what the kill left unacknowledged"
+    assert second.summary["complete"]
+    assert second.summary["received"] == len(book)
+    assert second.summary["missing"] == []
+
+
+async def test_what_is_missing_is_told_and_is_the_exit_code(tmp_path: Path) -> None:
+    """Over MQTT: a loss, a late event, a repetition, an older revision, what is no event; then the rest comes."""
+    port, state = free_port(), tmp_path / "a.state"
+    arguments = (f"mqtt://127.0.0.1:{port}/acme/#", "--state", str(state))
+    async with broker(tmp_path / "broker", port), aiomqtt.Client("127.0.0.1", port) as plant:
+
+        async def publish(*bodies: Any) -> None:
+            for body in bodies:
+                await plant.publish("acme/x", body if isinstance(body, str) else json.dumps(body), qos=1)
+
+        async with receive(*arguments) as one:
+            await one.listens()
+            await publish(
+                event(1, 0, interval="i", rev=1, state="held"), "no event", [event(2, 1), event(5, 4)], event(2, 1)
+            )
+            await publish(event(6, 5, interval="i", rev=0, state="execute"))
+            await until(lambda: b"MISSING" in one.out)
+            assert await one.end() == 1
+            shown = one.out.decode()
+            assert "held  rev 1" in shown
+            assert "execute  (older than what came before)" in shown
+            assert "MISSING: event 4, and up to 1 between 2 and it of stream s" in shown
+            assert "4 received, 1 more came again and were dropped; 0 revisions, 1 older" in shown
+            assert "left out what came from acme/x" in one.err.decode()
+        await publish(event(3, 2), event(4, 3))
+        async with receive(*arguments, "--count", "2", "--json") as one:
+            assert await one.end("wait") == 0, one.err
+            assert ids(one.events) == [("s", 3), ("s", 4)]
+            assert one.objects[0]["order"] == "late"
+            assert one.summary["complete"]
+    state.write_text("{}")
+    code, words = await said(*arguments)
+    assert (code, "is no state that `linegate receive` wrote" in words) == (2, True)
+
+
+async def test_posts_are_answered_when_they_are_stored(tmp_path: Path) -> None:
+    port, written = free_port(), tmp_path / "written.ndjson"
+    written.write_bytes(b'{"whole": 1}\n{"torn')
+    url = f"http://127.0.0.1:{port}"
+    async with (
+        receive(f"{url}/events", "--token-env", "MES_TOKEN", "--write", str(written), environment=TOKEN) as one,
+        aiohttp.ClientSession() as session,
+    ):
+        await one.listens()
+
+        async def post(body: bytes, path: str = "/events", **headers: str) -> int:
+            headers = {"Authorization": "Bearer s3cret", **headers}
+            async with session.post(url + path, data=body, headers=headers) as answer:
+                return answer.status
+
+        body = json.dumps([event(1, 0), event(2, 1)]).encode()
+        assert await post(body, Authorization="Bearer another") == 401
+        assert await post(body, "/elsewhere") == 404
+        assert await post(body, **{"Content-Encoding": "br"}) == 415
+        assert await post(b"\x1f\x8b garbled", **{"Content-Encoding": "gzip"}) == 400
+        assert await post(b"[{}]") == 400
+        assert await post(json.dumps([event(1, 0), {"seq": "x"}]).encode()) == 400
+        assert written.read_bytes() == b'{"whole": 1}\n', "nothing was taken"
+        assert await post(body) == 204
+        assert [json.loads(line)["seq"] for line in written.read_text().splitlines()[1:]] == ["1", "2"]
+        assert await one.end() == 0
+
+
+async def test_files_are_followed_through_rotation(tmp_path: Path) -> None:
+    """Closed ones by number, compressed or not; the open one as it grows, is closed, replaced, and cut."""
+    file = tmp_path / "events.ndjson"
+
+    def lines(first: int, last: int) -> bytes:
+        return b"".join(json.dumps(event(seq, seq - 1)).encode() + b"\n" for seq in range(first, last + 1))
+
+    (tmp_path / "events.ndjson.00000001.gz").write_bytes(gzip.compress(lines(1, 3)))
+    (tmp_path / "events.ndjson.00000002").write_bytes(lines(4, 6))
+    file.write_bytes(lines(7, 8))
+    async with (
+        receive(f"file://{tmp_path}", "--json") as one,
+        receive(f"file://{file}", "--from", "now", "--json") as new,
+    ):
+        await until(lambda: len(one.events) == 8)
+        await new.listens()
+        await until(lambda: b"listening" in new.err)
+        whole = lines(9, 9)
+        with file.open("ab") as grows:
+            grows.write(whole[:20])
+            grows.flush()
+            await asyncio.sleep(0.3)
+            grows.write(whole[20:])
+        await until(lambda: len(one.events) == 9)
+        file.rename(tmp_path / "events.ndjson.00000003")
+        (tmp_path / "events.ndjson.00000004").write_bytes(lines(10, 12))
+        file.write_bytes(lines(13, 14))
+        await until(lambda: len(one.events) == 14)
+        with file.open("r+b") as cut:
+            cut.truncate(len(lines(13, 13)))
+        await asyncio.sleep(0.5)
+        with file.open("ab") as grows:
+            grows.write(lines(14, 15))
+        await until(lambda: len(one.events) == 15)
+        (tmp_path / "events.ndjson.00000003").unlink()
+        await until(lambda: new.events[-1]["seq"] == "15")
+        assert await new.end() == 0
+        assert await one.end() == 0
+    assert [seq for _, seq in ids(one.events)] == list(range(1, 16))
+    assert [seq for _, seq in ids(new.events)] == list(range(9, 16))
+
+
+async def test_clear_errors_with_remedies(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    port, secure, closed = free_port(), free_port(), free_port()
+    (tmp_path / "broker").mkdir()
+    settings = tmp_path / "broker" / "mosquitto.conf"
+    certificate = f"certfile {tmp_path}/server.pem\nkeyfile {tmp_path}/server.key"
+    (tmp_path / "passwords").write_text("")
+    settings.write_text(
+        f"per_listener_settings true\nlistener {port} 127.0.0.1\nallow_anonymous false\n"
+        f"password_file {tmp_path}/passwords\nlistener {secure} 127.0.0.1\nallow_anonymous true\n{certificate}\n"
+        "user root\n"
+    )
+    process = await asyncio.create_subprocess_exec("/usr/sbin/mosquitto", "-c", str(settings), stderr=-3, stdout=-3)
+    try:
+        await until(lambda: _answers(secure))
+        mine = f"http://127.0.0.1:{port}"
+        several = tmp_path / "several"
+        several.mkdir()
+        for name in ("a.ndjson", "b.ndjson"):
+            (several / name).touch()
+        cases = [
+            ((f"mqtt://127.0.0.1:{closed}",), 1, "refuses the connection; check that the server runs"),
+            ((f"mqtt://127.0.0.1:{port}",), 2, "not authorized"),
+            ((f"mqtt://127.0.0.1:{port}", "--mqtt", "3.1.1"), 2, "not authorized"),
+            ((f"mqtts://127.0.0.1:{secure}",), 1, "set --ca to the certificate of the authority"),
+            ((mine,), 2, "choose an address of this machine and a free port"),
+            ((f"file://{several}",), 2, "has several: a.ndjson, b.ndjson; name the one to follow"),
+        ]
+        told = await asyncio.gather(*(said(*arguments, "--for", "20s") for arguments, _, _ in cases))
+        for (arguments, code, words), (got, error) in zip(cases, told, strict=True):
+            assert (got, words in error) == (code, True), (arguments, got, error)
+            assert "Traceback" not in error
+            assert "secret" not in error
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("mqtt://me:secret@127.0.0.1",), 2, "give --user, and --password-env or --password-file"),
+        (("mqtt://127.0.0.1:70000",), 2, "a port is 1 to 65535"),
+        (("mqtt:///topic",), 2, "names no host"),
+        (("mqt://127.0.0.1",), 2, "did you mean `mqtt`?"),
+        (("mqtt://127.0.0.1", "--user", "x", "--password-env", "NONE"), 2, "NONE is not set; set it"),
+        (("mqtt://127.0.0.1", "--password-env", "NONE"), 2, "a password needs --user"),
+        (("mqtt://127.0.0.1", "--certificate", "x"), 2, "--certificate and --private-key belong together"),
+        (("http://127.0.0.1:1", "--token-env", "X", "--token-file", "x"), 2, "give --token-env or --token-file"),
+        (("https://127.0.0.1:1",), 2, "give --certificate and --private-key"),
+        (("https://127.0.0.1:1", "--certificate", "no", "--private-key", "no"), 2, "no, no cannot be used"),
+        (("file://host/x",), 2, "write three slashes"),
+        (("mqtt://127.0.0.1", "--write", "none/w"), 1, "none/w: No such file or directory"),
+    ],
+)
+def test_wrong_use(arguments: tuple[str, ...], code: int, words: str) -> None:
+    told = CliRunner().invoke(main, ["receive", *arguments])
+    assert (told.exit_code, words in told.output) == (code, True), told.output
+    assert "secret" not in told.output
+
+
+async def _answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
