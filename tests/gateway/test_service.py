@@ -106,7 +106,7 @@ async def test_stop_waits_for_uplinks_and_pets_the_watchdog_a_second_signal_does
 
 SICK_DISK = """
 import os, sqlite3, time, aiosqlite
-healthy = {name: getattr(aiosqlite.Connection, name) for name in ("executemany", "execute_fetchall")}
+store, connect = aiosqlite.Connection.executemany, sqlite3.connect
 
 async def executemany(self, *arguments):
     if os.path.exists(os.environ["DISK_HANGS"]):
@@ -115,14 +115,13 @@ async def executemany(self, *arguments):
         error = sqlite3.OperationalError("database or disk is full")
         error.sqlite_errorcode = sqlite3.SQLITE_FULL
         raise error
-    return await healthy["executemany"](self, *arguments)
+    return await store(self, *arguments)
 
-async def execute_fetchall(self, sql, *arguments):
-    if "journal_mode" in sql:
-        await self._execute(time.sleep, float(os.environ["DISK_SLOW"]))
-    return await healthy["execute_fetchall"](self, sql, *arguments)
+def slowly(*arguments, **options):
+    time.sleep(float(os.environ["DISK_SLOW"]))
+    return connect(*arguments, **options)
 
-aiosqlite.Connection.executemany, aiosqlite.Connection.execute_fetchall = executemany, execute_fetchall
+aiosqlite.Connection.executemany, sqlite3.connect = executemany, slowly
 """
 """A `sitecustomize` of the daemon: its disk hangs or is full once these files exist, and opens slowly."""
 
