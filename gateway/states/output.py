@@ -48,7 +48,7 @@ class OutputWatch:
         return None if self.since is None or longest is None else self.since + longest + self._more
 
     def _watch(self, since: int | None, more: int = 0, uncertainty: int | None = 0) -> None:
-        self.since, self._more, self._uncertainty = since, more, uncertainty
+        self.since, self._more, self._uncertainty = (None, 0, 0) if since is None else (since, more, uncertainty)
         due = self._due()
         self._alarm = due if self._alarm is None or due is None else min(self._alarm, due)
 

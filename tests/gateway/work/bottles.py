@@ -25,8 +25,8 @@ PRODUCTS = {"signal": "filler_plc.recipe", "list": {1: {}, 2: {}, 3: {"ideal": {
 Order = tuple[str, int]
 
 
-def line(flow: Any = FLOW, uncounted: str = "", **line_settings: Any) -> Config:
-    """The filler rejects some, the packer packs sixes."""
+def line(flow: Any = FLOW, uncounted: str = "", *, planned: bool = True, **line_settings: Any) -> Config:
+    """The filler rejects some, the packer packs sixes; `planned`: whether signals say what is to be made."""
     counters: dict[str, Any] = {name: {"total": f"{name}_plc.count"} for name in MACHINES}
     counters["filler"]["scrap"] = "filler_plc.scrap"
     counters["packer"] = {"good": {"signal": "packer_plc.count", "each": 6}}
@@ -40,8 +40,7 @@ def line(flow: Any = FLOW, uncounted: str = "", **line_settings: Any) -> Config:
             | ({"parts": None} if name == uncounted else {})
             for name in MACHINES
         },
-        products=PRODUCTS,
-        jobs={"signal": "filler_plc.order"},
+        **({"products": PRODUCTS, "jobs": {"signal": "filler_plc.order"}} if planned else {}),
     )
     document["line"] |= line_settings
     if flow is not None:
@@ -58,7 +57,12 @@ class Bottles:
     def __init__(self, config: Config = CONFIG, order: Order = ("A", 1), first: int = 30_000) -> None:
         self.config, self.pipeline = config, Pipeline(config)
         self.at, self.events, self.order = MONDAY, list[Event](), order
+        self.started = MONDAY
         self.orders = [order]
+        self.stored: dict[str, bytes] = {}
+        """Rows of the checkpoint as they were taken."""
+        self.commits = False
+        """Whether rows are taken whenever there is something to tell."""
         self.count, self.scrap = dict.fromkeys(MACHINES, first), 1_000
         self.links: tuple[list[int], list[int]] = [], []
         """Bottles between the machines, each as the number of its order."""
@@ -109,6 +113,8 @@ class Bottles:
     def give(self, one: Input) -> list[Event]:
         events = self.pipeline.process(one)[0]
         self.events += events
+        if events and self.commits:
+            self.stored |= self.pipeline.checkpoint({event.subject for event in events})
         return events
 
     def read(self, name: str, count: int | None = None) -> list[Event]:
@@ -128,12 +134,16 @@ class Bottles:
     def lose(self, name: str) -> list[Event]:
         return self.give(DeviceState(f"{name}_plc", False, self.at, why="no answer"))
 
-    def restart(self) -> None:
-        """Another goes on from the checkpoint of the one that ended without a word."""
-        rows = self.pipeline.all_rows()
-        self.at += 2000
+    def go_on(self) -> None:
+        """Another pipeline goes on from what this one stored."""
+        self.stored |= self.pipeline.checkpoint()
         self.pipeline = Pipeline(self.config)
-        self.pipeline.restore(rows)
+        self.pipeline.restore(self.stored)
+
+    def restart(self) -> None:
+        """The gateway ends without a word, and is off for a while."""
+        self.go_on()
+        self.at += 2000
         self.give(Reload(self.at, 0))
 
     def stop(self) -> None:
