@@ -10,20 +10,23 @@ from protocols.model import Quality
 
 if TYPE_CHECKING:
     from ext.table import SignalTable
+    from gateway.config.model import Config
     from gateway.pipeline import Pipeline
 
 
 class LineView:
     """Current signals and machines. What is read here is newer than any event, and is not a record."""
 
-    def __init__(self, pipeline: Pipeline, tables: Mapping[str, SignalTable]) -> None:
+    def __init__(self, pipeline: Pipeline, tables: Mapping[str, SignalTable], config: Config) -> None:
+        self.config = config
+        """The one in force, until a reload puts another in its place."""
         self._pipeline = pipeline
         self._tables = tables
         self._watchers: list[Callable[[], None]] = []
 
-    def show(self, pipeline: Pipeline, tables: Mapping[str, SignalTable]) -> None:
+    def show(self, pipeline: Pipeline, tables: Mapping[str, SignalTable], config: Config) -> None:
         """Another configuration is in force: from now on these."""
-        self._pipeline, self._tables = pipeline, tables
+        self._pipeline, self._tables, self.config = pipeline, tables, config
 
     def machines(self) -> dict[str, dict[str, Any]]:
         """Every machine's state, reason and parts."""
@@ -59,6 +62,15 @@ class LineView:
     def bad_signals(self, device: str) -> int:
         """How many of a device's signals are bad."""
         return len(self._tables[device]) - self._tables[device].good
+
+    def is_lost(self, device: str) -> bool:
+        """Whether a device is gone, or answers and is not believed (`heartbeat`)."""
+        return self._pipeline.devices[device].lost_since is not None
+
+    def users(self, signal: str) -> list[str]:
+        """The machines that decide from or count by a `device.signal`, in the order in which product flows."""
+        names = list(self.config.machines)
+        return [names[index] for index in self._pipeline.users.get(signal, ())]
 
     def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
         """Have a plain function called after each input that changed something; the result stops that."""

@@ -72,7 +72,7 @@ class Parts:
         self._record = record
         self._pipeline = pipeline
         self._tables = {name: SignalTable(device.signal_settings) for name, device in config.devices.items()}
-        self.view = LineView(pipeline, self._tables)
+        self.view = LineView(pipeline, self._tables, config)
         self.engine = Engine(pipeline, clock, outbox.append, self.view.changed, stop)
         outbox.checkpoint = self.engine.checkpoint
 
@@ -168,7 +168,7 @@ class Parts:
         self.config, self._pipeline, self._tables = new, pipeline, tables
         self.applied_at = self.clock.utc()
         self._record_with(recorder)
-        self.view.show(pipeline, tables)
+        self.view.show(pipeline, tables, new)
         self.engine.take_over(pipeline)
         self.engine.submit(Reload(self.clock.now(), self.clock.utc_offset, "reload"))
 

@@ -66,14 +66,14 @@ class Pipeline:
         self.thinned = self._trends.signals - self.signals
         """Those of which only changes of at least the deadband must."""
         used = self.signals | self.thinned
-        self._devices = {name: Device(name, device, used) for name, device in config.devices.items()}
-        self._watched = [device for device in self._devices.values() if device.beat is not None]
+        self.devices = {name: Device(name, device, used) for name, device in config.devices.items()}
+        self._watched = [device for device in self.devices.values() if device.beat is not None]
         """Devices with a heartbeat; their deadlines are behind those of trends."""
         self._first_watched = len(self._machines) + len(config.trends)
-        names = [name for device in self._devices.values() for name in device.names]
+        names = [name for device in self.devices.values() for name in device.names]
         self._readings = Readings(names, self._time)
         self._values, self._proofs = self._readings.values, self._readings.proofs
-        self._users = {
+        self.users = {
             name: [index for index, machine in enumerate(self._machines) if name in machine.signals] for name in names
         }
         self._waiting: set[int] = set()
@@ -152,7 +152,7 @@ class Pipeline:
         self._deadlines.set(index, self._machines[index].deadline)
 
     def _batch(self, batch: Batch, events: list[Event]) -> None:
-        device = self._devices[batch.device]
+        device = self.devices[batch.device]
         for number, learned in (batch.learned or {}).items():
             self._learn(device.subject(number), learned, batch.at, events)
         events += [notice_event(device, notice, self._time, batch.at) for notice in batch.notices]
@@ -173,7 +173,7 @@ class Pipeline:
                     events += self._trends.sample(name, Point(batch.at, value, proof[0], proof[3]))
         interval = device.intervals[batch.scan]
         self._resume(device, interval, batch.at, changed, events)
-        affected = {index for name in changed for index in self._users[name]}
+        affected = {index for name in changed for index in self.users[name]}
         for index in self._waiting:
             waiting = self._machines[index].counters_waiting()
             again = {s for s in waiting if device.interval.get(s) == interval and self._values[s] is not None}
@@ -232,7 +232,7 @@ class Pipeline:
         """A device says what a signal is; what the configuration says of it stands."""
         if signal not in self._given_texts:
             self.texts[signal] = dict(learned.texts.items())
-        for index in self._users.get(signal, ()):
+        for index in self.users.get(signal, ()):
             events += self._machines[index].learn(signal, learned.type, at)
             self._schedule(index)
 
@@ -244,17 +244,17 @@ class Pipeline:
 
     def _since(self, signal: str) -> int | None:
         """When a signal was last sampled, before what is being processed."""
-        device = self._devices[signal.partition(".")[0]]
+        device = self.devices[signal.partition(".")[0]]
         return device.sampled.get(device.interval[signal])
 
     def _seen(self, signal: str) -> Seen:
         """The samples of a signal, before what is being processed."""
-        device = self._devices[signal.partition(".")[0]]
+        device = self.devices[signal.partition(".")[0]]
         interval = device.interval[signal]
         return Seen(device.sampled.get(interval), _held_ms(interval), device.scans.get(interval, 0))
 
     def _device_state(self, state: DeviceState, events: list[Event]) -> None:
-        device = self._devices[state.device]
+        device = self.devices[state.device]
         if state.connected:
             events += device.restored(self._time, state.at)
         elif device.lost_since is None or device.frozen is not None:
@@ -273,12 +273,12 @@ class Pipeline:
             if name in self._trends.signals:
                 events += self._trends.sample(name, Point(at, None, Quality.BAD))
         lost = set(device.names)
-        for index in sorted({index for name in lost for index in self._users[name]}):
+        for index in sorted({index for name in lost for index in self.users[name]}):
             self._sample(index, lost, at, events)
 
     def _interrupt(self, at: int, events: list[Event]) -> None:
         """The gateway was off since the last input that was no Tick: what was not seen is unknown."""
-        for device in self._devices.values():
+        for device in self.devices.values():
             self._readings.lose(device.names, NOT_READ, at)
             device.unwatch()
             device.dirty = True
@@ -309,13 +309,13 @@ class Pipeline:
         rows: dict[str, bytes] = {}
         whole = subjects is None or self._offset_is_new or self.jobs.dirty  # which machine has which job is one thing
         touched = set() if subjects is None else {subject.partition(".")[0] for subject in subjects} | set(subjects)
-        users = {index for subject in touched for index in self._users.get(subject, ())}
+        users = {index for subject in touched for index in self.users.get(subject, ())}
         for index, machine in enumerate(self._machines):
             if machine.dirty and (whole or machine.name in touched or index in users):
                 rows |= machine_rows(machine)
                 machine.dirty = False
         rows |= window_rows(LINE, self.line.rows(whole=False))
-        for device in self._devices.values():
+        for device in self.devices.values():
             if device.dirty and (whole or device.name in touched):
                 rows[DEVICE_ROW + device.name] = pack(self._device_row(device))
                 device.dirty = False
@@ -330,7 +330,7 @@ class Pipeline:
     def all_rows(self) -> dict[str, bytes]:
         """The whole checkpoint as it is now, for a recording that begins here; what is dirty stays so."""
         rows = {name: row for machine in self._machines for name, row in machine_rows(machine, whole=True).items()}
-        rows |= {DEVICE_ROW + device.name: pack(self._device_row(device)) for device in self._devices.values()}
+        rows |= {DEVICE_ROW + device.name: pack(self._device_row(device)) for device in self.devices.values()}
         rows |= {name: pack(row) for name, row in self._trends.rows(self._trends.signals).items()}
         rows |= window_rows(LINE, self.line.rows(whole=True))
         return {**rows, ENGINE_ROW: pack(self._engine_row()), JOB_ROW: pack(self.jobs.checkpoint())}
@@ -343,8 +343,8 @@ class Pipeline:
             "flow": self.ledger.checkpoint(),
             "line": self.line.checkpoint(),
             "machines": [machine.name for machine in self._machines],
-            "sampled": {device.name: device.sampled for device in self._devices.values()},
-            "scans": {device.name: device.scans for device in self._devices.values()},
+            "sampled": {device.name: device.sampled for device in self.devices.values()},
+            "scans": {device.name: device.scans for device in self.devices.values()},
         }
 
     def _device_row(self, device: Device) -> dict[str, Any]:
@@ -362,7 +362,7 @@ class Pipeline:
             self._time.restore(engine["clock"])
             self.ledger.restore(engine.get("flow", {}))
             self.line.restore(engine.get("line", {}), windows_of(LINE, saved).items())
-        for device in self._devices.values():
+        for device in self.devices.values():
             device.sampled = {} if engine is None else engine["sampled"].get(device.name, {})
             device.scans = {} if engine is None else engine.get("scans", {}).get(device.name, {})
             if (row := saved.get(DEVICE_ROW + device.name)) is not None:

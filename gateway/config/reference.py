@@ -55,6 +55,7 @@ _SECTIONS = (
     ("uplinks.NAME (http)", "HttpUplink"),
     ("uplinks.NAME (mqtt)", "MqttUplink"),
     ("uplinks.NAME (nats)", "NatsUplink"),
+    ("uplinks.NAME (sparkplug)", "SparkplugUplink"),
     ("uplinks.NAME.tls", "TlsConfig"),
     ("Secrets", "Secret"),
     ("health", "HealthConfig"),

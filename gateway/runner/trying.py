@@ -41,7 +41,7 @@ class Trial:
 async def try_everything(config: Config, state_dir: Path, seconds: float, told: Callable[[Trial], None]) -> None:
     """Give each of them so long; `told` has each as soon as it is known, devices last."""
     tables = {name: SignalTable(device.signal_settings) for name, device in config.devices.items()}
-    view = LineView(Pipeline(config), tables)
+    view = LineView(Pipeline(config), tables, config)
     async with asyncio.TaskGroup() as group:
         for name, uplink in config.uplinks.items():
             context = UplinkContext(name, config.line, Envelope(config.source, NOBODY), state_dir, view, trial=True)

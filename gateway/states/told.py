@@ -24,9 +24,11 @@ def shown(
     current: Interval | None, decision: Decision, account: Account, task: Task, jumps: Jumps | None
 ) -> dict[str, Any]:
     """What a machine does now, for people."""
+    mode = None if current is None else current.context.mode
     return {
         "state": decision.state,
         "category": account.category,
+        "mode": None if mode == UNKNOWN else mode,
         "cause": cause_of(account),
         "since": None if current is None else current.began_text,
         "reason": decision.reason,

@@ -16,6 +16,7 @@ from gateway.uplinks.file.config import FileUplink
 from gateway.uplinks.http.config import HttpUplink
 from gateway.uplinks.mqtt.config import MqttUplink
 from gateway.uplinks.nats.config import NatsUplink
+from gateway.uplinks.sparkplug.config import SparkplugUplink
 
 if TYPE_CHECKING:
     from gateway.uplinks.uplink import Uplink
@@ -31,12 +32,14 @@ _UPLINKS: dict[type[UplinkSettings], str] = {
     HttpUplink: "gateway.uplinks.http.poster:HttpPoster",
     MqttUplink: "gateway.uplinks.mqtt.publisher:MqttPublisher",
     NatsUplink: "gateway.uplinks.nats.publisher:NatsPublisher",
+    SparkplugUplink: "gateway.uplinks.sparkplug.node:SparkplugNode",
 }
 UplinkConfig: TypeAlias = Annotated[
     Annotated[FileUplink, Tag("\0file")]
     | Annotated[HttpUplink, Tag("\0http")]
     | Annotated[MqttUplink, Tag("\0mqtt")]
-    | Annotated[NatsUplink, Tag("\0nats")],
+    | Annotated[NatsUplink, Tag("\0nats")]
+    | Annotated[SparkplugUplink, Tag("\0sparkplug")],
     Discriminator(_kind),
     alternatives("an uplink", "type", tuple(_UPLINKS)),
 ]

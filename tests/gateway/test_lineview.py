@@ -32,7 +32,8 @@ def shown(signal: dict[str, Any], value: Value) -> dict[str, Any]:
         table.fail(0, "no answer")
     else:
         table.put(0, value)
-    return LineView(Pipeline(config(signal)), {"filler_plc": table}).signals("filler_plc")["one"]
+    line = config(signal)
+    return LineView(Pipeline(line), {"filler_plc": table}, line).signals("filler_plc")["one"]
 
 
 REGISTER = {"address": "holding:1", "type": "uint16"}

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import aiomqtt
 from aiohttp import web
+from sparkplub_b_packets.core.sparkplug_b_pb2 import Payload
 
 from tests.peers.collector import Collector, Post
 from tests.peers.nats import NatsServer, Reader
@@ -103,12 +104,15 @@ class MqttReceiver:
                     ready.set()
                     async for message in client.messages:
                         assert isinstance(message.payload, bytes)
-                        if not message.topic.value.endswith("/gateway/state"):
-                            body = json.loads(message.payload)
-                            self.received += body if isinstance(body, list) else [body]
+                        self._take(message.topic.value, message.payload)
             if ready.is_set():
                 break
             await asyncio.sleep(0.01)
+
+    def _take(self, topic: str, payload: bytes) -> None:
+        if not topic.endswith("/gateway/state"):
+            body = json.loads(payload)
+            self.received += body if isinstance(body, list) else [body]
 
 
 class BatchMqttReceiver(MqttReceiver):
@@ -122,6 +126,39 @@ class OldMqttReceiver(MqttReceiver):
     """The same by MQTT 3.1.1, in which a broker acknowledges what it throws away."""
 
     SAYS_REFUSALS = False
+
+    def section(self, port: int, tls: bool) -> dict[str, Any]:
+        return {**super().section(port, tls), "version": "3.1.1"}
+
+
+class SparkplugReceiver(MqttReceiver):
+    """A host that knows the filler's states by their times, and whatever else is said of it not at all."""
+
+    SAYS_REFUSALS = False
+
+    def __init__(self, directory: Path, certificates: Path) -> None:
+        super().__init__(directory, certificates)
+        self._state = -1
+
+    def section(self, port: int, tls: bool) -> dict[str, Any]:
+        return {"type": "sparkplug", "url": f"mqtt{'s' if tls else ''}://127.0.0.1:{port}"}
+
+    def _take(self, topic: str, payload: bytes) -> None:
+        kind = topic.split("/")[2]
+        if kind not in ("DBIRTH", "DDATA"):
+            return
+        body = Payload.FromString(payload)
+        if kind == "DBIRTH":
+            (self._state,) = (metric.alias for metric in body.metrics if metric.name == "state")
+        for metric in body.metrics if kind == "DDATA" else ():
+            if metric.alias == self._state and metric.is_historical:
+                seq = metric.timestamp
+                event = {"seq": seq, "prevseq": seq - 1, "data": {"n": int(metric.string_value)}}
+                self.received.append(event)
+
+
+class OldSparkplugReceiver(SparkplugReceiver):
+    """The same by MQTT 3.1.1."""
 
     def section(self, port: int, tls: bool) -> dict[str, Any]:
         return {**super().section(port, tls), "version": "3.1.1"}
@@ -243,4 +280,6 @@ RECEIVERS: dict[str, type[Receiver]] = {
     "mqtt-3.1.1": OldMqttReceiver,
     "mqtt-batch": BatchMqttReceiver,
     "nats": NatsReceiver,
+    "sparkplug": SparkplugReceiver,
+    "sparkplug-3.1.1": OldSparkplugReceiver,
 }

@@ -92,7 +92,9 @@ async def _go_on(directory: Path, config: Config, sent: Sequence[bytes]) -> None
     store = asyncio.get_running_loop().create_task(outbox.run())
     pipeline = Pipeline(config)
     envelope = Envelope(config.source, outbox.stream)
-    sink = FileSink(settings, UplinkContext("journal", config.line, envelope, directory, LineView(pipeline, {})))
+    sink = FileSink(
+        settings, UplinkContext("journal", config.line, envelope, directory, LineView(pipeline, {}, config))
+    )
     try:
         pipeline.restore(await outbox.load_checkpoint())
         stored = {event.seq: envelope.json(event) for event in await outbox.recent(0, _ALL)}

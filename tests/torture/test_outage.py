@@ -56,7 +56,7 @@ class Gateway:
         self.outbox = await Outbox.open(self.file, self._config, self.uplinks)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self.outbox.run())]
-        view = LineView(Pipeline(self._line), {})
+        view = LineView(Pipeline(self._line), {}, self._line)
         for name, settings in self.uplinks.items():
             envelope = Envelope(self._line.source, self.outbox.stream)
             context = UplinkContext(name, self._line.line, envelope, self.place, view)
@@ -204,8 +204,8 @@ async def test_a_broker_that_goes_silent_is_left_and_gets_what_it_missed(
     tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half open: the connection stands, what is sent is taken, and nothing comes back, not even to new connections."""
-    monkeypatch.setattr("gateway.uplinks.mqtt.publisher.PUBACK_S", 0.3)
-    monkeypatch.setattr("gateway.uplinks.mqtt.publisher.CONNACK_S", 0.3)
+    monkeypatch.setattr("gateway.uplinks.mqtt.broker.PUBACK_S", 0.3)
+    monkeypatch.setattr("gateway.uplinks.mqtt.broker.CONNACK_S", 0.3)
     port = free_port()
     book = Book("plant")
     total = 0

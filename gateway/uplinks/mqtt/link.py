@@ -6,6 +6,7 @@ the CONNACK's limits to itself; and it connects in an executor, whose threads ho
 - `on_publish` is ours instead of aiomqtt's, which serves only its own `publish`, that is not used here;
 - `on_connect` and `on_disconnect` take their notes and pass on to aiomqtt's;
 - paho is given a socket that is connected already (`_create_socket`), so that its connecting cannot block;
+- `on_message` is ours: aiomqtt has a queue for a task that we do not have;
 - PUBACK may carry 0x95: brokers send it, paho's table lacks it and the whole connection would end.
 
 `tests/gateway/uplinks/mqtt/test_link.py` fails when aiomqtt or paho change any of these.
@@ -93,7 +94,9 @@ class Link:
         self.lost: Lost | None = None
         """Set as soon as the connection is known to be gone."""
         self.on_puback: Callable[[int, int], None] = lambda _mid, _code: None
-        """Called with message id and reason code."""
+        """Called with message id and reason code of a QoS 1 message, and of one of QoS 0 when it is written."""
+        self.on_message: Callable[[str, bytes, bool], None] = lambda _topic, _payload, _retained: None
+        """Called with topic, payload, and whether it was kept for us, of what is subscribed."""
         self.on_lost: Callable[[], None] = lambda: None
         self._socket = sock
         self._given = False
@@ -119,6 +122,7 @@ class Link:
         paho.on_connect = self._on_connect
         paho.on_disconnect = self._on_disconnect
         paho.on_publish = self._on_publish
+        paho.on_message = self._on_message
         paho._create_socket = self._give_socket  # type: ignore[method-assign]
 
     async def connect(self, timeout_s: float) -> None:
@@ -139,28 +143,38 @@ class Link:
     def publish(self, message: Message) -> int:
         """Hand one message to the socket; its message id. Raises Lost, or ValueError for what cannot be sent."""
         told = self._paho.publish(
-            message.topic, message.payload, qos=1, retain=message.retain, properties=message.properties
+            message.topic, message.payload, qos=message.qos, retain=message.retain, properties=message.properties
         )
         if told.rc != 0:
             raise self._note_lost("the connection is gone")
         return told.mid
 
+    async def subscribe(self, topic: str) -> int:
+        """Have what is published on a topic at QoS 1; the reason code, 0x80 or more for a refusal. Raises Lost."""
+        try:
+            (granted,) = await self._client.subscribe(topic, qos=1)
+        except aiomqtt.MqttError as error:
+            raise self._note_lost(f"no answer to SUBSCRIBE: {error}") from None
+        return granted if isinstance(granted, int) else granted.value
+
     async def wait_lost(self) -> Lost:
         """Wait until the connection is gone."""
         try:
             async for _ in self._client.messages:
-                pass  # nothing is subscribed
+                pass  # what is subscribed goes to `on_message`
         except aiomqtt.MqttError as error:
             return self._note_lost(str(error.__cause__ or error))
         return self._note_lost("the connection is gone")
 
-    async def close(self, *, disconnect: bool = True) -> None:
+    async def close(self, *, disconnect: bool = True, with_will: bool = False) -> None:
         """DISCONNECT where that still works, then close the socket whatever happened; idempotent.
 
-        Without DISCONNECT the broker publishes the will.
+        Without DISCONNECT the broker publishes the will, and `with_will` too, which MQTT 5 alone knows (3.14.2.1).
         """
         try:
             if disconnect and self._established and self.lost is None:
+                if with_will:
+                    self._paho.disconnect(ReasonCode(PacketTypes.DISCONNECT, identifier=reasons.WITH_WILL))
                 async with asyncio.timeout(CLOSE_S):
                     await self._client.__aexit__(None, None, None)
         except (aiomqtt.MqttError, TimeoutError):
@@ -207,6 +221,9 @@ class Link:
 
     def _on_publish(self, client: Any, userdata: Any, mid: int, reason: ReasonCode, properties: Properties) -> None:
         self.on_puback(mid, reason.value)
+
+    def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
+        self.on_message(message.topic, message.payload, message.retain)
 
     def _note_lost(self, why: str, code: int | None = None) -> Lost:
         if self.lost is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import orjson
 from paho.mqtt.packettypes import PacketTypes
@@ -29,13 +30,14 @@ MOST_FRAMING = 8
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One QoS 1 message."""
+    """One message; QoS 1, unless its receivers want 0."""
 
     topic: str
     payload: bytes
     properties: Properties | None = None
     """None in MQTT 3.1.1, which has none."""
     retain: bool = False
+    qos: Literal[0, 1] = 1
     events: int = 0
     """How many events are delivered once this message and those before it are acknowledged."""
     is_alone: bool = True

@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections import deque
 from collections.abc import Sequence
-from functools import partial
 from typing import Never
-from urllib.parse import urlsplit
 
-import structlog
-
-from gateway.config.uplinks import resolved
 from gateway.events import StoredEvent
 from gateway.uplinks.encoding import Unencodable
-from gateway.uplinks.mqtt import reasons
-from gateway.uplinks.mqtt.config import HIDES, MqttUplink
-from gateway.uplinks.mqtt.link import Client, Link, Lost, Refused
+from gateway.uplinks.mqtt import broker, reasons
+from gateway.uplinks.mqtt.broker import Broker
+from gateway.uplinks.mqtt.config import MqttUplink
+from gateway.uplinks.mqtt.link import Link, Lost
 from gateway.uplinks.mqtt.messages import Message, Messages
 from gateway.uplinks.uplink import Rejected, UplinkContext
-from protocols.dial import dial, tls_context
-from protocols.driver import ConfigError, ConnectFailed, NotConnected
-from protocols.worker import in_daemon_thread
+from protocols.driver import NotConnected
 
-CONNACK_S = 10.0
-PUBACK_S = 10.0
-"""Longest silence of the broker while it owes us an acknowledgement."""
-FAREWELL_S = 1.0
-"""How long the broker may take to acknowledge that we go; else it publishes the will."""
 WRITE_S = 1.0
 """A `write` sends nothing more after this long: what a cancellation makes forget, and so repeat, is bounded by it."""
 STEP = 4
 """A batch grows by this factor with each that is taken, and shrinks by it with each that is refused."""
-
-_SILENT = "look at the broker's load and at the network"
-
-log = structlog.get_logger("uplink")
 
 
 class MqttPublisher:
@@ -52,8 +36,7 @@ class MqttPublisher:
         self._config = config
         self._context = context
         self._messages = Messages(config, context)
-        self._host = config.host
-        self._port = urlsplit(config.url).port or (8883 if config.is_secure else 1883)
+        self._broker = Broker(config, context, config.url)
         self._link: Link | None = None
         self._limit = config.in_flight
         self._window = 1
@@ -65,43 +48,25 @@ class MqttPublisher:
         self._is_silent = False
         self._is_online = False
 
-    @property
-    def peer(self) -> str:
-        """`host:port`."""
-        return f"{self._host}:{self._port}"
-
     async def connect(self) -> None:
         """Connect, and say that the gateway is there.
 
         Raises ConnectFailed or NotConnected; or ConfigError for a secret or a certificate file that cannot be read, and
         where the broker refuses this client.
         """
-        config = self._config
-        user, password = await in_daemon_thread("secrets", lambda: resolved(config.user, config.password))
-        context = partial(tls_context, config.tls) if config.is_secure else None
-        sock = await dial(self._host, self._port, context)
-        is_trial = self._context.trial
-        client_id = (config.client_id or default_client_id(self._context)) + ("-trial" if is_trial else "")
-        will = None if is_trial else self._messages.state("offline")
-        link = self._link = Link(sock, Client(client_id, user, password, config.version, config.in_flight, will))
+        link = self._link = await self._broker.open(self._config.in_flight, self._will)
         link.on_puback = self._on_puback
         link.on_lost = self._changed.set
-        try:
-            await link.connect(CONNACK_S)
-        except Refused as refused:
-            raise self._refused_client(refused.code) from None
-        except Lost as lost:
-            remedy = "check that the port fits mqtt:// or mqtts://, and whether the broker wants a client certificate"
-            raise ConnectFailed(f"{self.peer}: {lost} before the session began", remedy) from None
-        if link.maximum_qos < 1:
-            raise ConfigError(f"{self.peer} takes QoS 0 only, which nobody acknowledges", "use a broker with QoS 1")
         self._take_limits(link)
-        if not is_trial:
+        if not self._context.trial:
             await self._say_online(link)
+
+    async def _will(self) -> Message | None:
+        return self._messages.state("offline")
 
     async def serve(self) -> Never:
         """Wait for the end of the connection. Raises NotConnected."""
-        raise self._not_connected(await self._connected().wait_lost())
+        raise self._broker.not_connected(await self._connected().wait_lost())
 
     async def write(self, events: Sequence[StoredEvent]) -> int:
         """Publish in order; how many of the prefix the broker has acknowledged.
@@ -110,7 +75,7 @@ class MqttPublisher:
         """
         link = self._connected()
         if self._is_silent:  # it still owes us answers: what is sent now could be too much for it
-            raise NotConnected(f"{self.peer} does not acknowledge within {PUBACK_S:g} s", _SILENT)
+            raise self._broker.silent()
         self._forget()
         stop_at = asyncio.get_running_loop().time() + WRITE_S
         waiting: deque[Message] = deque()
@@ -163,15 +128,10 @@ class MqttPublisher:
         sizes = [size for size in (self._config.max_packet, link.maximum_packet_size) if size is not None]
         self._messages.most_bytes = min(sizes, default=None)
         self._messages.may_retain = link.may_retain
-        if self._config.version != 5:
-            self._warn("denials_are_not_seen", HIDES, "use `version: 5` where the broker speaks it")
         if self._config.retain_state and not link.may_retain:
-            self._warn("states_are_not_retained", f"{self.peer} retains nothing", "leave `retain_state` out")
-
-    def _warn(self, event: str, why: str, remedy: str) -> None:
-        if event not in self._context.said:
-            self._context.said.add(event)
-            log.warning(event, uplink=self._context.name, why=why, remedy=remedy)
+            self._broker.warn(
+                "states_are_not_retained", f"{self._broker.peer} retains nothing", "leave `retain_state` out"
+            )
 
     async def _say_online(self, link: Link) -> None:
         message = self._messages.state("online", time.time_ns() // 1_000_000)
@@ -183,8 +143,8 @@ class MqttPublisher:
         if code is None:
             self._broken(link, (), 0)
         elif code not in reasons.SUCCESS:  # the events matter more
-            why = f"{self.peer} refuses it on {message.topic}: {reasons.words(code)}"
-            self._warn("state_is_not_published", why, reasons.remedy(code))
+            why = f"{self._broker.peer} refuses it on {message.topic}: {reasons.words(code)}"
+            self._broker.warn("state_is_not_published", why, reasons.remedy(code))
             return
         self._is_online = True
 
@@ -195,7 +155,7 @@ class MqttPublisher:
             return False
         try:
             number = link.publish(message)
-            async with asyncio.timeout(FAREWELL_S):
+            async with asyncio.timeout(broker.FAREWELL_S):
                 while number not in self._answers and link.lost is None:
                     self._changed.clear()
                     await self._changed.wait()
@@ -239,7 +199,7 @@ class MqttPublisher:
                 if link.lost is not None:
                     return None
                 self._changed.clear()
-                async with asyncio.timeout(PUBACK_S):
+                async with asyncio.timeout(broker.PUBACK_S):
                     await self._changed.wait()
         except TimeoutError:
             return None
@@ -252,51 +212,33 @@ class MqttPublisher:
 
     def _refused(self, code: int, done: int) -> int:
         if code in reasons.ABOUT_THE_EVENT:
-            raise Rejected(done, f"{self.peer} refuses the message: {reasons.words(code)}")
+            raise Rejected(done, f"{self._broker.peer} refuses the message: {reasons.words(code)}")
         if not done:
-            raise NotConnected(f"{self.peer} refuses messages: {reasons.words(code)}", reasons.remedy(code))
+            raise NotConnected(f"{self._broker.peer} refuses messages: {reasons.words(code)}", reasons.remedy(code))
         return done
-
-    def _refused_client(self, code: int) -> ConnectFailed | ConfigError:
-        remedy = "check `user` and `password`, and what the broker allows this client"
-        if code != reasons.NOT_AUTHORIZED:
-            remedy = reasons.remedy(code)
-        kind = ConfigError if code in reasons.ABOUT_THE_CLIENT else ConnectFailed
-        return kind(f"{self.peer} refuses the client: {reasons.words(code)}", remedy)
 
     def _broken(self, link: Link, events: Sequence[StoredEvent], done: int) -> int:
         self._is_silent = link.lost is None
         if done:
             return done
         if link.lost is None:
-            raise NotConnected(f"{self.peer} does not acknowledge within {PUBACK_S:g} s", _SILENT)
+            raise self._broker.silent()
         _, oldest = self._in_flight[0]
         if not events or len(self._in_flight) > 1 or not oldest.is_alone:
-            raise self._not_connected(link.lost)
+            raise self._broker.not_connected(link.lost)
         if link.lost.code in reasons.ABOUT_THE_EVENT:
-            raise Rejected(0, f"{self.peer} refuses the message: {reasons.words(link.lost.code)}")
+            raise Rejected(0, f"{self._broker.peer} refuses the message: {reasons.words(link.lost.code)}")
         if link.lost.code is None:
             what = f"event {events[0].seq} (a message of {oldest.size} bytes)"
             remedy = f"check the broker and the network; if it breaks each time at {what}, see the broker's log"
-            raise NotConnected(f"{self.peer}: {link.lost}", f"{remedy}, and set `max_packet` to what it takes")
-        raise self._not_connected(link.lost)
-
-    def _not_connected(self, lost: Lost) -> NotConnected:
-        remedy = "check the broker and the network" if lost.code is None else reasons.remedy(lost.code)
-        return NotConnected(f"{self.peer}: {lost}", remedy)
+            raise NotConnected(f"{self._broker.peer}: {link.lost}", f"{remedy}, and set `max_packet` to what it takes")
+        raise self._broker.not_connected(link.lost)
 
     def _connected(self) -> Link:
         if self._link is None:
-            raise NotConnected(f"{self.peer} is not connected")
+            raise NotConnected(f"{self._broker.peer} is not connected")
         return self._link
 
     def _on_puback(self, mid: int, code: int) -> None:
         self._answers[mid] = code
         self._changed.set()
-
-
-def default_client_id(context: UplinkContext) -> str:
-    """The same for each run of one uplink of one line, of 23 letters and digits: what every server must accept."""
-    line = context.line
-    place = "\0".join((line.enterprise, line.site, line.area, line.name, context.name))
-    return "linegate" + hashlib.sha256(place.encode()).hexdigest()[:15]

@@ -14,6 +14,10 @@ ABOUT_THE_EVENT = frozenset({0x90, 0x95, 0x99})
 ABOUT_THE_CLIENT = frozenset({0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C, 0x9A, 0x9B})
 """What the configuration asks for, here or at the server, cannot be: only a person can mend it."""
 
+REFUSAL = 0x80
+"""From here on a reason code is a refusal."""
+WITH_WILL = 0x04
+"""Of a DISCONNECT after which the broker publishes the will."""
 NOT_AUTHORIZED = 0x87
 PACKET_TOO_LARGE = 0x95
 

@@ -116,7 +116,7 @@ async def test_the_server_limits_what_is_in_flight(
     script: Script, context: UplinkContext, make_events: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script.connack = b"\x20\x06\x00\x00\x03\x21\x00\x02"  # Receive Maximum 2
-    monkeypatch.setattr("gateway.uplinks.mqtt.publisher.PUBACK_S", 0.1)
+    monkeypatch.setattr("gateway.uplinks.mqtt.broker.PUBACK_S", 0.1)
     script.answer = lambda number, mid: puback(0, mid) if number < 5 else b"nothing"
     uplink = await connected(script, context)
     assert await uplink.write(make_events(*range(1, 20))) == 4
@@ -127,7 +127,7 @@ async def test_the_server_limits_what_is_in_flight(
 async def test_silence_is_no_acknowledgement(
     script: Script, context: UplinkContext, make_events: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.uplinks.mqtt.publisher.PUBACK_S", 0.1)
+    monkeypatch.setattr("gateway.uplinks.mqtt.broker.PUBACK_S", 0.1)
     script.answer = lambda number, mid: puback(0, mid) if number == 1 else b"nothing"
     uplink = await connected(script, context)
     assert await uplink.write(make_events(1, 2, 3)) == 1
@@ -221,7 +221,7 @@ async def test_connecting_that_fails(
 async def test_a_server_without_an_answer(
     script: Script, context: UplinkContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.uplinks.mqtt.publisher.CONNACK_S", 0.1)
+    monkeypatch.setattr("gateway.uplinks.mqtt.broker.CONNACK_S", 0.1)
     script.connack = b"nothing"
     with pytest.raises(ConnectFailed, match="no answer to CONNECT"):
         await connected(script, context)

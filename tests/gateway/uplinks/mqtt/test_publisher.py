@@ -10,9 +10,10 @@ import msgpack
 import orjson
 import pytest
 
+from gateway.uplinks.mqtt.broker import default_client_id
 from gateway.uplinks.mqtt.config import MqttUplink
 from gateway.uplinks.mqtt.link import Link
-from gateway.uplinks.mqtt.publisher import MqttPublisher, default_client_id
+from gateway.uplinks.mqtt.publisher import MqttPublisher
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.driver import ConfigError, NotConnected
 

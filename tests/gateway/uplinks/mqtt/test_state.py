@@ -81,7 +81,7 @@ async def test_the_will_speaks_where_the_gateway_cannot(
 async def test_a_farewell_that_is_not_acknowledged_leaves_it_to_the_will(
     script: Script, context: UplinkContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.uplinks.mqtt.publisher.FAREWELL_S", 0.05)
+    monkeypatch.setattr("gateway.uplinks.mqtt.broker.FAREWELL_S", 0.05)
     script.answer = lambda number, mid: b"\x40\x02" + mid if number == 1 else b"nothing"
     uplink = publisher(await script.start(), context)
     await uplink.connect()
@@ -93,7 +93,7 @@ async def test_a_farewell_that_is_not_acknowledged_leaves_it_to_the_will(
 async def test_a_birth_that_nobody_acknowledges_is_no_connection(
     script: Script, context: UplinkContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.uplinks.mqtt.publisher.PUBACK_S", 0.05)
+    monkeypatch.setattr("gateway.uplinks.mqtt.broker.PUBACK_S", 0.05)
     script.answer = lambda _number, _mid: b"nothing"
     uplink = publisher(await script.start(), context)
     with pytest.raises(NotConnected, match="does not acknowledge"):

@@ -1,0 +1,1 @@
+"""The line as a Sparkplug B edge node."""
