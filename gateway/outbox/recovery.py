@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import structlog
 
+from gateway.checkpoint import ENGINE_ROW
 from gateway.events import Envelope, Event, Former
 from gateway.outbox.classes import FIRST, TABLES, merged, table_of
 from gateway.outbox.encode import encode
@@ -131,6 +132,8 @@ class _Recovery:
                     saved.cursors[name] = (position, delivered, had[2])
             if salvage is None:
                 saved.broken.add("checkpoint")
+        if ENGINE_ROW not in saved.checkpoint:
+            saved.checkpoint.clear()  # the others mean nothing without it
         self._stream = str(uuid.uuid4())
         self._before = saved.stream or str(uuid.uuid4())
         self._has_history = True

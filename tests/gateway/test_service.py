@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
 
+import msgpack
 import pytest
 
 from gateway.app import App
@@ -225,20 +226,20 @@ async def test_address_in_use_is_said_and_the_line_goes_on(tmp_path: Path, manag
 
 
 async def test_what_the_engine_cannot_bear_ends_the_daemon(tmp_path: Path, manager: Manager) -> None:
-    """A checkpoint that is no checkpoint: the daemon must not guess."""
+    """A checkpoint of a newer version: the daemon must not guess."""
     one = under(manager, tmp_path)
     await one.start()
     assert await one.stop() == 0
     import sqlite3
 
     with sqlite3.connect(tmp_path / "line-3.db") as database:
-        database.execute("UPDATE checkpoint SET body = ? WHERE name = 'engine'", (b"\xc1",))
+        database.execute("UPDATE checkpoint SET body = ? WHERE name = 'engine'", (msgpack.packb({"v": 99}),))
     database.close()
     await one.start(ready=False)
     assert one.process is not None
     assert await asyncio.wait_for(one.process.wait(), 20) == 1
     said = one.log.read_text()
-    assert "row engine is damaged" in said
+    assert "the checkpoint is of version 99" in said
     assert "Traceback" not in said
 
 
