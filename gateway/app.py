@@ -44,6 +44,10 @@ ALIVE_S = 60.0
 STATUS_S = 5.0
 EXTEND_S = 60
 """What each message while the buffer is opened asks systemd to wait for the next one."""
+WHY_OFF = {
+    "clean": "the gateway was stopped",
+    "restored": "restored from a backup; what the gateway before it saw since is in the stream before",
+}
 
 log = structlog.get_logger("gateway")
 
@@ -231,7 +235,7 @@ class App:
                 "to": None,
                 "class": None,
                 "count": None,
-                "why": "the gateway was stopped" if previous and previous.clean else "the gateway ended without notice",
+                "why": WHY_OFF.get(previous.ended if previous else "", "the gateway ended without notice"),
             }
             events.append(self._event("gateway.gap", clock, gap))
         outbox.append(events)

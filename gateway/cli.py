@@ -31,11 +31,17 @@ def main() -> None:
 @click.option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING"]), default="INFO", show_default=True)
 def run(file: Path, seconds: float | None, state_dir: Path, record: bool, log_level: str) -> None:
     """Run the daemon for the line that FILE describes."""
-    from gateway.config.apart import load_apart
+    import faulthandler
+
     from gateway.log import configure_logging
+    from gateway.selftest import decoders_or_exit
+
+    decoders_or_exit()
+    from gateway.config.apart import load_apart
 
     config = load_apart(file)
     configure_logging(log_level)
+    faulthandler.enable()  # the watchdog's SIGABRT then says where it hung
     from gateway.service import run_daemon
 
     sys.exit(run_daemon(file, config, state_dir, seconds, record=record))

@@ -1,4 +1,4 @@
-"""The command line for the computer that a line's daemon runs on: its service."""
+"""The command line for the computer that a line's daemon runs on: its service, and moving to another one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import click
+
+from gateway.cli_options import FILE, STATE_DIR
 
 ROOT = click.option(
     "--root",
@@ -59,4 +61,62 @@ def uninstall_service(lines: tuple[str, ...], data: bool, yes: bool, root: Path,
     sys.exit(uninstall(lines, root, data=data, dry_run=dry_run))
 
 
-COMMANDS = (install_service, uninstall_service)
+BACKUP_EXAMPLES = """\b
+Examples:
+  linegate backup /etc/linegate/line-3.yaml --state-dir /var/lib/linegate/line-3 --output /mnt/line-3.tar.zst
+  linegate backup /etc/linegate/line-3.yaml --state-dir /var/lib/linegate/line-3 --move
+"""
+
+
+@click.command(epilog=BACKUP_EXAMPLES)
+@FILE
+@STATE_DIR
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="By default LINE-TIME.tar.zst, here.")
+@click.option("--recordings/--no-recordings", default=True, show_default=True, help="With what was recorded.")
+@click.option("--move", is_flag=True, help="Give the line up here: no daemon may run, and none starts again.")
+def backup(file: Path, state_dir: Path, output: Path | None, recordings: bool, move: bool) -> None:
+    """Write buffer, checkpoint, recordings, certificates and configuration into one archive, beside a running daemon.
+
+    The archive holds private keys, and is to be kept as safe as they are. With --move nothing is counted twice and
+    nothing forgotten when it is restored; of a line that goes on, what comes after the archive is not in it.
+    """
+    from gateway.backup.command import backup_line
+
+    sys.exit(backup_line(file, state_dir, output, recordings=recordings, move=move))
+
+
+RESTORE_EXAMPLES = """\b
+Examples:
+  sudo linegate restore line-3.tar.zst --state-dir /var/lib/linegate/line-3
+  sudo linegate restore line-3.tar.zst --state-dir /var/lib/linegate/line-3 --events lake.ndjson
+"""
+
+
+@click.command(epilog=RESTORE_EXAMPLES)
+@click.argument("archive", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@STATE_DIR
+@click.option(
+    "--config-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("/etc/linegate"),
+    show_default=True,
+    help="Where the configuration goes.",
+)
+@click.option(
+    "--events",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The line's events that the plant has, one JSON object a line: counters go on from the last of them.",
+)
+@click.option("--force", is_flag=True, help="Move aside what is there.")
+def restore(archive: Path, state_dir: Path, config_dir: Path, events: Path | None, force: bool) -> None:
+    """Put the line of ARCHIVE, made by `linegate backup`, in place on this machine.
+
+    Its events go on in a new stream, which names the old one; what was not delivered yet keeps its stream and number,
+    by which receivers drop what they have. No part is counted twice: see --move of backup, and --events.
+    """
+    from gateway.backup.command import restore_line
+
+    sys.exit(restore_line(archive, state_dir, config_dir, events, force=force))
+
+
+COMMANDS = (install_service, uninstall_service, backup, restore)

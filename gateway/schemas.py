@@ -237,11 +237,11 @@ class OperatorEntry(OfLine):
 
 
 class PreviousRun(TypedDict):
-    """The run before this one; damaged or missing is its whole buffer, and the stream of this one is new."""
+    """The run before this one; damaged, missing, restored: a whole buffer, and the stream of this one is new."""
 
     stream: str
     last_seq: str
-    ended: Literal["clean", "unclean", "damaged", "missing"]
+    ended: Literal["clean", "unclean", "damaged", "missing", "restored"]
 
 
 class GatewayStarted(TypedDict):

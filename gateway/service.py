@@ -12,19 +12,24 @@ from gateway.app import App
 from gateway.checkpoint import CheckpointError
 from gateway.config.model import Config
 from gateway.outbox.errors import BufferError
+from gateway.selftest import NotFit, check_host
 from gateway.systemd import Notifier
 
 log = structlog.get_logger("gateway")
 
 
 def run_daemon(file: Path, config: Config, state_dir: Path, seconds: float | None, *, record: bool = False) -> int:
-    """Run one line until it is stopped; 0, or 1 where the store or the engine ended it.
+    """Run one line until it is stopped; 0, 1 where the store or the engine ended it, 2 where only a person can mend it.
 
     `file` is where `config` was read, and can be reloaded from. `record`: what the engine decides from is kept.
     """
     try:
+        check_host(config, state_dir)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(file, config, state_dir, seconds, record))
+    except NotFit as unfit:
+        log.error("not_started", why=unfit.why, remedy=unfit.remedy)
+        return unfit.code
     except (BufferError, CheckpointError) as error:
         log.error("not_started", why=error.why, remedy=error.remedy)
         return 1

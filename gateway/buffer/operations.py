@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from gateway.backup import source
 from gateway.control.wire import Refused
 from gateway.events import StoredEvent, rfc3339
 from gateway.outbox.classes import FIRST
@@ -25,10 +26,10 @@ Items = AsyncIterator[dict[str, Any]]
 class Operations:
     """Answers requests about `outbox`; each answer is items. Refusals are raised before anything was done."""
 
-    def __init__(self, outbox: Outbox, uplinks: Collection[str], source: str) -> None:
+    def __init__(self, outbox: Outbox, uplinks: Collection[str], line: str) -> None:
         self._outbox = outbox
         self._uplinks = uplinks
-        self._envelope = outbox.envelope(source)
+        self._envelope = outbox.envelope(line)
         self.handlers: dict[str, Callable[[Mapping[str, Any]], Items]] = {
             f"buffer.{name}": _refusing(operation)
             for name, operation in {
@@ -39,6 +40,7 @@ class Operations:
                 "discard": self._discard,
             }.items()
         }
+        self.handlers |= {name: _refusing(operation) for name, operation in source.handlers(outbox).items()}
 
     async def _stats(self, _request: Mapping[str, Any]) -> Items:
         """One item: numbers, sizes in bytes, backlogs, and the span in ms of the newest events."""
@@ -79,7 +81,7 @@ class Operations:
         """What is set aside, of one `uplink` or all, of one `seq` or all, as CloudEvents with `quarantine` beside."""
         wanted, only = request.get("uplink"), request.get("seq")
         for uplink in [wanted] if wanted is not None else await self._uplinks_in_quarantine():
-            after = 0 if only is None else only - 1
+            after = FIRST if only is None else only - 1
             while entries := await self._outbox.quarantined(uplink, after, CHUNK):
                 after = entries[-1].seq
                 for entry in entries:
@@ -90,7 +92,7 @@ class Operations:
 
     async def _uplinks_in_quarantine(self) -> list[str]:
         """Those of the configuration: what others left is forgotten with them."""
-        return [name for name in self._uplinks if await self._outbox.quarantined(name, 0, 1)]
+        return [name for name in self._uplinks if await self._outbox.quarantined(name, limit=1)]
 
     async def _retry(self, request: Mapping[str, Any]) -> Items:
         """Deliver once more the events `seqs` of `uplink`, or all where it is null; how many wait for it."""

@@ -10,7 +10,7 @@ from gateway.events import Former
 APPLICATION_ID = 0x4C474154
 """Says that a SQLite file is a buffer of ours: `LGAT`."""
 
-Ended: TypeAlias = Literal["clean", "unclean", "damaged", "missing"]
+Ended: TypeAlias = Literal["clean", "unclean", "damaged", "missing", "restored"]
 """How a run, or a whole buffer, came to its end."""
 
 

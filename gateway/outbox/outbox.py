@@ -20,6 +20,7 @@ import structlog
 from gateway.config.model import BufferConfig, UplinkSettings
 from gateway.events import Envelope, Event, StoredEvent
 from gateway.outbox import database
+from gateway.outbox.classes import FIRST
 from gateway.outbox.encode import encode
 from gateway.outbox.errors import BufferError, BufferLocked, is_damage
 from gateway.outbox.identity import Identity, Previous
@@ -207,7 +208,7 @@ class Outbox:
         self._moved(uplink)
         await self._durable()
 
-    async def quarantined(self, uplink: str | None = None, after: int = 0, limit: int = 1000) -> list[Entry]:
+    async def quarantined(self, uplink: str | None = None, after: int = FIRST, limit: int = 1000) -> list[Entry]:
         """What is set aside, by uplink and seq; of one uplink behind the seq `after`, or of all."""
         await self._durable()
         return await self._ask(lambda: self._store.quarantined(uplink, after, limit))
@@ -235,6 +236,10 @@ class Outbox:
         self._retain_ms = config.retain
         gaps, self._store.gaps = self._store.gaps, []
         self.append(gaps)
+
+    async def inspect(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` reads from the file, between two transactions; never None. The store waits for it."""
+        return await self._ask(lambda: database.call(self._connection, work))
 
     async def flush(self) -> None:
         """Commit everything pending: events, all dirty checkpoint rows, cursors. Waits while the disk is full."""

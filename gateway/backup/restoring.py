@@ -1,0 +1,154 @@
+"""`linegate restore`: an archive's line onto this machine, all of it or nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.backup.archive import BUFFER, CONFIGURATION, PKI, RECORDINGS, BackupError, Manifest, extract
+from gateway.backup.copy import check
+from gateway.backup.making import recordings_of
+from gateway.backup.rebirth import last_readings, rebirth
+from gateway.check import load_or_exit
+from gateway.config.model import Config
+from gateway.events import rfc3339
+from gateway.outbox.errors import BufferLocked
+from gateway.outbox.lock import BufferLock
+from gateway.selftest import MOVED
+
+_PLACE = ".restoring"
+_REBORN = "reborn.db"
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was put where."""
+
+    manifest: Manifest
+    file: Path
+    """The configuration."""
+    stream: str
+    aside: Path | None
+    """Where what was there before is now."""
+
+
+def restore(
+    archive: Path, state_dir: Path, config_dir: Path, events: Path | None, *, force: bool, progress: Progress
+) -> Restored:
+    """Put an archive's line in place. Raises BackupError, BufferError or CheckpointError; nothing has changed then.
+
+    `events`: what the plant has of the line's events, to go on counting where they end. `force`: what is there moves
+    aside.
+    """
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place = state_dir / _PLACE
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(mode=0o700)
+        try:
+            return _restore(archive, state_dir, config_dir, events, place, force=force, progress=progress)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+    except OSError as error:
+        remedy = "see that there is room, and that this user may read and write there; sudo, for a service"
+        raise BackupError(f"{error.filename or archive}: {error.strerror}", remedy) from None
+    except sqlite3.Error as error:
+        raise BackupError(f"the buffer in {archive} cannot be used: {error}", "take another archive") from None
+
+
+def _restore(
+    archive: Path,
+    state_dir: Path,
+    config_dir: Path,
+    events: Path | None,
+    place: Path,
+    *,
+    force: bool,
+    progress: Progress,
+) -> Restored:
+    manifest = extract(archive, place, progress)
+    config = load_or_exit(place / CONFIGURATION / manifest.file)
+    progress("checking the buffer")
+    with closing(sqlite3.connect(place / BUFFER)) as db:
+        check(db, archive)
+    readings = {}
+    if events is not None:
+        with events.open("rb") as lines:
+            readings = last_readings(lines, manifest.stream, manifest.last_seq)
+    stream = rebirth(place / BUFFER, place / _REBORN, moved=manifest.moved, readings=readings)
+    buffer = state_dir / config.buffer.path
+    buffer.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = BufferLock(buffer)
+    except BufferLocked as locked:
+        raise BackupError(locked.why, "stop the service first: systemctl stop linegate@LINE") from None
+    try:
+        targets = dict(_targets(place, config, state_dir, config_dir))
+        there = [*_in_the_way(targets), *_of_the_state(buffer, state_dir)]
+        if there and not force:
+            names = ", ".join(sorted(map(str, there)))
+            raise BackupError(f"there is already {names}", "restore elsewhere, or move it aside with --force")
+        aside = _move_aside(there, state_dir) if there else None
+        for source, target in targets.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(source, target)
+        lock.note(None)  # it knows of the buffer that was here
+        shutil.move(place / _REBORN, buffer)  # last: what is cut short is seen to be
+        os.chmod(buffer, 0o600)
+        _sync(buffer.parent)
+    finally:
+        lock.release()
+    return Restored(manifest, targets[place / CONFIGURATION / manifest.file], stream, aside)
+
+
+def _targets(place: Path, config: Config, state_dir: Path, config_dir: Path) -> Iterator[tuple[Path, Path]]:
+    """Where each file of the archive belongs, but the buffer."""
+    for name, target in (
+        (CONFIGURATION, config_dir),
+        (PKI, state_dir / "pki"),
+        (RECORDINGS, recordings_of(config, state_dir)),
+    ):
+        for path in sorted((place / name).rglob("*")):
+            if path.is_file():
+                yield path, target / path.relative_to(place / name)
+
+
+def _in_the_way(targets: dict[Path, Path]) -> Iterator[Path]:
+    """Files that others are to replace; a configuration that is the same is as good."""
+    for source, target in targets.items():
+        if target.exists() and target.read_bytes() != source.read_bytes():
+            yield target
+
+
+def _of_the_state(buffer: Path, state_dir: Path) -> Iterator[Path]:
+    """What makes a state directory one that is in use."""
+    for path in (buffer, buffer.with_name(buffer.name + "-wal"), buffer.with_name(buffer.name + "-shm")):
+        if path.exists():
+            yield path
+    if (moved := state_dir / MOVED).exists():
+        yield moved
+
+
+def _move_aside(there: list[Path], state_dir: Path) -> Path:
+    stamp = rfc3339(time.time_ns() // 1_000_000)[:19].replace("-", "").replace(":", "")
+    aside = state_dir / f"before-restore-{stamp}Z"
+    aside.mkdir(mode=0o700)
+    for path in there:
+        with suppress(FileNotFoundError):
+            shutil.move(path, aside / path.name)
+    return aside
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
