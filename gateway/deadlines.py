@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
+
+
+def earliest(moments: Iterable[int | None]) -> int | None:
+    """The first moment of those that are known."""
+    found: int | None = None
+    for moment in moments:
+        if moment is not None and (found is None or moment < found):
+            found = moment
+    return found
 
 
 class Deadlines:

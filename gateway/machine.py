@@ -7,6 +7,7 @@ from dataclasses import astuple
 from typing import Any
 
 from gateway.config.model import MachineConfig, Reasons
+from gateway.deadlines import earliest
 from gateway.events import Event
 from gateway.kpi.counting import Counting, Since
 from gateway.kpi.task import Task
@@ -92,7 +93,7 @@ class Machine:
     @property
     def deadline(self) -> int | None:
         """When something is due without any input."""
-        return min((moment for moment in self._due() if moment is not None), default=None)
+        return earliest(self._due())
 
     def _due(self) -> tuple[int | None, ...]:
         """A rule that has held for long enough, a state that settles, a boundary, no part, a changeover, a stop, a
@@ -288,8 +289,7 @@ class Machine:
         off = None
         if self.parts is not None and self.parts.in_outage:
             off = next((one.began for one in timeline.closed if one.account.assumed), None)
-        since = (self.rules.holds.since, pending, self._watch.since, self._changeover.horizon, off)
-        return min((one for one in since if one is not None), default=None)
+        return earliest((self.rules.holds.since, pending, self._watch.since, self._changeover.horizon, off))
 
     def _publish(self, now: int) -> list[Event]:
         return self._publisher.publish(self._horizon(), now, self.task)

@@ -52,6 +52,8 @@ class Counting:
         self._machine = machine
         self._teller = teller
         self.parts = Parts(config.parts, moduli)
+        self._deciding = [one for signal, one in self.parts.counters.items() if self.parts.signals[signal] != "rework"]
+        """Counters that say what was made."""
         self._cycles = Cycles(config.cycle)
         timed = () if config.cycle is None else (config.cycle.signal,)
         self.signals = frozenset((*self.parts.signals, *timed))
@@ -82,9 +84,12 @@ class Counting:
     @property
     def blind_since(self) -> int | None:
         """Since when a counter can't be read, NEVER where one never was; None while all can."""
-        counters, signals = self.parts.counters, self.parts.signals
-        since = [counter.blind_since for signal, counter in counters.items() if signals[signal] != "rework"]
-        return min((one for one in since if one is not None), default=None)
+        found: int | None = None
+        for counter in self._deciding:
+            since = counter.blind_since
+            if since is not None and (found is None or since < found):
+                found = since
+        return found
 
     def lost(self, since: int) -> None:
         """Nobody looked at any counter after `since`."""

@@ -77,6 +77,12 @@ class LineWindows:
         named = {name for stage in config.topology.stages for name in stage}
         self._machines = [machine for machine in machines if machine.name in named]
         self._needed = [machine.name for machine in self._machines]
+        self._told: list[Told] = []
+        """Of all machines, in the order in which they told."""
+        for machine in self._machines:
+            machine.windows.told = self._told
+        self._turns = -1
+        """Of the first machine's windows, as far as they were weighed."""
         self._policy = config.policies.get(LINE, "")
         self._teller = teller
         self._windows: dict[str, LineWindow] = {}
@@ -95,17 +101,18 @@ class LineWindows:
         """What machines have told since, and so what there is to tell of the line."""
         if not self._machines:
             return []
-        self._weigh(ledger)
-        touched: dict[str, LineWindow] = {}
-        for machine in self._machines:
-            for told in machine.windows.told:
-                touched.update([self._take(machine.name, told)])
-            machine.windows.told = []
+        if self._turns != self._machines[0].windows.turns:
+            self._weigh(ledger)
+        if not self._told:
+            return []
+        touched: dict[str, LineWindow] = dict(map(self._take, self._told))
+        self._told.clear()
         return [event for name, window in touched.items() for event in self._tell(name, window)]
 
     def _weigh(self, ledger: Ledger) -> None:
         """Windows may have begun or ended just now: what lies between the machines then is their change of WIP."""
         first = self._machines[0].windows
+        self._turns = first.turns
         for kind in KINDS:
             window = first.open.get(kind)
             known, now = self._open.get(kind), "" if window is None else window.id
@@ -117,9 +124,9 @@ class LineWindows:
                 self._deltas[known] = None if balance is None or not certain else balance - (before or 0)
             self._open[kind], self._balance[kind], self._doubts[kind] = now, balance, ledger.doubts
 
-    def _take(self, machine: str, told: Told) -> tuple[str, LineWindow]:
+    def _take(self, told: Told) -> tuple[str, LineWindow]:
         """What one machine told, beside what others did of the same time."""
-        window = told.window
+        machine, window = told.machine, told.window
         ended = None if window.kind == "job" else window.ended
         name, line = self._find(machine, window.id, window.kind, window.key, ended)
         line.windows[machine] = {

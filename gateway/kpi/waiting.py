@@ -51,9 +51,9 @@ class WaitingParts:
         done, self._parts = self._parts[:ready], self._parts[ready:]
         return done
 
-    def classify(self, window: Window, intervals: Sequence[Interval]) -> None:
-        """All of them, in a window that is told before it is certain."""
-        classify(window, self._parts, intervals)
+    def classified(self, intervals: Sequence[Interval]) -> list[tuple[Part, str]]:
+        """Of all of them, what they are as far as it is known now."""
+        return classified(self._parts, intervals)
 
     def checkpoint(self) -> list[Any]:
         """Plain values from which `restore` goes on."""
@@ -66,13 +66,23 @@ class WaitingParts:
             self._parts.append(Part(at, since, ns, scrap_ns, tuple(more[0]) if more else (), *more[1:]))
 
 
-def classify(window: Window, parts: Iterable[Part], intervals: Sequence[Interval]) -> None:
-    """What is seen at a moment was made before it."""
+def classified(parts: Iterable[Part], intervals: Sequence[Interval]) -> list[tuple[Part, str]]:
+    """Those that were made in unknown time or in setup; what is seen at a moment was made before it."""
+    found = []
     for part in parts:
+        for one in intervals:
+            if one.began < part.at and (one.ended is None or part.at <= one.ended):
+                if one.account.category in (UNKNOWN, "setup"):
+                    found.append((part, one.account.category))
+                break
+    return found
+
+
+def classify(window: Window, parts: Iterable[tuple[Part, str]]) -> None:
+    """Put those that are in a window into its sums."""
+    for part, category in parts:
         if not window.takes(part.since, part.at, part.job):
             continue
-        within = (one for one in intervals if one.began < part.at and (one.ended is None or part.at <= one.ended))
-        category = next((one.account.category for one in within), None)
         if category == UNKNOWN and part.ns:
             window.tallies.unknown_ns += part.ns
             window.dirty = True

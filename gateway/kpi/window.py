@@ -66,8 +66,8 @@ class Window:
             times[0] += 0 if category in NOT_PLANNED else ms
             times[1] += 0 if category in (*NOT_PLANNED, "production", UNKNOWN) else ms
 
-    def make(self, share: Share, parts: int, spread: int, task: Task) -> int:
-        """Parts by one counter; the ideal time of what was produced, in nanoseconds."""
+    def make(self, share: Share, parts: int, spread: int, task: Task) -> None:
+        """Parts by one counter."""
         self.dirty = True
         output = self.tallies.output(task.product)
         output.pq += share.pq * parts
@@ -77,14 +77,14 @@ class Window:
         output.spread += share.pq * spread
         if task.ideal_ms is None:
             output.unpriced += abs(parts) if share.pq or share.gq else 0
-            return 0
+            return
         ideal = round(task.ideal_ms * 1e6)
         output.ideal_ns += share.pq * parts * ideal
         output.good_ns += share.gq * parts * ideal
         output.scrap_ns += share.sq * parts * ideal
-        output.spread_ns += max(0, share.gq) * spread * ideal
-        output.less_ns += max(0, -share.gq) * spread * ideal
-        return share.pq * parts * ideal
+        if spread:
+            output.spread_ns += max(0, share.gq) * spread * ideal
+            output.less_ns += max(0, -share.gq) * spread * ideal
 
     def judge(self, told: ToldStop, now: int) -> bool:
         """A stop is divided by time, and is minor or a downtime by its whole length; one that is open, until now.

@@ -21,7 +21,7 @@ from gateway.kpi.figures import Rules, figures
 from gateway.kpi.shares import shares
 from gateway.kpi.tallies import Output, Tallies
 from gateway.kpi.task import Task
-from gateway.kpi.waiting import Part, WaitingParts, classify
+from gateway.kpi.waiting import Part, WaitingParts, classified, classify
 from gateway.kpi.window import KINDS, UNKNOWN, Kind, Window
 from gateway.states.interval import Interval
 from gateway.states.stops import ToldStop
@@ -64,6 +64,7 @@ class Running(NamedTuple):
 class Told(NamedTuple):
     """A window as it was told last."""
 
+    machine: str
     window: Window
     tallies: Tallies
     final: bool
@@ -86,8 +87,10 @@ class Windows:
         self.open: dict[Kind, Window] = {}
         self.closed: list[Window] = []
         """Those that have ended and are not frozen, in the order in which they ended."""
-        self.told: list[Told] = []
-        """Those that were told since somebody last looked; whoever looks empties it."""
+        self.told: list[Told] | None = None
+        """Those that were told, for whoever sets it to a list, and empties that."""
+        self.turns = 0
+        """How often one has begun or ended."""
         self.gone: list[str] = []
         """Ids of those that were frozen since the last checkpoint."""
         self.deadline: int | None = None
@@ -151,9 +154,11 @@ class Windows:
         )
         window.tallies.add_parts(self._carry.pop(kind, {}))
         self.open[kind] = window
+        self.turns += 1
 
     def _close(self, window: Window, at: int) -> None:
         del self.open[window.kind]
+        self.turns += 1
         if window.began < at:
             window.ended, window.ended_text, window.dirty = at, self._teller.time.text(at), True
             self._carry[window.kind] = window.tallies.carry()
@@ -245,9 +250,9 @@ class Windows:
 
     def classify(self, sure: int, intervals: Sequence[Interval]) -> None:
         """Parts until `sure` were made in the category that held then, which is certain now."""
-        if done := self._parts.until(sure):
+        if done := classified(self._parts.until(sure), intervals):
             for window in self._all():
-                classify(window, done, intervals)
+                classify(window, done)
 
     @property
     def waits(self) -> bool:
@@ -271,7 +276,7 @@ class Windows:
             until = now if interval.ended is None else interval.ended
             if laid.overlap(interval.began, until):
                 self._spend(laid, interval, until)
-        self._parts.classify(laid, unsettled.intervals)
+        classify(laid, self._parts.classified(unsettled.intervals))
         for name in [*laid.stopped]:
             if (told := unsettled.stops.get(name)) is not None:
                 laid.judge(told, now)
@@ -288,7 +293,8 @@ class Windows:
             return []
         window.told, window.dirty = digest, True
         window.rev += 1
-        self.told.append(Told(window, tallies, final))
+        if self.told is not None:
+            self.told.append(Told(self._machine, window, tallies, final))
         data = {
             "kpi": window.id,
             "window": window.kind,

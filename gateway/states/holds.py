@@ -37,11 +37,15 @@ class Holds:
     @property
     def since(self) -> int | None:
         """The earliest moment that may yet be revised."""
+        if not self._since:
+            return None
         return min((at for index, (at, _) in self._since.items() if index not in self._done), default=None)
 
     @property
     def deadline(self) -> int | None:
         """When the next rule has held for long enough."""
+        if not self._since:
+            return None
         waiting = (at + self._lengths[index] for index, (at, _) in self._since.items() if index not in self._done)
         return min(waiting, default=None)
 

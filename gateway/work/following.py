@@ -22,13 +22,12 @@ class Following:
                 named[name].making.queue.attach(name, ledger, feeders)
         depth = {name: number for number, stage in enumerate(topology.stages) for name in stage}
         order = sorted(range(len(machines)), key=lambda index: depth.get(machines[index].name, 0))
-        self._machines = [(index, machines[index]) for index in order]
-        """With their positions, in the order of the flow."""
+        self._machines = [(index, machines[index], machines[index].making.queue) for index in order]
+        """With their positions and queues, in the order of the flow."""
 
     def follow(self, at: int, values: Mapping[str, Value]) -> Iterator[tuple[int, list[Event]]]:
         """Parts were counted, or signals said another job: what it tells of which machine that has taken it."""
-        for index, machine in self._machines:
-            queue = machine.making.queue
+        for index, machine, queue in self._machines:
             if not queue.waiting:
                 continue
             for _ in range(queue.look()):
