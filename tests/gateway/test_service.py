@@ -60,31 +60,62 @@ def under(manager: Manager, state: Path, **sections: object) -> Daemon:
     return Daemon(state, document, environment=environment)
 
 
-async def test_ready_without_a_plc_watched_and_ended_in_order(tmp_path: Path, manager: Manager) -> None:
+async def test_ready_without_a_plc_watched_reloaded_and_ended_in_order(tmp_path: Path, manager: Manager) -> None:
     one = under(manager, tmp_path)
     await one.start()
     await until(lambda: "READY=1" in manager.listen())
     await until(lambda: manager.listen().count("WATCHDOG=1") >= 5)
     await until(lambda: any(said.startswith("STATUS=0/1 devices, 1/1 uplinks") for said in manager.listen()))
+    assert one.process is not None
+    one.process.send_signal(signal.SIGHUP)
+    await until(lambda: manager.listen().count("READY=1") == 2)
     assert await one.stop() == 0
     said = manager.listen()
-    assert said.index("READY=1") < said.index("STOPPING=1")
+    reloading = said.index("RELOADING=1")
+    stamp = said[reloading + 1].removeprefix("MONOTONIC_USEC=")
+    assert 0 < time.monotonic_ns() // 1000 - int(stamp) < 60_000_000
+    assert said.index("READY=1") < reloading < said.index("READY=1", reloading) < said.index("STOPPING=1")
     assert [event["type"] for event in one.events()][-1] == "linegate.gateway.stopped.v1"
 
 
-async def test_watchdog_is_not_told_while_the_loop_stands_still(tmp_path: Path, manager: Manager) -> None:
+STUCK_LOOP = """
+import os, time
+from gateway.clock import EngineClock
+looked = EngineClock.step
+
+def waits_for_ever(self):
+    while os.path.exists(os.environ["STUCK"]):
+        time.sleep(0.01)
+    return looked(self)
+
+EngineClock.step = waits_for_ever
+"""
+"""A `sitecustomize` of the daemon: something on the loop does not return while this file exists."""
+
+
+async def test_watchdog_is_not_told_while_the_loop_is_stuck_and_its_signal_shows_where(
+    tmp_path: Path, manager: Manager
+) -> None:
     one = under(manager, tmp_path)
+    place, stuck = tmp_path / "site", tmp_path / "stuck"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(STUCK_LOOP)
+    one.environment |= {"PYTHONPATH": str(place), "STUCK": str(stuck)}
     await one.start()
     await until(lambda: "WATCHDOG=1" in manager.listen())
-    assert one.process is not None
-    one.process.send_signal(signal.SIGSTOP)
-    await asyncio.sleep(0.3)
+    stuck.touch()
+    await asyncio.sleep(1.3)  # the clock is looked at each second
     before = manager.listen().count("WATCHDOG=1")
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(0.8)  # longer than the watchdog waits
     assert manager.listen().count("WATCHDOG=1") == before
-    one.process.send_signal(signal.SIGCONT)
+    stuck.unlink()
     await until(lambda: manager.listen().count("WATCHDOG=1") > before)
-    assert await one.stop() == 0
+    stuck.touch()
+    await asyncio.sleep(1.3)
+    assert one.process is not None
+    one.process.send_signal(signal.SIGABRT)  # as systemd does then
+    assert await asyncio.wait_for(one.process.wait(), 10) == -signal.SIGABRT
+    assert "waits_for_ever" in one.log.read_text()
 
 
 async def test_stop_waits_for_uplinks_and_pets_the_watchdog_a_second_signal_does_not(
