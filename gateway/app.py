@@ -25,7 +25,6 @@ from gateway.control.wire import socket_path
 from gateway.events import Event, rfc3339
 from gateway.health.server import HealthServer
 from gateway.health.sources import Sources
-from gateway.inputs import Reload
 from gateway.outbox.outbox import Outbox
 from gateway.parts import Parts
 from gateway.pipeline import Pipeline
@@ -163,7 +162,7 @@ class App:
             self._notifier.send(STOPPING=1, STATUS="stopping")
             await crew.end(["reload"])
             await parts.end_devices(crew)
-            parts.engine.submit(Reload(clock.now(), clock.utc_offset, "stop"))
+            parts.engine.reload("stop")
             parts.engine.close()
             await self._close_recorder(parts)
             outbox.append([self._event("gateway.stopped", clock, {"why": self._why_stopped})])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
 from gateway.clock import EngineClock
 from gateway.events import Event
-from gateway.inputs import ClockStep, Input, Tick
+from gateway.inputs import ClockStep, Input, Reload, Tick
 from gateway.pipeline import Pipeline
 
 CLOCK_CHECK_S = 1.0
@@ -89,6 +89,11 @@ class Engine:
                 self._fail(error, "checkpoint")
         return rows
 
+    def reload(self, cause: Literal["start", "reload", "stop"]) -> None:
+        """Nobody looked until now, another configuration is in force, or nobody will look any more."""
+        clock = self.clock
+        self.submit(Reload(clock.now(), clock.utc_offset, cause, clock.is_suspect))
+
     def take_over(self, pipeline: Pipeline) -> None:
         """Decide with another pipeline, which goes on from where the one before is now."""
         self._rows.update(self._pipeline.checkpoint(None))  # the last it has to say: not all of it is stored yet
@@ -118,12 +123,13 @@ class Engine:
         """Notice when the wall clock is set, and say so."""
         while True:
             await asyncio.sleep(CLOCK_CHECK_S)
-            stepped = self.clock.step()
-            if stepped is None:
+            clock = self.clock
+            stepped, is_news = clock.step(), clock.look()
+            if stepped is None and not is_news:
                 continue
-            log.warning("clock_stepped", seconds=stepped / 1000)
-            self.submit(ClockStep(self.clock.now(), self.clock.utc_offset))
-            data = {"step_s": stepped / 1000, "suspect": False}
+            log.warning("clock_set", stepped_s=(stepped or 0) / 1000, suspect=clock.is_suspect)
+            self.submit(ClockStep(clock.now(), clock.utc_offset, clock.is_suspect))
+            data = {"step_s": (stepped or 0) / 1000, "suspect": clock.is_suspect}
             self._append([Event("gateway.clock", "gateway", self.clock.utc(), data)])
 
     def snapshot(self) -> dict[str, dict[str, Any]]:

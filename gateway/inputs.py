@@ -29,10 +29,12 @@ class DeviceState:
 
 @dataclass(frozen=True, slots=True)
 class ClockStep:
-    """The wall clock stepped: from now on UTC is engine time plus `utc_offset` (milliseconds)."""
+    """The wall clock stepped, or was synchronised: from now on UTC is engine time plus `utc_offset` (milliseconds)."""
 
     at: int
     utc_offset: int
+    suspect: bool = False
+    """Whether nothing synchronises the clock: all dates may be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Reload:
     at: int
     utc_offset: int
     cause: Literal["start", "reload", "stop"] = "start"
+    suspect: bool = False
+    """As in ClockStep."""
 
 
 Input: TypeAlias = Batch | Tick | DeviceState | ClockStep | Note | Reload

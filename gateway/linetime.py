@@ -43,6 +43,8 @@ class LineTime:
         self._calendar = Calendar(time_zone, calendar)
         self._steps: list[tuple[int, int]] = [(0, 0)]
         """Engine time of each step, and the offset from then on."""
+        self.is_suspect = False
+        """Whether nothing synchronises the wall clock."""
 
     @property
     def utc_offset(self) -> int:

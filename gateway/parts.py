@@ -20,7 +20,7 @@ from gateway.clock import EngineClock
 from gateway.config.difference import Difference
 from gateway.config.model import Config, RecordingConfig
 from gateway.engine import Engine
-from gateway.inputs import DeviceState, Reload
+from gateway.inputs import DeviceState
 from gateway.lineview import LineView
 from gateway.outbox.outbox import Outbox
 from gateway.pipeline import Pipeline
@@ -85,7 +85,7 @@ class Parts:
         """Have everything run; the engine hears first that nobody looked until now."""
         self._forward(self.config, self._pipeline, self._tables)
         self._record_with(await self._new_recorder(self.config, self._pipeline, self._tables))
-        self.engine.submit(Reload(self.clock.now(), self.clock.utc_offset))
+        self.engine.reload("start")
         self._begin_devices(crew, endpoints_of(self.config.devices))
         self._begin_uplinks(crew, self.config.uplinks)
 
@@ -170,7 +170,7 @@ class Parts:
         self._record_with(recorder)
         self.view.show(pipeline, tables, new)
         self.engine.take_over(pipeline)
-        self.engine.submit(Reload(self.clock.now(), self.clock.utc_offset, "reload"))
+        self.engine.reload("reload")
 
     def _forward(self, config: Config, pipeline: Pipeline, tables: Mapping[str, SignalTable]) -> None:
         """What the engine decides from passes every change, what is only trended those beyond its deadband."""

@@ -111,12 +111,14 @@ class Pipeline:
             self._device_state(given, events)
         elif isinstance(given, ClockStep):
             self._close_minutes(given.at, events)
+            self._time.is_suspect = given.suspect
             self._time.set_offset(given.utc_offset, given.at)
             self._offset_is_new = True
             self._follow_clock(given.at, events)
         elif isinstance(given, Reload) and given.cause == "stop":
             self._close_minutes(given.at, events)
         elif isinstance(given, Reload):
+            self._time.is_suspect = given.suspect
             self._time.set_offset(given.utc_offset, given.at)
             self._follow_clock(given.at, events)
             for index, machine in enumerate(self._machines):
@@ -340,6 +342,7 @@ class Pipeline:
             "at": self.at,
             "known_until": self._known_until,
             "clock": self._time.checkpoint(),
+            "suspect": self._time.is_suspect,
             "flow": self.ledger.checkpoint(),
             "line": self.line.checkpoint(),
             "machines": [machine.name for machine in self._machines],
@@ -360,6 +363,7 @@ class Pipeline:
         if engine is not None:
             self.at, self._known_until = engine["at"], engine["known_until"]
             self._time.restore(engine["clock"])
+            self._time.is_suspect = engine.get("suspect", False)
             self.ledger.restore(engine.get("flow", {}))
             self.line.restore(engine.get("line", {}), windows_of(LINE, saved).items())
         for device in self.devices.values():

@@ -32,6 +32,8 @@ class Teller:
         """What lasts belongs to the shift in which it began; `data` may say otherwise of the common fields."""
         work = {"job": self._task.job, "product": self._task.product}
         of_line = {**work, **self._common, **self.time.of_event(at if began is None else began)}
+        if self.time.is_suspect:
+            of_line["clock_suspect"] = True
         return Event(kind, subject, self.time.utc(at), {**of_line, **data})
 
 

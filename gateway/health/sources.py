@@ -79,9 +79,8 @@ class Sources:
         """Of every part; a lost PLC or broker is a warning: the daemon itself does its work."""
         uplinks = (self._uplink(name) for name in self.uplinks)
         devices = map(self._device, self.runners)
-        return [
-            self._store(), self._configuration(), *devices, *uplinks, *self._recording(), *self._products()
-        ]  # fmt: skip
+        always = self._store(), self._configuration(), self._clock()
+        return [*always, *devices, *uplinks, *self._recording(), *self._products()]
 
     def _products(self) -> Iterator[Check]:
         if self.config.products is None:
@@ -121,6 +120,14 @@ class Sources:
             return Check("configuration", "pass", values=values)
         words = "the file was not taken over: " + parts.refused.splitlines()[0]
         return Check("configuration", "warn", words, "mend the file, and `linegate reload` it", values)
+
+    def _clock(self) -> Check:
+        clock = self.clock
+        values = {"synchronised": clock.synchronised, "utc_offset_ms": clock.utc_offset}
+        if not clock.is_suspect:
+            return Check("clock", "pass", values=values)
+        words = "nothing synchronises the clock: events are marked `clock_suspect`"
+        return Check("clock", "warn", words, "have NTP keep it (chrony, systemd-timesyncd)", values)
 
     def _device(self, name: str) -> Check:
         runner = self.runners[name]

@@ -67,3 +67,12 @@ def test_the_real_clocks() -> None:
     first = clock.now()
     assert clock.now() >= first
     assert clock.step() is None
+
+
+def test_suspect_while_nothing_synchronises_it_and_news_once(clocks: Clocks) -> None:
+    said: list[bool | None] = [False, False, True, True, None, False]
+    clock = EngineClock(synchronised=lambda: said.pop(0))
+    assert clock.is_suspect
+    assert [(clock.look(), clock.is_suspect) for _ in range(5)] == [
+        (False, True), (True, False), (False, False), (False, False), (True, True)
+    ]  # fmt: skip

@@ -19,6 +19,7 @@ from gateway.outbox.outbox import Outbox
 from gateway.pipeline import Pipeline
 from protocols.model import Batch, Change, Quality
 from tests.conftest import line_document
+from tests.processes import until
 
 BEGIN = 1_795_327_200_000
 SIGNALS = {
@@ -48,6 +49,7 @@ class Clock(EngineClock):
     def __init__(self, at: int) -> None:
         self.at = at
         self.utc_offset = 0
+        self.synchronised = True
 
     def now(self) -> int:
         """Engine time."""
@@ -200,3 +202,22 @@ async def test_a_state_that_cannot_be_kept_is_the_engines_error(
     assert line.stopped == ["an error of the engine"]
     assert not line.store.done()
     assert await line.outbox.close(clean=False)
+
+
+async def test_a_clock_that_is_synchronised_is_told(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it steps then or not: the engine marks no event any more, and `gateway.clock` says since when."""
+    monkeypatch.setattr("gateway.engine.CLOCK_CHECK_S", 0.01)
+    line = await lines.start()
+    said = iter([False, True])
+    clock = EngineClock(line.clock.now(), synchronised=lambda: next(said, True))
+    line.engine.clock = clock
+    line.engine.reload("start")
+    assert line.pipeline.snapshot()
+    following = asyncio.get_running_loop().create_task(line.engine.follow_clock())
+    await until(lambda: clock_events(line))
+    following.cancel()
+    assert await clock_events(line) == [{"step_s": 0.0, "suspect": False}]
+
+
+async def clock_events(line: Line) -> list[dict[str, Any]]:
+    return [orjson.loads(one.data) for one in await line.outbox.recent(0, 1000) if one.type == "gateway.clock"]

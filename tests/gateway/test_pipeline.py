@@ -134,12 +134,13 @@ kinds = st.one_of(
     st.builds(lambda changes, scan: Batch("packer_plc", scan, changes), packer_changes, st.integers(0, 1)),
     st.builds(lambda notes: Batch("packer_plc", 0, [], notices=notes), notices),
     st.builds(lambda up: DeviceState("filler_plc", up, 0, "127.0.0.1:502", "no answer", "check it"), st.booleans()),
-    st.builds(lambda offset: ClockStep(0, offset), st.integers(-7_200_000, 7_200_000)),
+    st.builds(lambda offset, suspect: ClockStep(0, offset, suspect), st.integers(-7_200_000, 7_200_000), st.booleans()),
     st.just(Note("filler", "cap jam again", "anna", 0)),
     st.builds(
-        lambda offset, cause: Reload(0, offset, cause),
+        lambda offset, cause, suspect: Reload(0, offset, cause, suspect),
         st.integers(0, 5000),
         st.sampled_from(["start", "reload", "stop"]),
+        st.booleans(),
     ),
 )
 
@@ -420,6 +421,23 @@ def test_checkpoint_rows_of_named_machines_only() -> None:
     assert set(pipeline.checkpoint({"gateway", "nobody"})) == set()
     assert set(pipeline.checkpoint()) == {"machine/packer", "engine", "device/filler_plc", "device/packer_plc"}
     assert set(pipeline.checkpoint()) == {"engine"}
+
+
+def test_events_are_marked_until_the_clock_is_synchronised() -> None:
+    """Without a step too, and after a restart before the clock is looked at again."""
+    pipeline = Pipeline(filler(settle=0))
+    events, _ = pipeline.process(Reload(T0, 0, "start", suspect=True))
+    events += pipeline.process(Batch("filler_plc", 0, RUNNING, T0 + 1000))[0]
+    assert events
+    assert all(event.data["clock_suspect"] for event in events)
+    saved, pipeline = pipeline.all_rows(), Pipeline(filler(settle=0))
+    pipeline.restore(saved)
+    events, _ = pipeline.process(Batch("filler_plc", 0, good(fault=17), T0 + 2000))
+    assert all(event.data["clock_suspect"] for event in events)
+    pipeline.process(ClockStep(T0 + 3000, 0, suspect=False))
+    events, _ = pipeline.process(Batch("filler_plc", 0, good(fault=0), T0 + 4000))
+    assert events
+    assert not any("clock_suspect" in event.data for event in events)
 
 
 def test_clock_step_moves_utc_and_no_duration() -> None:

@@ -36,10 +36,6 @@ async def has_read(one: Daemon, parts: tuple[int, int]) -> bool:
     return (signals["bottles"]["value"], signals["rejects"]["value"]) == parts
 
 
-async def is_well(one: Daemon) -> bool:
-    return bool(json.loads((await one.get("/health"))[1])["status"] == "pass")
-
-
 async def nothing_waits(one: Daemon) -> bool:
     return bool((await one.line())["uplinks"]["journal"]["backlog"] == 0)
 
@@ -69,10 +65,10 @@ async def test_a_disk_that_refuses_for_a_while_costs_nothing(tmp_path: Path) -> 
                 await until(lambda lost=lost, before=before: count(one, lost) > before[0])  # type: ignore[misc]
                 await asyncio.sleep(0.3)  # the line goes on meanwhile
                 assert (await one.get("/livez"))[0] == 200
-                assert not await is_well(one)
+                assert not await one.is_well()
                 trouble.unlink()
                 await until(lambda back=back, before=before: count(one, back) > before[1])  # type: ignore[misc]
-                await until(lambda: is_well(one))
+                await until(lambda: one.is_well())
             truth = await plc.tell(action="freeze")
             await until(lambda: has_read(one, (PARTS + truth["total"], REJECTS + truth["rejects"])))
             await until(lambda: nothing_waits(one))

@@ -57,14 +57,13 @@ async def test_livez_and_readyz(one: Daemon) -> None:
 
 
 async def test_health_has_a_check_for_every_part(one: Daemon) -> None:
-    async def uplink_is_up() -> bool:
-        return bool(json.loads((await one.get("/health"))[1])["status"] == "pass")
-
-    await until(uplink_is_up)
+    await until(one.is_well)
     status, text = await one.get("/health")
     health = json.loads(text)
     assert status == 200
-    assert set(health["checks"]) == {"store", "configuration", "device:filler_plc", "uplink:journal", "products"}
+    assert set(health["checks"]) == {
+        "store", "configuration", "clock", "device:filler_plc", "uplink:journal", "products",
+    }  # fmt: skip
     device = health["checks"]["device:filler_plc"][0]["observedValue"]
     assert device["bad_signals"] == 0
     assert device["age_s"] < 5
