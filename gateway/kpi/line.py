@@ -70,11 +70,11 @@ class LineWindows:
         known = {machine.name: machine for machine in machines}
         each = {name: one.each for name, one in known.items()}
         rules = {name: policy_of(config, name).rules for name in known}
-        constraint = config.line.constraint
+        named = {name for stage in config.topology.stages for name in stage}
+        constraint = config.line.constraint if config.line.constraint in named else None
         self._plant = Plant(
             config.topology, constraint, each, lambda name, product: known[name].ideal_of(product), rules
         )
-        named = {name for stage in config.topology.stages for name in stage}
         self._machines = [machine for machine in machines if machine.name in named]
         self._needed = [machine.name for machine in self._machines]
         self._told: list[Told] = []
@@ -159,10 +159,12 @@ class LineWindows:
         return name, self._windows[name]
 
     def _tell(self, name: str, line: LineWindow) -> list[Event]:
+        final = all(machine in line.final for machine in line.windows)
         if not self._is_whole(line.kind, line.tallies):
+            if final:  # nothing comes any more: a job that never came to the end of the line
+                del self._windows[name]
             return []
         constraint = constraint_of(self._plant, line.tallies)
-        final = all(machine in line.final for machine in line.windows)
         rolled = roll_up(self._plant, line.tallies)
         content = {**rolled.figures, "rollup": rolled.rollup, "wip_delta": line.wip_delta, "bottleneck": None}
         digest = hashlib.blake2b(orjson.dumps(content), digest_size=8).hexdigest()

@@ -68,17 +68,15 @@ def roll_up(plant: Plant, machines: Mapping[str, Tallies]) -> Rolled:
 
 
 def constraint_of(plant: Plant, machines: Mapping[str, Tallies]) -> tuple[str, ...]:
-    """The machines whose time is the line's: the one that is named, else those of the slowest stage."""
-    if plant.constraint is not None and plant.constraint in machines:
+    """The machines whose time is the line's, given or not: the one that is named, else those of the slowest stage."""
+    if plant.constraint is not None:
         return (plant.constraint,)
-    stages = [tuple(one for one in stage if one in machines) for stage in plant.topology.stages]
-    stages = [stage for stage in stages if stage]
     products = Tallies()
     for one in plant.topology.out:
         if one in machines:
             products += machines[one]
     product, cycles = _main_product(products), _Cycles(plant, machines)
-    return max(stages, key=lambda stage: cycles.of_stage(stage, product) or 0.0)
+    return max(plant.topology.stages, key=lambda stage: cycles.of_stage(stage, product) or 0.0)
 
 
 def weights(plant: Plant, names: Sequence[str], machines: Mapping[str, Tallies]) -> list[float]:

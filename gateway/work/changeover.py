@@ -43,6 +43,8 @@ class Changeover:
         self._good = 0
         self._seen: Moment | None = None
         """A good part that this very input showed."""
+        self._early: Moment | None = None
+        """The first good part since the state began that is about to count."""
         self._since: Moment = (0, None)
         """When production began, or the product changed in it."""
         self._produces = False
@@ -107,8 +109,11 @@ class Changeover:
         if not produces:
             if turned:
                 self._stand(counted, product)
+            elif seen is not None and self._began is not None:
+                self._see_early(seen)
         elif self._began is not None:
-            self._resume_with(seen if counts else self._since, at)
+            early = self._early if turned and self._early is not None and self._early[0] >= self._since[0] else None
+            self._resume_with((early or seen) if counts else self._since, at)
         elif self._waits and (seen is not None or not counts):
             self._waits, self.deadline = False, None
         elif self._waits and turned:
@@ -121,12 +126,20 @@ class Changeover:
         self._first = self.deadline = None
         self._waits = True
 
+    def _see_early(self, seen: Moment) -> None:
+        """A good part in a state that has yet to settle: if it counts, it does from when it was first seen."""
+        pending = self._timeline.pending
+        if pending is not None and (self._early is None or self._early[0] < pending.since):
+            self._early = seen
+            self._timeline.mark(seen[0])
+
     def _resume_with(self, proof: Moment | None, at: int) -> None:
         """It produces while it is being changed over; the proof that it does so well, if there is one."""
         if self._first is None and proof is not None:
             self._first, self._product = proof, None
             self.deadline = max(at, proof[0] + self.resume)
-            self._timeline.mark(proof[0])
+            if proof is not self._early:
+                self._timeline.mark(proof[0])
 
     def fire(self, product: str | None) -> list[Span]:
         """Production has lasted at the deadline; what a changeover that ends with it took beyond its standard."""
@@ -173,6 +186,7 @@ class Changeover:
             "product": self._product,
             "began": self._began,
             "first": self._first,
+            "early": self._early,
             "since": self._since,
             "produces": self._produces,
             "counts": self._counts,
@@ -187,7 +201,7 @@ class Changeover:
             return
         self.deadline, self._product = saved["deadline"], saved["product"]
         self._last, self._began, self._first = (_moment(saved[name]) for name in ("last", "began", "first"))
-        self._since = _moment(saved["since"]) or (0, None)
+        self._since, self._early = _moment(saved["since"]) or (0, None), _moment(saved.get("early"))
         self._produces, self._counts, self._waits = saved["produces"], saved["counts"], saved["waits"]
 
 

@@ -134,6 +134,25 @@ def test_a_job_is_shown_once_it_has_come_to_the_end_of_the_line() -> None:
     assert (shown["job"], shown["oee"] > 0) == ("7", True)
 
 
+def test_a_job_that_never_comes_to_the_end_of_the_line_is_forgotten_when_it_freezes() -> None:
+    """The first machine works on it for a minute, the second takes none of it."""
+    made = document(jobs={"signal": "p.order"}, kpi={"freeze": "1h"})
+    made["devices"]["p"]["signals"] = {**SIGNALS, "order": {"address": "holding:4", "type": "uint16"}}
+    pipeline = Pipeline(Config.model_validate(made))
+
+    def order(number: int, second: int) -> Batch:
+        return Batch("p", 0, [(3, number, Quality.GOOD, None, None)], MONDAY + second * 1_000)
+
+    def rows() -> list[str]:
+        return [name for name in pipeline.all_rows() if "-job-" in name]
+
+    told = decided(pipeline, [*story(1), order(7, 61), order(0, 121), Tick(MONDAY + HOUR)])
+    assert len(rows()) == 2, "the first machine's, and what the line knows of it"
+    told += decided(pipeline, [Tick(MONDAY + 3 * HOUR)])
+    assert [(one.subject, one.data["job"]) for one in told if one.data.get("window") == "job"] == [("first", "7")] * 2
+    assert rows() == []
+
+
 def test_an_hour_in_which_nothing_was_made_of_a_product_has_an_oee_of_0() -> None:
     """Only the product has an ideal, and the line stands still all hour: 0, not null; the second stage is slower."""
     made = document(products={"signal": "p.recipe", "list": {"7": {"ideal": {"first": "1s", "second": "2s"}}}})

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.config.flow import LinkConfig, topology
 from gateway.kpi.figures import Rules
-from gateway.kpi.rollup import Plant, roll_up
+from gateway.kpi.rollup import Plant, constraint_of, roll_up
 from gateway.kpi.tallies import Output, Tallies
 
 CASES = {one["id"]: one for one in json.loads((Path(__file__).parents[2] / "cases" / "kpi.json").read_text())}
@@ -168,3 +168,10 @@ def test_a_line_that_made_nothing_has_an_oee_of_0_and_the_slowest_stage_of_what_
     machines = {"a": tallies(0, 0, 0, "7", starved=HOUR), "b": tallies(0, 0, 0, "7", unplanned_stop=HOUR)}
     line = roll_up(by_product, machines)
     assert (line.figures["oee"], line.rollup["machines"], line.rollup["cycle_s"]) == (0.0, ["b"], 1.0)
+
+
+def test_the_constraint_does_not_depend_on_which_machines_have_told() -> None:
+    """A job is over on the last machine before the slowest one tells of it."""
+    given = plant({"a": 500.0, "b": 1_000.0, "c": 900.0}, None)
+    assert constraint_of(given, {"a": tallies(10, 0, 500), "c": tallies(10, 0, 900)}) == ("b",)
+    assert constraint_of(given._replace(constraint="a"), {"c": tallies(10, 0, 900)}) == ("a",)

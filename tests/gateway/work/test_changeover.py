@@ -81,6 +81,23 @@ def test_from_the_last_good_part_to_the_first_of_a_sustained_run() -> None:
     assert stop["began"] == "2026-11-23T07:00:20.000Z"
 
 
+@pytest.mark.parametrize("settle", [0, "500ms", "5s"])
+def test_a_run_that_has_to_settle_begins_with_its_first_good_part_all_the_same(settle: int | str) -> None:
+    """Setup from the last good part at 20 s to the first at 120 s, however long production must hold to count."""
+    events = run(
+        machine(**COUNTED, settle=settle),
+        *RUNS,
+        (20_500, {"stop": True}),
+        (60_000, {"recipe": 2}),
+        (119_500, {"stop": False}),
+        *parts(120_000, 150_000, 1_000, 21),
+        tick(3 * MINUTE),
+    )
+    assert together(times(events))[:2] == [("production", 20.0), ("setup", 100.0)]
+    setup = [one["parts"]["total"] for one in intervals(events) if one["category"] == "setup"]
+    assert sum(setup) == 1, "the first good part was seen where it ends"
+
+
 def test_it_is_told_at_once_and_revised_in_hindsight() -> None:
     """The stop was the machine's own until the next product was known: then it was setup, under the same id."""
     events = run(machine(**COUNTED), *RUNS, (20_500, {"stop": True}), (60_000, {"recipe": 2}), tick(MINUTE + 1))
