@@ -18,6 +18,7 @@ def line_of_three() -> Config:
     flags = {name: {"address": f"coil:{n}"} for n, name in enumerate(("running", "starved", "blocked", "setup"))}
     fault = {"fault": {"address": "holding:0", "type": "uint16"}}
     filler = {"bottles": _counter(2, "uint16"), "rejects": _counter(3, "uint16"), "speed": _counter(4, "float32")}
+    filler["order"] = _counter(6, "uint16")
     capper = {"caps": _counter(2, "uint32"), "bad_caps": _counter(4, "uint16")}
     labeler = {"state": _counter(0, "uint16"), "mode": _counter(1, "uint16"), "backed_up": {"address": "coil:0"}}
     labels = {"labels": _counter(2, "uint32"), "rejected": _counter(4, "uint16")}
@@ -35,6 +36,7 @@ def line_of_three() -> Config:
             },
             reasons={17: "cap jam", 23: "low pressure", 42: {"text": "no air", "failure": False}},
             calendar=CALENDAR,
+            jobs={"signal": "filler_plc.order"},
         )
     )
 

@@ -33,6 +33,8 @@ BREAK: Span = (clock(10, 0), clock(10, 15))
 FILLER_LOST: Span = (clock(13, 20), clock(13, 20, 21))
 CAPPER_LOST: Span = (clock(12, 30), clock(12, 41))
 SPEED_BAD: Span = (clock(12, 50), clock(13, 5))
+ORDERS = {101: BEGIN, 102: clock(8, 5, 33), 103: clock(11, 40), 104: clock(12, 10, 7)}
+"""When the filler began each: while it runs, and while it is set up."""
 
 
 @dataclass(slots=True)
@@ -118,7 +120,8 @@ def _plc(machine: Machine) -> Plc:
         return Plc(name, {**state, **caps}, 83, [CAPPER_LOST], torn=frozenset({"caps"}))
     bottles = {"bottles": [(at, (60_000 + n) % 65_536) for at, n in total], "rejects": scrap}
     speed: Steps = [(at, 30.0 if state == "execute" else 0.0) for at, state, _ in machine.states]
-    return Plc(name, {**state, **bottles, "speed": speed}, 0, [FILLER_LOST], {"speed": SPEED_BAD})
+    order: Steps = [(at, order) for order, at in ORDERS.items()]
+    return Plc(name, {**state, **bottles, "speed": speed, "order": order}, 0, [FILLER_LOST], {"speed": SPEED_BAD})
 
 
 Steps = list[tuple[int, Any]]

@@ -18,7 +18,7 @@ from gateway.inputs import Input, Reload
 from gateway.pipeline import Pipeline
 from tests.gateway.shift import truth
 from tests.gateway.shift.configured import line_of_three
-from tests.gateway.shift.day import END, IDEAL, SHIFT, Day, clock, early_shift
+from tests.gateway.shift.day import END, IDEAL, ORDERS, SHIFT, Day, clock, early_shift
 from tests.gateway.shift.physics import Machine
 from tests.gateway.shift.plc import JITTER, SCAN
 from tests.gateway.stories import latest
@@ -109,10 +109,20 @@ def test_parts_are_counted_exactly(seed: int, machine: str) -> None:
     mine, plc = given.machine(machine), given.day.plcs[machine]
     assert [one["recovered"] for one in produced if one["recovered"]] == truth.recovered(mine, plc)
     seen = truth.seen_at(mine, plc)
-    for window in produced:
-        if not window["recovered"]:
-            since, until = bisect_left(seen, ms(window["began"])), bisect_left(seen, ms(window["ended"]))
-            assert window["total"] == until - since, window
+    for window in minutes(produced):
+        since, until = bisect_left(seen, ms(window["began"])), bisect_left(seen, ms(window["ended"]))
+        assert window["total"] == until - since, window
+
+
+def minutes(produced: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of parts that were seen one by one; a minute in which the order changed is one, as the clock has it."""
+    whole: list[dict[str, Any]] = []
+    for window in (one for one in produced if not one["recovered"]):
+        if whole and (whole[-1]["ended"], whole[-1]["job"]) == (window["began"], f"{int(window['job']) - 1}"):
+            whole[-1] = {**window, "began": whole[-1]["began"], "total": whole[-1]["total"] + window["total"]}
+        else:
+            whole.append(window)
+    return whole
 
 
 @every_machine
@@ -187,6 +197,22 @@ def test_kpis_of_the_shift_hold_the_truth_within_their_bounds(seed: int, machine
     assert shift["oee_low"] - 0.003 <= true <= shift["oee_high"] + 0.003
     if not shift["unrecovered_s"]:  # ambiguous parts count at their low value, in time that is left out
         assert shift["oee"] == pytest.approx(true, abs=0.01)
+
+
+@every_seed
+def test_parts_of_each_order_are_known_exactly(seed: int) -> None:
+    """On every machine, and where they leave the line."""
+    given = told(seed)
+    truly = truth.made_of_each(given.day.line.machines, given.day.plcs["filler"])
+    said = {name: Counter[str]() for name in MACHINES}
+    for event in given.events:
+        if event.type == "machine.production":
+            said[event.subject][event.data["job"]] += event.data["total"]
+    assert {name: [made[f"{order}"] for order in ORDERS] for name, made in said.items()} == truly
+    ended = [event.data for event in given.events if event.type == "job.ended"]
+    assert [(one["job"], one["total"]) for one in ended] == [
+        (f"{order}", made) for order, made in zip(ORDERS, truly["labeler"][:-1], strict=False)
+    ]
 
 
 def test_scans_without_a_change_change_nothing() -> None:

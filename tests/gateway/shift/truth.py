@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from tests.gateway.shift.day import BEGIN, BREAK, COPIED, END, IDEAL, SHIFT, SPEED_BAD
+from tests.gateway.shift.day import BEGIN, BREAK, COPIED, END, IDEAL, ORDERS, SHIFT, SPEED_BAD
 from tests.gateway.shift.physics import Machine
 from tests.gateway.shift.plc import Plc
 
@@ -145,6 +145,21 @@ def recovered(machine: Machine, plc: Plc) -> list[int]:
 def outages(plc: Plc) -> list[tuple[int, int]]:
     """From the last scan that was answered to the first that was again."""
     return [(plc.scan_at(plc.first_scan(began) - 1), plc.seen(ended)) for began, ended in plc.lost]
+
+
+def made_of_each(machines: list[Machine], filler_plc: Plc) -> dict[str, list[int]]:
+    """Parts of each order on each machine: what comes in first is the first order's, and nothing lay there before.
+
+    What the filler had made when an order was first seen is of the order before.
+    """
+    seen = [filler_plc.seen(at) for at in [*ORDERS.values()][1:]]
+    ends = [sum(part.at <= moment for part in machines[0].parts) for moment in seen]
+    made = {}
+    for machine in machines:
+        bounds = [0, *(min(end, len(machine.parts)) for end in ends), len(machine.parts)]
+        made[machine.name] = [after - before for before, after in pairwise(bounds)]
+        ends = [sum(part.good for part in machine.parts[:end]) for end in ends]
+    return made
 
 
 def oee(machine: Machine, good: int, since: int, until: int, stretches: list[Stretch]) -> float:
