@@ -300,7 +300,8 @@ class Jobs:
         if "jobs" in saved:
             self._jobs, self._number = [Job(**one) for one in saved["jobs"]], saved["number"]
             for one in self._out:
-                one.number, one.before = saved["out"].get(one.machine.name, (self._number, one.now))
+                one.number, before = saved["out"].get(one.machine.name, (self._number, one.now))
+                one.before = [min(each) for each in zip(before, one.now, strict=True)]  # it may count anew since then
         elif saved["job"] is not None:
             job = dict(saved["job"])
             before = job.pop("before") or [0, 0, 0]
