@@ -53,6 +53,7 @@ _SECTIONS = (
     ("buffer", "BufferConfig"),
     ("uplinks.NAME (file)", "FileUplink"),
     ("uplinks.NAME (http)", "HttpUplink"),
+    ("uplinks.NAME (kafka)", "KafkaUplink"),
     ("uplinks.NAME (mqtt)", "MqttUplink"),
     ("uplinks.NAME (nats)", "NatsUplink"),
     ("uplinks.NAME (sparkplug)", "SparkplugUplink"),

@@ -14,6 +14,7 @@ from gateway.config.kinds import alternatives
 from gateway.config.uplinks import UplinkSettings
 from gateway.uplinks.file.config import FileUplink
 from gateway.uplinks.http.config import HttpUplink
+from gateway.uplinks.kafka.config import KafkaUplink
 from gateway.uplinks.mqtt.config import MqttUplink
 from gateway.uplinks.nats.config import NatsUplink
 from gateway.uplinks.sparkplug.config import SparkplugUplink
@@ -30,6 +31,7 @@ def _kind(value: object) -> str:
 _UPLINKS: dict[type[UplinkSettings], str] = {
     FileUplink: "gateway.uplinks.file.sink:FileSink",
     HttpUplink: "gateway.uplinks.http.poster:HttpPoster",
+    KafkaUplink: "gateway.uplinks.kafka.publisher:KafkaPublisher",
     MqttUplink: "gateway.uplinks.mqtt.publisher:MqttPublisher",
     NatsUplink: "gateway.uplinks.nats.publisher:NatsPublisher",
     SparkplugUplink: "gateway.uplinks.sparkplug.node:SparkplugNode",
@@ -37,6 +39,7 @@ _UPLINKS: dict[type[UplinkSettings], str] = {
 UplinkConfig: TypeAlias = Annotated[
     Annotated[FileUplink, Tag("\0file")]
     | Annotated[HttpUplink, Tag("\0http")]
+    | Annotated[KafkaUplink, Tag("\0kafka")]
     | Annotated[MqttUplink, Tag("\0mqtt")]
     | Annotated[NatsUplink, Tag("\0nats")]
     | Annotated[SparkplugUplink, Tag("\0sparkplug")],

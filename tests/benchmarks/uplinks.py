@@ -2,8 +2,9 @@
 
 Ours is the whole way: the outbox on disk, the runner, the uplink, and the cursor's commits. The plain loops encode and
 send the same events out of memory, and keep no account of what arrived: aiomqtt's `publish` awaited one by one,
-aiohttp's `post` of 500, nats-py's `publish_async` of 500, `write` and `fsync` of 500. Each client is a process of its
-own; servers do not count.
+aiohttp's `post` of 500, nats-py's `publish_async` of 500, aiokafka's `send` of 500 (its side and ours without
+idempotence, for which the broker and aiokafka have no version in common), `write` and `fsync` of 500. Each client is a
+process of its own; servers do not count.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any, cast
 
 from tests.benchmarks.modbus import processor_s
 from tests.benchmarks.result import Result
+from tests.peers.kafka import binary as kafka_binary
 from tests.peers.nats import BINARY as NATS_SERVER
 from tests.processes import MOSQUITTO, free_port
 
@@ -34,10 +36,11 @@ EVENTS = {
     "http": 20_000,
     "http, gzip": 20_000,
     "nats": 10_000,
+    "kafka": 20_000,
     "file": 20_000,
 }
 """How many each client sends, less than a second's worth."""
-PLAIN = {"mqtt": "aiomqtt", "http": "aiohttp", "nats": "nats-py", "file": "write and fsync"}
+PLAIN = {"mqtt": "aiomqtt", "http": "aiohttp", "nats": "nats-py", "kafka": "aiokafka", "file": "write and fsync"}
 BATCH = 500
 REPEATS = 3
 _CLIENT_S = 60.0
@@ -58,6 +61,8 @@ def section(kind: str, port: int, place: Path) -> dict[str, Any]:
     if kind.startswith("http"):
         gzip = {"compression": "gzip"} if kind.endswith("gzip") else {}
         return {"type": "http", "url": f"http://127.0.0.1:{port}/events", **gzip}
+    if kind == "kafka":
+        return {"type": "kafka", "url": f"kafka://127.0.0.1:{port}", "idempotence": False}
     if kind == "nats":
         return {"type": "nats", "url": f"nats://127.0.0.1:{port}"}
     batch = {"batch": 100} if "batches" in kind else {}
@@ -108,7 +113,9 @@ async def plain(kind: str, port: int, place: Path) -> tuple[float, float]:
     data = json.dumps(DATA).encode()
     encoding = Encoding(Envelope("/acme", "0192f0c4-0000-4000-8000-000000000000"), ShapedUplink())
     count = EVENTS[kind]
-    events = [StoredEvent(n, n - 1, "machine.state", "filler", 1_795_327_200_000 + n, data) for n in range(count)]
+    events = [
+        StoredEvent(n, n - 1, "machine.state", "filler", 1_795_327_200_000 + n, data) for n in range(1, count + 1)
+    ]
     async with SENDERS[kind](port, place) as send:
         used, began = processor_s(), time.monotonic()
         for first in range(0, count, BATCH):
@@ -174,8 +181,21 @@ async def _nats_py(port: int, _place: Path) -> AsyncIterator[Send]:
     await client.close()
 
 
+@contextlib.asynccontextmanager
+async def _aiokafka(port: int, _place: Path) -> AsyncIterator[Send]:
+    from aiokafka import AIOKafkaProducer
+
+    async with AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{port}", acks="all") as producer:
+
+        async def publish(events: Sequence[bytes]) -> None:
+            for receipt in [await producer.send("linegate", event, b"filler") for event in events]:
+                await receipt
+
+        yield publish
+
+
 SENDERS: dict[str, Callable[[int, Path], contextlib.AbstractAsyncContextManager[Send]]] = {
-    "mqtt": _aiomqtt, "http": _aiohttp, "nats": _nats_py, "file": _write_and_fsync,
+    "mqtt": _aiomqtt, "http": _aiohttp, "nats": _nats_py, "kafka": _aiokafka, "file": _write_and_fsync,
 }  # fmt: skip
 
 
@@ -229,24 +249,28 @@ def client(who: str, kind: str, port: int) -> tuple[float, float]:
 
 @contextlib.contextmanager
 def servers() -> Iterator[dict[str, int]]:
-    """Ports of mosquitto, nats-server and of a server that takes everything, by the uplink's type, on the last core."""
-    core, port, nats_port = max(os.sched_getaffinity(0)), free_port(), free_port()
+    """Ports of the brokers and of a server that takes everything, by the uplink's type, on the last core."""
+    core = max(os.sched_getaffinity(0))
+    port, nats_port, kafka_port = free_port(), free_port(), free_port()
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "mosquitto.conf"
         file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n")
         http = (sys.executable, "-m", "tests.benchmarks.uplinks", "serve")
         nats = (str(NATS_SERVER), "-a", "127.0.0.1", "-p", str(nats_port), "-js", "-sd", place)
+        url = f"tcp://127.0.0.1:{kafka_port}"
+        kafka = (kafka_binary(), "broker", "--listener-url", url, "--advertised-listener-url", url)
         started = [
             subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                 preexec_fn=lambda: os.sched_setaffinity(0, {core}),
             )
-            for command in (http, (MOSQUITTO, "-c", str(file)), nats)
+            for command in (http, (MOSQUITTO, "-c", str(file)), nats, kafka)
         ]  # fmt: skip
         try:
             assert started[0].stdout is not None
             asyncio.run(make_stream(nats_port))
-            yield {"http": int(started[0].stdout.readline()), "mqtt": port, "nats": nats_port, "file": 0}
+            http_port = int(started[0].stdout.readline())
+            yield {"http": http_port, "mqtt": port, "nats": nats_port, "kafka": kafka_port, "file": 0}
         finally:
             for process in started:
                 process.terminate()

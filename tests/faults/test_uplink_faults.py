@@ -126,6 +126,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.uplinks.mqtt.broker.CONNACK_S", 0.4)
     monkeypatch.setattr("gateway.uplinks.mqtt.broker.FAREWELL_S", 0.1)
     monkeypatch.setattr("gateway.uplinks.nats.publisher.ANSWER_S", 0.4)
+    monkeypatch.setattr("gateway.uplinks.kafka.publisher.ANSWER_S", 0.4)
+    monkeypatch.setattr("gateway.uplinks.kafka.session.PATIENCE_S", 0.1)
+    monkeypatch.setattr("gateway.uplinks.kafka.session.RETRY_S", 0.01)
     monkeypatch.setenv("PLANT_PASSWORD", PASSWORD)
 
 
@@ -242,6 +245,7 @@ async def test_slow_acknowledgements(
 ) -> None:
     monkeypatch.setattr("gateway.uplinks.mqtt.broker.PUBACK_S", 10.0)
     monkeypatch.setattr("gateway.uplinks.nats.publisher.ANSWER_S", 10.0)
+    monkeypatch.setattr("gateway.uplinks.kafka.publisher.ANSWER_S", 10.0)
     async with plant(kind, tmp_path, certificates, patience_s=10.0) as one:
         one.mangler.delay_s = 0.05
         one.make(300)

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
 import ssl
 import subprocess
 from pathlib import Path
@@ -16,6 +17,8 @@ from aiohttp import web
 from sparkplub_b_packets.core.sparkplug_b_pb2 import Payload
 
 from tests.peers.collector import Collector, Post
+from tests.peers.kafka import MESSAGE_TOO_LARGE, Front, Kafka
+from tests.peers.kafka import Reader as KafkaReader
 from tests.peers.nats import NatsServer, Reader
 from tests.processes import MOSQUITTO, free_port
 
@@ -206,6 +209,40 @@ class HttpReceiver:
         return web.Response(status=202)
 
 
+class KafkaReceiver:
+    """A broker in memory, all of which a reader of ours has before it is killed; TLS and SASL are its front's."""
+
+    IS_SERVER = SAYS_REFUSALS = True
+
+    def __init__(self, directory: Path, certificates: Path) -> None:
+        self._certificates = certificates
+        self._kafka = Kafka()
+        self._front = Front(self._kafka)
+        self._reader = KafkaReader()
+        self._advertised = self.port = self._front.port
+
+    @property
+    def received(self) -> list[dict[str, Any]]:
+        return self._reader.events
+
+    def section(self, port: int, tls: bool) -> dict[str, Any]:
+        self._advertised = port
+        return {"type": "kafka", "url": f"kafka{'s' if tls else ''}://127.0.0.1:{port}"}
+
+    async def start(self, *, certificate: str = "", password: str = "", limited: bool = False) -> None:
+        self._front.password = password or os.environ["PLANT_PASSWORD"]  # who wants SASL must get it
+        if limited:
+            self._front.verdict = lambda _partition, batch: MESSAGE_TOO_LARGE if len(batch) > REFUSED_SIZE else 0
+        await self._kafka.start(self._advertised)
+        await self._reader.follow(self._kafka)
+        await self._front.start(self._certificates / certificate if certificate else None)
+
+    async def kill(self) -> None:
+        self._front.stop()
+        await self._reader.finish()
+        await self._kafka.end()
+
+
 class NatsReceiver:
     """nats-server with a stream in files, which a reader of ours follows; what a kill cut off is read afterwards."""
 
@@ -276,6 +313,7 @@ class FileReceiver:
 RECEIVERS: dict[str, type[Receiver]] = {
     "file": FileReceiver,
     "http": HttpReceiver,
+    "kafka": KafkaReceiver,
     "mqtt": MqttReceiver,
     "mqtt-3.1.1": OldMqttReceiver,
     "mqtt-batch": BatchMqttReceiver,

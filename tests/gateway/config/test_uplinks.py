@@ -29,6 +29,7 @@ def notes(tmp_path: Path, uplink: str) -> list[str]:
         'type: mqtt, url: "mqtt://broker.example", user: line',
         'type: nats, url: "nats://localhost", others: ["127.0.0.1:4223"], token: {env: T}',
         'type: nats, url: "nats://nats.example", nkey: {env: N}',
+        'type: kafka, url: "kafka://kafka.example", user: line, password: {env: P}',
     ],
 )
 def test_nothing_to_say(tmp_path: Path, uplink: str) -> None:
@@ -41,6 +42,7 @@ def test_nothing_to_say(tmp_path: Path, uplink: str) -> None:
         ('type: http, url: "http://mes.example/in", token: {env: T}', "token", "https"),
         ('type: http, url: "http://mes.example/in", user: line, password: {env: P}', "password", "https"),
         ('type: mqtt, url: "mqtt://broker.example", user: line, password: {env: P}', "password", "mqtts"),
+        ('type: kafka, url: "kafka://h", user: line, password: {env: P}, sasl: plain', "password", "kafkas"),
         ('type: nats, url: "nats://localhost", others: [nats.example], token: {env: T}', "token", "tls"),
     ],
 )

@@ -11,6 +11,8 @@ import aiomqtt
 
 from tests.conftest import line_document
 from tests.peers.collector import Collector
+from tests.peers.kafka import Front, Kafka
+from tests.peers.kafka import Reader as Records
 from tests.peers.nats import NatsServer, Reader
 from tests.processes import Daemon, broker, daemon, free_port, simulator, until
 
@@ -38,6 +40,11 @@ async def retained_is_current(one: Daemon, port: int) -> bool:
 async def test_every_uplink_has_the_same_book(tmp_path: Path) -> None:
     port, collector = free_port(), Collector()
     await collector.start()
+    kafka = Kafka()
+    front, records = Front(kafka), Records()
+    await kafka.start(front.port)
+    await records.follow(kafka)
+    await front.start()
     server, reader = NatsServer(tmp_path), Reader()
     await server.start()
     await reader.follow(server)
@@ -49,6 +56,7 @@ async def test_every_uplink_has_the_same_book(tmp_path: Path) -> None:
             "type": "http", "url": f"http://127.0.0.1:{collector.port}/events", "compression": "gzip", "shape": "flat",
             "token": {"env": "MES_TOKEN"},
         },
+        "enterprise": {"type": "kafka", "url": f"kafka://127.0.0.1:{front.port}", "key": "line", "compression": "zstd"},
         "cluster": {"type": "nats", "url": f"nats://127.0.0.1:{server.port}", "in_flight": 100},
     }  # fmt: skip
     async with simulator("--seed", "7", "--speed", "5") as plc, broker(tmp_path / "broker", port):
@@ -64,9 +72,13 @@ async def test_every_uplink_has_the_same_book(tmp_path: Path) -> None:
     await collector.stop()
     await reader.finish()
     await server.end()
+    await records.finish()
+    front.stop()
+    await kafka.end()
     book = one.events()
     assert {event["seq"] for event in collector.taken} >= {event["seq"] for event in book}
     assert [event["seq"] for event in reader.events] == [event["seq"] for event in collector.taken]
+    assert [event["seq"] for event in records.events] == [event["seq"] for event in collector.taken]
     assert collector.posts[0].headers["Authorization"] == "Bearer s3cret"
     assert "s3cret" not in one.log.read_text()
     last = collector.taken[-1]

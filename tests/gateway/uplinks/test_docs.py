@@ -10,6 +10,7 @@ import pytest
 from gateway.uplinks import registry
 from gateway.uplinks.encoding import _CONTENT_TYPES, FLAT
 from gateway.uplinks.http import answers
+from gateway.uplinks.kafka import codes as kafka
 from gateway.uplinks.mqtt import reasons
 from gateway.uplinks.nats import answers as nats
 from tests.peers.receivers import RECEIVERS
@@ -47,6 +48,13 @@ def test_mqtt_reason_codes() -> None:
 def test_nats_error_codes() -> None:
     _, refused, _, _ = row("nats")
     assert set(map(int, re.findall("[0-9]{5}", refused))) == nats.ABOUT_THE_EVENT
+
+
+def test_kafka_error_codes() -> None:
+    _, refused, person, _ = row("kafka")
+    assert set(map(int, re.findall("[0-9]+", refused))) == kafka.ABOUT_THE_EVENT
+    assert set(map(int, re.findall("[0-9]+", person))) == kafka.ABOUT_THE_CLIENT
+    assert not any(kafka.is_passing(code) for code in kafka.ABOUT_THE_EVENT | kafka.ABOUT_THE_CLIENT)
 
 
 def codes(text: str) -> set[int]:

@@ -1,0 +1,1 @@
+"""Events to a topic of a Kafka cluster."""
