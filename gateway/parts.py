@@ -215,6 +215,7 @@ class Parts:
             self.uplinks[name] = runner = UplinkRunner(
                 name, config, partial(_make_uplink, config, context), self.outbox
             )
+            runner.stats.others = context.others
             crew.begin(_uplink_task(name), runner.run())
 
 

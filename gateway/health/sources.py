@@ -150,6 +150,10 @@ class Sources:
             "refused": stats.refused,
             "reconnects": stats.reconnects,
         }
+        if stats.state == "connected" and stats.others:
+            who = ", ".join(f"stream {stream} since {since}" for stream, since in stats.others.items())
+            remedy = "stop one of the two: both count the same parts"
+            return Check(f"uplink:{name}", "warn", f"another gateway of this line is there: {who}", remedy, values)
         if stats.state == "connected":
             return Check(f"uplink:{name}", "pass", values=values)
         return Check(f"uplink:{name}", "warn", stats.why or stats.state, stats.remedy, values)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import enum
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Never
 
 import structlog
@@ -58,6 +58,8 @@ class UplinkStats:
     """Refusals of an event, one for each attempt."""
     quarantined: int = 0
     reconnects: int = 0
+    others: Mapping[str, str] = field(default_factory=dict)
+    """Other gateways of this line that are there beside us: streams, and since when."""
     last_ack: float | None = None
     """Monotonic time of the last acknowledgement."""
 

@@ -52,6 +52,8 @@ class UplinkContext:
     """Only whether it connects is asked, maybe beside the daemon: nothing is said there, and no session is taken."""
     said: set[str] = field(default_factory=set)
     """What was logged once and need not be again, whatever the number of connections."""
+    others: dict[str, str] = field(default_factory=dict)
+    """Other gateways of this line that the other side tells of: streams, and since when."""
     kept: dict[str, int] = field(default_factory=dict)
     """Numbers that an uplink takes from one connection to the next."""
 

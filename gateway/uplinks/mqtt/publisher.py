@@ -8,18 +8,20 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Never
 
-from gateway.events import StoredEvent
+from gateway.events import StoredEvent, rfc3339
 from gateway.uplinks.encoding import Unencodable
 from gateway.uplinks.mqtt import broker, reasons
 from gateway.uplinks.mqtt.broker import Broker
 from gateway.uplinks.mqtt.config import MqttUplink
 from gateway.uplinks.mqtt.link import Link, Lost
 from gateway.uplinks.mqtt.messages import Message, Messages
+from gateway.uplinks.mqtt.twins import Twins
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.driver import NotConnected
 
 WRITE_S = 1.0
 """A `write` sends nothing more after this long: what a cancellation makes forget, and so repeat, is bounded by it."""
+UNHEARD = "second_gateway_is_not_heard"
 STEP = 4
 """A batch grows by this factor with each that is taken, and shrinks by it with each that is refused."""
 
@@ -47,6 +49,7 @@ class MqttPublisher:
         self._changed = asyncio.Event()
         self._is_silent = False
         self._is_online = False
+        self._twins: Twins | None = None
 
     async def connect(self) -> None:
         """Connect, and say that the gateway is there.
@@ -59,6 +62,7 @@ class MqttPublisher:
         link.on_lost = self._changed.set
         self._take_limits(link)
         if not self._context.trial:
+            await self._look_for_twins(link)
             await self._say_online(link)
 
     async def _will(self) -> Message | None:
@@ -133,10 +137,27 @@ class MqttPublisher:
                 "states_are_not_retained", f"{self._broker.peer} retains nothing", "leave `retain_state` out"
             )
 
+    async def _look_for_twins(self, link: Link) -> None:
+        """From what is kept of an earlier birth on. A broker that hangs up over it is not asked again."""
+        message = self._messages.state("online")
+        if message is None or UNHEARD in self._context.said:
+            return
+        twins = self._twins = Twins(self._context)
+        link.on_message = lambda _topic, payload, is_retained: twins.told(payload, is_retained=is_retained)
+        try:
+            await link.subscribe(message.topic)
+        except Lost as lost:
+            why = f"{self._broker.peer} does not let this client read {message.topic}: {lost}"
+            self._broker.warn(UNHEARD, why, "let it subscribe there, to hear of a second gateway of this line")
+            raise self._broker.not_connected(lost) from None
+
     async def _say_online(self, link: Link) -> None:
-        message = self._messages.state("online", time.time_ns() // 1_000_000)
+        now_ms = time.time_ns() // 1_000_000
+        message = self._messages.state("online", now_ms)
         if message is None:
             return
+        if self._twins is not None:
+            self._twins.born = rfc3339(now_ms)
         self._forget()
         self._send(link, message)
         code = await self._next_answer(link)

@@ -8,12 +8,13 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiomqtt
 import pytest
 import pytest_asyncio
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests.conftest import line_document
-from tests.processes import Daemon, daemon, free_port, simulator, until
+from tests.processes import Daemon, broker, daemon, free_port, simulator, until
 
 PRODUCTS = {"signal": "filler_plc.recipe", "list": {"cola-500ml": {}}}
 
@@ -45,6 +46,23 @@ async def test_a_product_that_is_not_listed_is_a_warning(tmp_path: Path) -> None
             async def warns() -> bool:
                 (check,) = json.loads((await running.get("/health"))[1])["checks"]["products"]
                 return bool(check.get("output") == "cola-500ml on filler is not listed")
+
+            await until(warns)
+
+
+async def test_a_second_gateway_of_the_line_is_a_warning(tmp_path: Path) -> None:
+    port = free_port()
+    other = {"state": "online", "source": "/acme/berlin/filling/line-3", "time": "2026-11-22T06:00:00.000Z"}
+    other["stream"] = "0192f0c4-0000-4000-8000-000000000001"
+    document = line_document(health={"listen": f"127.0.0.1:{free_port()}"})
+    document["uplinks"] = {"plant": {"type": "mqtt", "url": f"mqtt://127.0.0.1:{port}"}}
+    async with broker(tmp_path / "broker", port), aiomqtt.Client("127.0.0.1", port) as elsewhere:
+        await elsewhere.publish("acme/berlin/filling/line-3/gateway/state", json.dumps(other), qos=1, retain=True)
+        async with daemon(tmp_path, document) as running:
+
+            async def warns() -> bool:
+                (check,) = json.loads((await running.get("/health"))[1])["checks"]["uplink:plant"]
+                return other["stream"] in check.get("output", "") and "stop one of the two" in check["remedy"]
 
             await until(warns)
 

@@ -148,6 +148,8 @@ class Script:
         """Message ids, as they came."""
         self.answer: Callable[[int, bytes], bytes] = lambda _number, mid: b"\x40\x02" + mid
         """Given the number of a PUBLISH, from 1, and its message id: the bytes to send; empty closes."""
+        self.suback: Callable[[bytes], bytes] = lambda mid: b"\x90\x04" + mid + b"\x00\x01"
+        """Given the message id of a SUBSCRIBE: the bytes to send; empty closes."""
         self.silent = False
         """Whether it answers nothing any more, and hangs up on nobody."""
         self.kinds: list[int] = []
@@ -176,6 +178,8 @@ class Script:
                     topic = int.from_bytes(body[:2], "big")
                     self.publishes.append(body[2 + topic : 4 + topic])
                     reply = self.answer(len(self.publishes), self.publishes[-1])
+                elif kind == 8:
+                    reply = self.suback(body[:2])
                 if self.silent:
                     continue
                 if not reply:

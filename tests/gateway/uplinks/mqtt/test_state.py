@@ -87,7 +87,7 @@ async def test_a_farewell_that_is_not_acknowledged_leaves_it_to_the_will(
     await uplink.connect()
     await uplink.close()
     await script.stop()
-    assert script.kinds == [1, 3, 3], "CONNECT, birth, farewell, and no DISCONNECT"
+    assert script.kinds == [1, 8, 3, 3], "CONNECT, SUBSCRIBE, birth, farewell, and no DISCONNECT"
 
 
 async def test_a_birth_that_nobody_acknowledges_is_no_connection(
