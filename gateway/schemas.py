@@ -271,12 +271,12 @@ GatewayGap = TypedDict(
         "class": str | None,
         "count": int | None,
         "why": str,
-        "stream": NotRequired[str],
+        "of_stream": NotRequired[str],
     },
 )
 GatewayGap.__doc__ = (
-    "A time that was not seen, or events that are gone; `stream` says whose numbers from and to are, where they are not"
-    " this one's."
+    "A time that was not seen, or events that are gone; `of_stream` says whose numbers from and to are, where they "
+    "are not this one's."
 )
 
 

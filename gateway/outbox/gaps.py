@@ -33,5 +33,5 @@ def gap(
         "why": why,
     }
     if stream is not None:
-        data["stream"] = stream
+        data["of_stream"] = stream
     return Event("gateway.gap", "gateway", now, data)

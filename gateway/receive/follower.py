@@ -313,7 +313,7 @@ class Follower:
         self.gaps[str(data.get("what"))] += 1
         self.gone += _number(data.get("count"))
         begin, end = _number(data.get("from")), _number(data.get("to"))
-        stream = self.streams.get(str(data.get("stream", name)))
+        stream = self.streams.get(str(data.get("of_stream", name)))
         if stream is not None and begin and end:
             stream.told = [*stream.told[1 - MOST_TOLD :], (begin, end)]
 

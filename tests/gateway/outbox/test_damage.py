@@ -156,7 +156,7 @@ def told(event: dict[str, Any], stream: str) -> set[int]:
     if data["from"] is None:
         assert data["class"] == "checkpoint"
         return set()
-    assert data["stream"] == stream
+    assert data["of_stream"] == stream
     numbers = set(range(int(data["from"]), int(data["to"]) + 1))
     assert len(numbers) == data["count"]
     assert data["began"] <= data["ended"]

@@ -264,7 +264,7 @@ def test_the_end_of_a_stream_that_another_one_replaces() -> None:
     one = followed(*chain(1, 2, 3))
     one.take(event(1, 0, B, "gateway.started", previous={"stream": A, "last_seq": "9", "ended": "damaged"}))
     assert one.holes() == [Hole(A, 3, 9)]
-    told = {"what": "damaged", "stream": A, "from": "5", "to": "9", "count": 5}
+    told = {"what": "damaged", "of_stream": A, "from": "5", "to": "9", "count": 5}
     one.take(event(2, 1, B, "gateway.gap", **told))
     assert one.holes() == [Hole(A, 3, 9)]
     one.take(event(4, 3))
@@ -299,7 +299,7 @@ def test_what_is_no_event_changes_nothing(wrong: Any) -> None:
 def test_what_a_stranger_writes_into_data_breaks_nothing() -> None:
     one = Follower()
     told: list[tuple[str, dict[str, Any]]] = [
-        ("gateway.gap", {"from": "x", "to": [], "count": "many", "stream": 7}),
+        ("gateway.gap", {"from": "x", "to": [], "count": "many", "of_stream": 7}),
         ("gateway.started", {"previous": [1]}),
         ("gateway.started", {"previous": {"stream": None}}),
         ("machine.state", {"rev": "new", "interval": {}}),
