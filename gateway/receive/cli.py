@@ -34,8 +34,8 @@ Examples:
 @click.option("--user", metavar="NAME", help="Who logs in; http: who may send.")
 @click.option("--password-env", metavar="NAME", help="The environment variable that has the password.")
 @click.option("--password-file", type=click.Path(path_type=Path), help="The file that has the password.")
-@click.option("--token-env", metavar="NAME", help="http: the environment variable that has the bearer token.")
-@click.option("--token-file", type=click.Path(path_type=Path), help="http: the file that has the bearer token.")
+@click.option("--token-env", metavar="NAME", help="http, nats: the environment variable that has the token.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="http, nats: the file that has the token.")
 @click.option("--ca", metavar="FILE", help="TLS: the authority to trust, PEM; http: only its clients may send.")
 @click.option("--certificate", metavar="FILE", help="TLS: our certificate, PEM.")
 @click.option("--private-key", metavar="FILE", help="TLS: our key, PEM.")
@@ -46,15 +46,16 @@ Examples:
     type=click.Choice(["oldest", "now"]),
     default="oldest",
     show_default=True,
-    help="file: where to begin.",
+    help="file, nats: where to begin.",
 )
 @click.option("--mqtt", type=click.Choice(["5", "3.1.1"]), default="5", show_default=True, help="mqtt: the version.")
 def receive(url: str, **given: Any) -> None:
     """Receive events from URL, show them, drop duplicates, and prove by their chain that none is missing.
 
-    URL is mqtt://HOST/TOPIC or mqtts:// to subscribe, http://ADDRESS:PORT/PATH or https:// to listen for posts, or
-    file:///DIR/FILE to follow a file uplink's files. Exit code 1 says that something is missing which no gateway
-    explained. Whoever writes a consumer of his own begins with a copy of gateway/receive/follower.py.
+    URL is mqtt://HOST/TOPIC (mqtts://) to subscribe, nats://HOST/STREAM (tls://) to read a JetStream stream,
+    http://ADDRESS:PORT/PATH (https://) to listen for posts, or file:///DIR/FILE to follow a file uplink's files. Exit
+    code 1 says that something is missing which no gateway explained. Whoever writes a consumer of his own begins with a
+    copy of gateway/receive/follower.py.
     """
     from gateway.receive.options import receive_with
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import os
 import signal
 import socket
@@ -43,6 +44,7 @@ def receive(
 
     Returns the exit code: 0, 1 where events are missing or the other side is away, 2 where it cannot work as asked for.
     """
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of what libraries do
     try:
         if settings.name is None and state is not None:
             settings = replace(settings, name=_name(state))

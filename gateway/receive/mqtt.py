@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from typing import Any
-from urllib.parse import unquote
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -13,7 +12,7 @@ from paho.mqtt.properties import Properties
 from gateway.config.uplinks import resolved
 from gateway.receive.decode import decode
 from gateway.receive.follower import NotAnEvent
-from gateway.receive.source import Receiver, Settings
+from gateway.receive.source import KEPT_S, MOST_MESSAGES, Receiver, Settings
 from gateway.uplinks.mqtt import reasons
 from protocols.dial import dial, tls_context
 from protocols.driver import ConfigError, LinkError, NotConnected
@@ -21,10 +20,6 @@ from protocols.worker import in_daemon_thread
 
 KEEPALIVE_S = 15
 ANSWER_S = 10.0
-SESSION_S = 7 * 86_400
-"""How long a broker keeps what a consumer that has a name has not acknowledged."""
-MOST_MESSAGES = 500
-"""Taken at once, where so many wait: storing costs the same for one."""
 
 _REMEDIES = {
     0x84: "give --mqtt 3.1.1 for a broker that does not speak MQTT 5",
@@ -50,9 +45,7 @@ class MqttSource:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        # by hand: to urlsplit the # of a filter would begin a fragment
-        topic = settings.url.partition("://")[2].partition("/")[2]
-        self._topic = unquote(topic) or "#"
+        self._topic = settings.path or "#"
         self._host = settings.host
         if not self._host:
             raise ConfigError(f"{settings.url} names no host", "write mqtt://host/topic, or mqtts://host/topic for TLS")
@@ -93,7 +86,7 @@ class MqttSource:
         if self._settings.mqtt != 5:
             return {"protocol": aiomqtt.ProtocolVersion.V311, "clean_session": not keeps}
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = SESSION_S if keeps else 0
+        properties.SessionExpiryInterval = KEPT_S if keeps else 0
         return {"protocol": aiomqtt.ProtocolVersion.V5, "clean_start": not keeps, "properties": properties}
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:

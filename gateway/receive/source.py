@@ -6,12 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, Protocol, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from gateway.config.nearest import did_you_mean, nearest
 from protocols.driver import ConfigError
 from protocols.secrets import Secret
 from protocols.settings import TlsConfig
+
+KEPT_S = 7 * 86_400
+"""How long a server keeps what a consumer that has a name has not acknowledged."""
+MOST_MESSAGES = 500
+"""Taken at once, where so many wait: storing costs the same for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,11 @@ class Settings:
     def host(self) -> str:
         """Without brackets."""
         return urlsplit(self.url).hostname or ""
+
+    @property
+    def path(self) -> str:
+        """What stands behind the host; by hand, since to urlsplit the # of a topic would begin a fragment."""
+        return unquote(self.url.partition("://")[2].partition("/")[2])
 
     def port(self, default: int) -> int:
         """The URL's, or the usual one."""
@@ -75,6 +85,8 @@ SOURCES = {
     "mqtts": "gateway.receive.mqtt:MqttSource",
     "http": "gateway.receive.http:HttpSource",
     "https": "gateway.receive.http:HttpSource",
+    "nats": "gateway.receive.nats:NatsSource",
+    "tls": "gateway.receive.nats:NatsSource",
     "file": "gateway.receive.file:FileSource",
 }
 """What serves each scheme."""

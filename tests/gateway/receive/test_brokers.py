@@ -1,0 +1,78 @@
+"""`linegate receive` from brokers that keep what they got: NATS JetStream."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from nats.js.api import StreamConfig
+
+from gateway.receive.follower import Follower
+from tests.conftest import line_document
+from tests.peers.certificates import make_certificates
+from tests.peers.nats import STREAM, SUBJECTS, NatsServer
+from tests.peers.receive import ids, receive, said
+from tests.processes import daemon, free_port, simulator, until
+
+
+async def make_stream(server: NatsServer) -> None:
+    client = await server.client()
+    await client.jetstream().add_stream(StreamConfig(STREAM, subjects=list(SUBJECTS)))
+    await client.close()
+
+
+async def test_a_stream_of_nats_is_read_whole(tmp_path: Path) -> None:
+    """Also when the consumer is killed in between, and the server too: a durable consumer goes on.
+
+    What the first one had not acknowledged comes some seconds after what is younger.
+    """
+    server = NatsServer(tmp_path)
+    await server.start()
+    await make_stream(server)
+    state = tmp_path / "mes.state"
+    arguments = (f"nats://127.0.0.1:{server.port}/{STREAM}", "--state", str(state), "--json")
+    uplink = {"type": "nats", "url": f"nats://127.0.0.1:{server.port}", "content": "binary"}
+    document = line_document(uplinks={"plant": uplink}, health={"listen": f"127.0.0.1:{free_port()}"})
+    try:
+        async with simulator("--seed", "7", "--speed", "20") as plc, receive(*arguments) as first:
+            document["devices"]["filler_plc"] |= {"port": plc.port, "scan_interval": "50ms"}
+            await first.listens()
+            async with daemon(tmp_path, document) as gateway:
+                await until(lambda: len(first.events) >= 5)
+                assert await first.end("kill") < 0
+                async with receive(*arguments) as second:
+                    await until(lambda: second.events)
+                    await server.end()
+                    await until(lambda: b"the connection broke" in second.err)
+                    await server.start()
+                    assert await gateway.stop() == 0
+                    await until(lambda: any("gateway.stopped" in event["type"] for event in second.events))
+                    await until(lambda: Follower.restored(json.loads(state.read_text())).is_complete)
+                    assert await second.end() == 0, second.err
+    finally:
+        await server.end()
+    over = set(ids(first.events) + ids(second.events))
+    assert sorted(seq for _, seq in over) == list(range(1, len(over) + 1))
+    assert second.summary["complete"]
+    assert second.summary["received"] == len(over)
+
+
+async def test_what_nats_refuses_is_said_with_its_remedy(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    server = NatsServer(tmp_path)
+    await server.start(tls=tmp_path / "server", password="right")
+    try:
+        await make_stream(server)
+        url, login = f"tls://127.0.0.1:{server.port}/{STREAM}", ("--user", "reader", "--password-env", "P")
+        ca = ("--ca", str(tmp_path / "ca.pem"))
+        assert await said(url, *ca, *login, "--for", "1s", environment={"P": "readers-own"}) == (
+            0, f"listening: > of the stream {STREAM} at 127.0.0.1:{server.port}\n",
+        )  # fmt: skip
+        code, words = await said(url, *ca, *login, environment={"P": "wrong"})
+        assert (code, "refuses this client" in words, "check --user" in words) == (2, True, True), words
+        code, words = await said(url, *login, environment={"P": "readers-own"})
+        assert (code, "set --ca" in words) == (1, True), words
+        code, words = await said(f"{url}X", *ca, *login, environment={"P": "readers-own"})
+        assert (code, f"has no stream {STREAM}X; check its name" in words) == (2, True), words
+    finally:
+        await server.end()
