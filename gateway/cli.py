@@ -9,7 +9,7 @@ from typing import Any
 import click
 import orjson
 
-from gateway import cli_host
+from gateway import cli_daemon, cli_host
 from gateway.cli_options import DURATION, FILE, JSON, STATE_DIR
 from gateway.receive.cli import receive
 
@@ -45,27 +45,6 @@ def run(file: Path, seconds: float | None, state_dir: Path, record: bool, log_le
     from gateway.service import run_daemon
 
     sys.exit(run_daemon(file, config, state_dir, seconds, record=record))
-
-
-RELOAD_EXAMPLES = """\b
-Examples:
-  linegate reload line-3.yaml --state-dir /var/lib/linegate/line-3
-  systemctl reload linegate@line-3
-"""
-
-
-@main.command(epilog=RELOAD_EXAMPLES)
-@FILE
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-@STATE_DIR
-def reload(file: Path, state_dir: Path, as_json: bool) -> None:
-    """Have the running daemon take over the changed FILE: only devices and uplinks that differ are begun anew.
-
-    The file is checked first; where it has a problem, or asks for what needs a restart, nothing changes.
-    """
-    from gateway.reload import reload_file
-
-    sys.exit(reload_file(file, state_dir, as_json=as_json))
 
 
 CHECK_EXAMPLES = """\b
@@ -386,7 +365,7 @@ def demo(seconds: float | None, speed: float, seed: int, keep: Path | None) -> N
     sys.exit(run_demo(seconds, speed, seed, keep))
 
 
-for command in cli_host.COMMANDS:
+for command in (*cli_daemon.COMMANDS, *cli_host.COMMANDS):
     main.add_command(command)
 
 if __name__ == "__main__":
