@@ -46,16 +46,23 @@ Examples:
     type=click.Choice(["oldest", "now"]),
     default="oldest",
     show_default=True,
-    help="file, nats: where to begin.",
+    help="file, nats, kafka: where to begin.",
 )
 @click.option("--mqtt", type=click.Choice(["5", "3.1.1"]), default="5", show_default=True, help="mqtt: the version.")
+@click.option(
+    "--sasl",
+    type=click.Choice(["scram-sha-512", "scram-sha-256", "plain"]),
+    default="scram-sha-512",
+    show_default=True,
+    help="kafka: how user and password are shown.",
+)
 def receive(url: str, **given: Any) -> None:
     """Receive events from URL, show them, drop duplicates, and prove by their chain that none is missing.
 
     URL is mqtt://HOST/TOPIC (mqtts://) to subscribe, nats://HOST/STREAM (tls://) to read a JetStream stream,
-    http://ADDRESS:PORT/PATH (https://) to listen for posts, or file:///DIR/FILE to follow a file uplink's files. Exit
-    code 1 says that something is missing which no gateway explained. Whoever writes a consumer of his own begins with a
-    copy of gateway/receive/follower.py.
+    kafka://HOST/TOPIC (kafkas://) to read a topic, http://ADDRESS:PORT/PATH (https://) to listen for posts, or
+    file:///DIR/FILE to follow a file uplink's files. Exit code 1 says that something is missing which no gateway
+    explained. Whoever writes a consumer of his own begins with a copy of gateway/receive/follower.py.
     """
     from gateway.receive.options import receive_with
 

@@ -30,6 +30,7 @@ def receive_with(url: str, given: Mapping[str, Any]) -> int:
         tls=TlsConfig(**files) if files else None,
         name=given["name"],
         begin=given["begin"],
+        sasl=given["sasl"],
         mqtt=5 if given["mqtt"] == "5" else "3.1.1",
     )
     return receive(

@@ -33,6 +33,8 @@ class Settings:
     begin: Literal["oldest", "now"] = "oldest"
     """Where the other side keeps events: with which to begin."""
     mqtt: Literal[5, "3.1.1"] = 5
+    sasl: str = "scram-sha-512"
+    """How Kafka's brokers are shown user and password."""
 
     @property
     def host(self) -> str:
@@ -87,6 +89,8 @@ SOURCES = {
     "https": "gateway.receive.http:HttpSource",
     "nats": "gateway.receive.nats:NatsSource",
     "tls": "gateway.receive.nats:NatsSource",
+    "kafka": "gateway.receive.kafka:KafkaSource",
+    "kafkas": "gateway.receive.kafka:KafkaSource",
     "file": "gateway.receive.file:FileSource",
 }
 """What serves each scheme."""

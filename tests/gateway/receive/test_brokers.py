@@ -1,15 +1,20 @@
-"""`linegate receive` from brokers that keep what they got: NATS JetStream."""
+"""`linegate receive` from brokers that keep what they got: NATS JetStream and Kafka."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from nats.js.api import StreamConfig
 
 from gateway.receive.follower import Follower
 from tests.conftest import line_document
 from tests.peers.certificates import make_certificates
+from tests.peers.kafka import TOPIC, USER, Front, Kafka
 from tests.peers.nats import STREAM, SUBJECTS, NatsServer
 from tests.peers.receive import ids, receive, said
 from tests.processes import daemon, free_port, simulator, until
@@ -76,3 +81,58 @@ async def test_what_nats_refuses_is_said_with_its_remedy(tmp_path: Path) -> None
         assert (code, f"has no stream {STREAM}X; check its name" in words) == (2, True), words
     finally:
         await server.end()
+
+
+@asynccontextmanager
+async def kafka(**how: Any) -> AsyncIterator[Front]:
+    """A broker with a topic of several partitions, behind its front."""
+    broker = Kafka()
+    front = Front(broker)
+    try:
+        await broker.start(front.port)
+        await front.start(**how)
+        yield front
+    finally:
+        front.stop()
+        await broker.end()
+
+
+async def test_a_topic_of_kafka_is_read_whole(tmp_path: Path) -> None:
+    """Its partitions are not in step: holes are there and go; a group goes on where a consumer was that left."""
+    async with kafka() as front:
+        state = tmp_path / "mes.state"
+        arguments = (f"kafka://127.0.0.1:{front.port}/{TOPIC}", "--state", str(state), "--json")
+        uplink = {"type": "kafka", "url": f"kafka://127.0.0.1:{front.port}", "content": "binary"}
+        document = line_document(uplinks={"plant": uplink}, health={"listen": f"127.0.0.1:{free_port()}"})
+        async with simulator("--seed", "7", "--speed", "20") as plc:
+            document["devices"]["filler_plc"] |= {"port": plc.port, "scan_interval": "50ms"}
+            async with daemon(tmp_path, document) as gateway, receive(*arguments) as first:
+                await until(lambda: len(first.events) >= 5)
+                assert await first.end() in (0, 1)
+                assert await gateway.stop() == 0
+        async with receive(*arguments) as second:
+            await until(lambda: any("gateway.stopped" in event["type"] for event in second.events))
+            await until(lambda: Follower.restored(json.loads(state.read_text())).is_complete)
+            assert await second.end() == 0, second.err
+    over = set(ids(first.events) + ids(second.events))
+    assert sorted(seq for _, seq in over) == list(range(1, len(over) + 1))
+    assert second.summary["received"] == len(over)
+
+
+async def test_what_kafka_refuses_is_said_with_its_remedy(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    ca, login = ("--ca", str(tmp_path / "ca.pem")), ("--user", USER, "--password-env", "P")
+    async with kafka(tls=tmp_path / "server") as front:
+        front.password = "right"
+        url = f"kafkas://127.0.0.1:{front.port}/{TOPIC}"
+        cases = [
+            (said(url, *ca, *login, "--for", "2s", environment={"P": "right"}), 0, "listening"),
+            (said(url, *ca, *login, environment={"P": "wrong"}), 2, "check --user"),
+            (said(url, *login, environment={"P": "right"}), 1, "set --ca"),
+            (said(f"kafka://127.0.0.1:{free_port()}/{TOPIC}"), 1, "refuses the connection"),
+        ]
+        for (code, words), (_, wanted, told) in zip(
+            await asyncio.gather(*(call for call, _, _ in cases)), cases, strict=True
+        ):
+            assert (code, told in words) == (wanted, True), words
+            assert "Traceback" not in words
