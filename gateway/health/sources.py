@@ -111,6 +111,14 @@ class Sources:
         if stats.degraded:
             remedy = "free space or mend the disk; the daemon goes on by itself"
             return Check("store", "fail", f"events cannot be stored: {stats.degraded}", remedy, values)
+        if stats.exposed:
+            words = f"what is stored would be gone with the daemon: {stats.exposed}"
+            remedy = "do not end the daemon; see to the directory and its disk, and all is put back within seconds"
+            return Check("store", "fail", words, remedy, values)
+        if stats.aside:
+            words = f"a damaged or foreign buffer was moved aside: {', '.join(stats.aside)}"
+            remedy = "see in the log what is missing, and whether the disk is well; delete the file to end this warning"
+            return Check("store", "warn", words, remedy, values)
         return Check("store", "pass", values=values)
 
     def _configuration(self) -> Check:

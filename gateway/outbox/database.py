@@ -24,19 +24,36 @@ async def connect(
 ) -> tuple[aiosqlite.Connection, BufferLock, Identity]:
     """Lock the buffer where `lock` is not it already, and open it. Raises BufferLocked, BufferError or sqlite3.Error.
 
-    All of it happens in aiosqlite's thread, which never keeps the process alive.
+    All of it happens in aiosqlite's thread.
     """
     locks = [] if lock is None else [lock]
     identities: list[Identity] = []
+
+    def opener() -> sqlite3.Connection:
+        if not locks:
+            locks.append(BufferLock(path))
+        db, identity = open_buffer(path, locks[0], uplinks)
+        identities.append(identity)
+        return db
+
+    try:
+        return await connected(opener), locks[0], identities[0]
+    except BaseException:
+        for one in locks:
+            one.release()
+        raise
+
+
+async def connected(opener: Callable[[], sqlite3.Connection]) -> aiosqlite.Connection:
+    """What `opener` opens, with aiosqlite's thread, in which it is called and which never keeps the process alive.
+
+    Raises BufferError, sqlite3.Error or OSError of `opener`.
+    """
     failed: list[Exception] = []
 
     def connector() -> sqlite3.Connection:
         try:
-            if not locks:
-                locks.append(BufferLock(path))
-            db, identity = open_buffer(path, locks[0], uplinks)
-            identities.append(identity)
-            return db
+            return opener()
         except (BufferError, sqlite3.Error, OSError) as error:
             # aiosqlite abandons its thread when this raises, and the thread then complains about a closed loop
             failed.append(error)
@@ -46,16 +63,11 @@ async def connect(
     # aiosqlite has no option for it; a test holds this attribute. A statement that hangs on a dead disk must not
     # hold the exit: what it was to store is not committed, and so is decided again after the restart.
     connection._thread.daemon = True
-    try:
-        await connection
-        if failed:
-            await connection.close()
-            raise failed[0]
-    except BaseException:
-        for one in locks:
-            one.release()
-        raise
-    return connection, locks[0], identities[0]
+    await connection
+    if failed:
+        await connection.close()
+        raise failed[0]
+    return connection
 
 
 async def fetch(

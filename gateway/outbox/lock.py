@@ -22,27 +22,22 @@ class BufferLock:
 
     def __init__(self, path: Path) -> None:
         """Take the lock of the buffer at `path`. Raises BufferLocked, or BufferError where there can be no lock."""
-        name = lock_path(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            remedy = f"the daemon's user needs to write into {path.parent}"
-            raise BufferError(f"{name} cannot be opened: {error.strerror}", remedy) from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid, _ = decode(os.pread(descriptor, MOST_BYTES, 0))
-            os.close(descriptor)
-            raise BufferLocked(path, pid) from None
-        except OSError as error:
-            os.close(descriptor)
-            remedy = "put the buffer on a local file system"
-            raise BufferError(f"{name} cannot be locked: {error.strerror}", remedy) from None
-        self._descriptor: int | None = descriptor
-        _, self.witness = decode(os.pread(descriptor, MOST_BYTES, 0))
+        self._descriptor: int | None = _locked(path)
+        _, self.witness = decode(os.pread(self._descriptor, MOST_BYTES, 0))
         """What is known of the buffer from before, or by this process."""
         self.note(self.witness)
+
+    def renew(self, path: Path) -> None:
+        """Take the lock anew where its file is not there any more. Raises what the first time does."""
+        try:
+            stat = lock_path(path).stat()
+        except OSError:
+            stat = None
+        if self._descriptor is not None and (stat is None or not os.path.samestat(stat, os.fstat(self._descriptor))):
+            fresh = _locked(path)
+            os.close(self._descriptor)
+            self._descriptor = fresh
+            self.note(self.witness)
 
     def note(self, witness: Witness | None) -> None:
         """Write down what is known now; damage stays known. A disk that does not take it has more to say elsewhere."""
@@ -67,3 +62,24 @@ class BufferLock:
 def lock_path(path: Path) -> Path:
     """The lock file of a buffer."""
     return path.with_name(path.name + ".lock")
+
+
+def _locked(path: Path) -> int:
+    name = lock_path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        remedy = f"the daemon's user needs to write into {path.parent}"
+        raise BufferError(f"{name} cannot be opened: {error.strerror}", remedy) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid, _ = decode(os.pread(descriptor, MOST_BYTES, 0))
+        os.close(descriptor)
+        raise BufferLocked(path, pid) from None
+    except OSError as error:
+        os.close(descriptor)
+        remedy = "put the buffer on a local file system"
+        raise BufferError(f"{name} cannot be locked: {error.strerror}", remedy) from None
+    return descriptor

@@ -62,6 +62,15 @@ def open_buffer(path: Path, lock: BufferLock, uplinks: Collection[str]) -> tuple
         raise BufferError(f"the recovered buffer {path} is damaged: {error}", "see whether the disk is well") from None
 
 
+def configured(path: Path) -> sqlite3.Connection:
+    """A connection to a buffer that is known to be good."""
+    with ExitStack() as opened:
+        db = opened.enter_context(closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)))
+        _configure(db, path)
+        opened.pop_all()
+        return db
+
+
 def _missing(path: Path) -> str:
     if not path.exists():
         return "its file was not there"

@@ -23,6 +23,7 @@ from gateway.outbox import database
 from gateway.outbox.classes import FIRST
 from gateway.outbox.encode import encode
 from gateway.outbox.errors import BufferError, BufferLocked, is_damage
+from gateway.outbox.home import Home
 from gateway.outbox.identity import Identity, Previous
 from gateway.outbox.lock import BufferLock
 from gateway.outbox.quarantine import Entry
@@ -71,6 +72,7 @@ class Outbox:
 
     def __init__(
         self,
+        path: Path,
         connection: aiosqlite.Connection,
         lock: BufferLock,
         config: BufferConfig,
@@ -85,6 +87,7 @@ class Outbox:
         self._connection = connection
         self._lock = lock
         self._store = Store(connection, self.stats, lock, identity.stream)
+        self._home = Home(path, lock, self.stats)
         self._interval_s = config.commit_interval / 1000
         self._retain_ms = config.retain
         self._phase = _Phase.OPENED
@@ -112,7 +115,7 @@ class Outbox:
             except (sqlite3.Error, OSError) as error:
                 raise BufferError(f"the buffer {path} cannot be opened: {error}", remedy) from error
             try:
-                return await cls(connection, lock, config, identity)._begun(identity.last_seq, uplinks)
+                return await cls(path, connection, lock, config, identity)._begun(identity.last_seq, uplinks)
             except BaseException as error:
                 await connection.close()
                 if isinstance(error, sqlite3.Error) and is_damage(error) and not was_recovered:
@@ -129,6 +132,7 @@ class Outbox:
         self.append(self._store.gaps)
         self._store.gaps = []
         await self._commit(always=True)  # says that the buffer is in use, and tells what is gone
+        await self._home.begin(self._connection)
         return self
 
     @property
@@ -360,10 +364,19 @@ class Outbox:
         if self._commit_at is not None and now >= self._commit_at:
             await self._commit()
         if self._store.is_settled:
+            await self._stay_at_home()
             await self._serve()
             if now >= self._upkeep_at:
                 again = await self._store.keep_up(self._retain_ms)
                 self._upkeep_at = time.monotonic() + (UPKEEP_STEP_S if again else UPKEEP_S)
+        self.heartbeat = time.monotonic()
+
+    async def _stay_at_home(self) -> None:
+        if (fresh := await self._home.look(self._connection, self._beat)) is not None:
+            self._connection = fresh
+            self._store.reconnect(fresh)
+
+    def _beat(self) -> None:
         self.heartbeat = time.monotonic()
 
     async def _commit(self, *, clean: bool = False, always: bool = False) -> bool:

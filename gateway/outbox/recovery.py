@@ -83,6 +83,8 @@ def finish(path: Path) -> None:
 def set_aside(path: Path, at: float) -> None:
     """Move a buffer with its write-ahead log aside, under a name with a time. Raises OSError."""
     aside = _beside(path, f"{ASIDE}{datetime.fromtimestamp(at, UTC):%Y%m%dT%H%M%SZ}")
+    if not path.exists():
+        _beside(path, "-wal").unlink(missing_ok=True)
     for end in ("-wal", ""):  # a log without its file would be taken for the new one's
         if _beside(path, end).exists():
             _beside(path, end).rename(_beside(aside, end))

@@ -27,3 +27,7 @@ class OutboxStats:
     """Committed events that each uplink has not settled yet."""
     degraded: str = ""
     """Why nothing can be stored at present, or empty."""
+    exposed: str = ""
+    """Why what is stored would be gone with the process, or empty: its files were deleted."""
+    aside: tuple[str, ...] = ()
+    """Names of damaged or foreign files that were moved aside and are still there."""

@@ -99,6 +99,10 @@ class Store:
         self._count_backlogs()
         return True
 
+    def reconnect(self, connection: aiosqlite.Connection) -> None:
+        """Go on with another connection to the same buffer."""
+        self._connection = connection
+
     @property
     def is_settled(self) -> bool:
         """Whether the last transaction is known to be committed or undone: only then may anything be read."""

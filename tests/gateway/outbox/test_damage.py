@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import itertools
 import os
+import sqlite3
+import struct
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -19,8 +25,10 @@ from hypothesis import strategies as st
 from gateway.checkpoint import pack
 from gateway.config.model import BufferConfig
 from gateway.events import Envelope, Event, StoredEvent
+from gateway.outbox.errors import BufferError
+from gateway.outbox.identity import Previous
 from gateway.outbox.outbox import Outbox
-from gateway.outbox.recovery import kept_aside
+from gateway.outbox.recovery import KEPT, kept_aside
 from gateway.uplinks.file.config import FileUplink
 
 TIME = 1_795_327_200_000
@@ -205,3 +213,150 @@ def test_damage_costs_what_it_hit_and_nothing_else(harms: list[Harm], whole: Who
         is_new = outbox.stream != whole.stream
         assert outbox.previous.ended in (("damaged", "missing") if is_new else ("unclean",))
         assert len(kept_aside(path)) == is_new
+
+
+HEADER = Harm("buffer.db", "sectors", 0.0, 1)
+
+
+def harmed(place: Path, whole: Whole, *harms: Harm) -> Path:
+    """The buffer's file alone, with all that was in its log."""
+    path = lay_out(place, whole.files)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for harm in harms:
+        path.write_bytes(harm.do(path.read_bytes()))
+    return path
+
+
+async def kept(path: Path) -> list[Path]:
+    return await asyncio.to_thread(kept_aside, path)
+
+
+async def test_a_buffer_that_is_gone_is_named_and_what_was_not_delivered_is_told(whole: Whole, tmp_path: Path) -> None:
+    lay_out(tmp_path, {"buffer.db.lock": whole.files["buffer.db.lock"]})
+    outbox = await go_on(tmp_path / "buffer.db", whole)
+    assert outbox.previous == Previous(whole.stream, EVENTS, "missing")
+    assert await kept(tmp_path / "buffer.db") == []
+
+
+async def test_another_programs_file_in_the_place_of_a_buffer_is_moved_aside(whole: Whole, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "buffer.db")) as theirs:
+        theirs.execute("CREATE TABLE theirs (x)")
+    lay_out(tmp_path, {"buffer.db.lock": whole.files["buffer.db.lock"]})
+    outbox = await go_on(tmp_path / "buffer.db", whole)
+    assert outbox.previous == Previous(whole.stream, EVENTS, "damaged")
+    (aside,) = await kept(tmp_path / "buffer.db")
+    with closing(sqlite3.connect(aside)) as theirs:
+        assert theirs.execute("SELECT name FROM sqlite_schema").fetchall() == [("theirs",)]
+
+
+async def test_an_older_copy_in_the_place_of_a_buffer_numbers_nothing_twice(whole: Whole, tmp_path: Path) -> None:
+    """As a person restores it who means well: the log is gone, and the file itself is sound."""
+    lay_out(tmp_path, {name: content for name, content in whole.files.items() if not name.endswith("-wal")})
+    outbox = await go_on(tmp_path / "buffer.db", whole)
+    assert outbox.previous == Previous(whole.stream, EVENTS, "damaged")
+
+
+async def test_a_damaged_buffer_of_a_version_that_left_no_witness_is_known_by_its_rows(
+    whole: Whole, tmp_path: Path
+) -> None:
+    path = harmed(tmp_path, whole, HEADER)
+    lay_out(tmp_path, {"buffer.db.lock": b"1234\n"})
+    outbox = await go_on(path, whole)
+    assert outbox.previous == Previous(whole.stream, EVENTS, "damaged")
+
+
+@pytest.mark.parametrize("step", range(1, 4))
+async def test_a_recovery_that_is_cut_short_goes_on_where_it_was(
+    whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    wal = Harm("buffer.db-wal", "cut", 0.5, 1)
+    path = lay_out(tmp_path, {**whole.files, wal.file: wal.do(whole.files[wal.file])})
+    steps = 0
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        nonlocal steps
+        steps += 1
+        if steps == step:
+            raise OSError(errno.EIO, "the power fails")
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", failing)
+        with pytest.raises(BufferError, match="the power fails"):
+            await Outbox.open(path, CONFIG, dict.fromkeys(DELIVERED, SECTION))
+    outbox = await go_on(path, whole)
+    assert outbox.previous == Previous(whole.stream, EVENTS, "damaged")
+    assert len(await kept(path)) == 1
+
+
+async def test_streams_before_the_one_before_keep_their_names_and_few_files_are_kept(
+    whole: Whole, tmp_path: Path
+) -> None:
+    path = harmed(tmp_path, whole, HEADER)
+    clock = itertools.count(1)
+    streams = []
+    for _ in range(KEPT + 1):
+        outbox = await Outbox.open(path, CONFIG, dict.fromkeys(DELIVERED, SECTION))
+        streams.append(outbox.stream)
+        await outbox.close(clean=False)
+        path.write_bytes(HEADER.do(path.read_bytes()))
+        for aside in await kept(path):  # as if it had been an hour ago
+            aside.rename(aside.with_name(f"{path.name}.aside-2026010{next(clock)}T000000Z"))
+    outbox = await go_on(path, whole)
+    assert outbox.previous == Previous(streams[-1], 0, "damaged")
+    assert len(await kept(path)) == KEPT
+
+
+async def test_a_disk_with_little_room_gets_what_is_not_delivered(
+    whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = harmed(tmp_path, whole, HEADER)
+    pages = 0
+
+    def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = sqlite3.connect(*arguments, **options)
+        db.execute(f"PRAGMA max_page_count = {pages}")
+        return db
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.outbox.recovery.sqlite3", SimpleNamespace(**{**vars(sqlite3), "connect": connect}))
+        pages = 20
+        with pytest.raises(BufferError, match="no room") as refused:
+            await Outbox.open(path, CONFIG, dict.fromkeys(DELIVERED, SECTION))
+        assert "untouched" in refused.value.remedy
+        assert await kept(path) == []
+        pages = 120
+        outbox = await Outbox.open(path, CONFIG, dict.fromkeys(DELIVERED, SECTION))
+        await outbox.close(clean=False)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM stored").fetchone() == (EVENTS - SETTLED["copy"],)
+    await go_on(path, whole)
+
+
+async def test_damage_that_is_met_while_running_ends_the_store_and_is_recovered_by_the_next(
+    whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check has no time here: nobody finds the damage before it is read."""
+    monkeypatch.setattr("gateway.outbox.opening.CHECK_S", -1.0)
+    path = harmed(tmp_path, whole)
+    outbox = await Outbox.open(path, CONFIG, dict.fromkeys(DELIVERED, SECTION))
+    await outbox.close(clean=False)
+    content = path.read_bytes()
+    root = next(at for at in range(3 * 4096, len(content), 4096) if content[at] == 5)  # an inner page of `event`
+    children = struct.unpack_from(">H", content, root + 3)[0]
+    (cell,) = struct.unpack_from(">H", content, root + 12 + 2 * (children - 1))
+    child = int.from_bytes(content[root + cell : root + cell + 4], "big")
+    path.write_bytes(content[: (child - 1) * 4096] + bytes(4096) + content[child * 4096 :])
+    outbox = await Outbox.open(path, CONFIG, dict.fromkeys(DELIVERED, SECTION))
+    if outbox.stream == whole.stream:  # opening it did not come across the page
+        task = asyncio.get_running_loop().create_task(outbox.run())
+        with pytest.raises(BufferError, match="malformed"):
+            await outbox.recent(0, ALL)
+        with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+            await task
+    await outbox.close(clean=False)
+    outbox = await go_on(path, whole)
+    assert outbox.previous is not None
+    assert outbox.previous.ended == "damaged"
