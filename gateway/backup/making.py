@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import tempfile
 import time
@@ -108,6 +107,14 @@ def recordings_of(config: Config, state_dir: Path) -> Path:
     return state_dir / (config.recording.path if config.recording is not None else "recordings")
 
 
+def give_to_owner(state_dir: Path) -> None:
+    """What root writes into a state directory belongs to its daemon's user; systemd looks at the directory alone."""
+    if os.geteuid() == 0:
+        owner = state_dir.stat()
+        for path in state_dir.rglob("*"):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
 def _claim(buffer: Path) -> BufferLock:
     try:
         return BufferLock(buffer)
@@ -127,8 +134,8 @@ def _give_up(state_dir: Path, buffer: Path, copied: Copied, target: Path, stamp:
         note = {"archive": target.name, "at": stamp, "stream": copied.stream, "last_seq": copied.last_seq}
         new = state_dir / f".{MOVED}"
         new.write_bytes(orjson.dumps(note, option=orjson.OPT_INDENT_2) + b"\n")
-        shutil.copystat(buffer, new)
         new.rename(state_dir / MOVED)
+        give_to_owner(state_dir)
     except sqlite3.Error as error:
         raise BufferError(f"the buffer {buffer} cannot be read: {error}", "see the file's mode and the disk") from None
     finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gateway.backup.archive import BUFFER, CONFIGURATION, PKI, RECORDINGS, BackupError, Manifest, extract
 from gateway.backup.copy import check
-from gateway.backup.making import recordings_of
+from gateway.backup.making import give_to_owner, recordings_of
 from gateway.backup.rebirth import last_readings, rebirth
 from gateway.check import load_or_exit
 from gateway.config.model import Config
@@ -97,11 +97,13 @@ def _restore(
             raise BackupError(f"there is already {names}", "restore elsewhere, or move it aside with --force")
         aside = _move_aside(there, state_dir) if there else None
         for source, target in targets.items():
-            target.parent.mkdir(parents=True, exist_ok=True)
+            is_state = target.is_relative_to(state_dir)
+            _make_directory(target.parent, 0o700 if is_state else 0o755)  # another user reads the configuration
             shutil.move(source, target)
         lock.note(None)  # it knows of the buffer that was here
         shutil.move(place / _REBORN, buffer)  # last: what is cut short is seen to be
         os.chmod(buffer, 0o600)
+        give_to_owner(state_dir)
         _sync(buffer.parent)
     finally:
         lock.release()
@@ -144,6 +146,13 @@ def _move_aside(there: list[Path], state_dir: Path) -> Path:
         with suppress(FileNotFoundError):
             shutil.move(path, aside / path.name)
     return aside
+
+
+def _make_directory(path: Path, mode: int) -> None:
+    if not path.is_dir():
+        _make_directory(path.parent, mode)
+        path.mkdir()
+        path.chmod(mode)
 
 
 def _sync(directory: Path) -> None:

@@ -153,7 +153,7 @@ def test_restore_is_all_or_nothing(tmp_path: Path) -> None:
     places = ("--state-dir", new, "--config-dir", config)
     assert linegate("restore", archive, *places).exit_code == 0
     assert (new / "pki/trusted/plc.der").read_bytes() == b"trusted"
-    assert (config / "parts/reasons.yaml").exists()
+    assert (config / "parts").stat().st_mode & 0o777 == 0o755
     assert linegate("check", config / "line-3.yaml").exit_code == 0
 
     (new / "pki/trusted/plc.der").write_bytes(b"another")
@@ -167,7 +167,11 @@ def test_restore_is_all_or_nothing(tmp_path: Path) -> None:
     assert "stop the service first" in linegate("restore", archive, *places, "--force").output
     lock.release()
     assert (new / "line-3.db").read_bytes() == before[new / "line-3.db"]
+    if os.geteuid() == 0:
+        os.chown(new, 64123, 64123)  # as systemd has given it to the daemon's user
     assert linegate("restore", archive, *places, "--force").exit_code == 0
+    assert {path.stat().st_uid for path in new.rglob("*")} == {new.stat().st_uid}
+    assert (new / "pki").stat().st_mode & 0o777 == 0o700
     (aside,) = new.glob("before-restore-*")
     assert (aside / "plc.der").read_bytes() == b"another"
     assert (aside / "line-3.db").read_bytes() == before[new / "line-3.db"]
