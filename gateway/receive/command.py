@@ -18,8 +18,8 @@ from typing import BinaryIO
 
 from rich.console import Console
 
-from gateway.receive.consumer import Consumer
-from gateway.receive.follower import Hole
+from gateway.receive.consumer import Consumer, load
+from gateway.receive.follower import Follower, Hole
 from gateway.receive.show import Objects, Plain, Show, Terminal
 from gateway.receive.source import Settings, source_for
 from gateway.runner.backoff import Backoff
@@ -77,8 +77,9 @@ class _Command:
 
     async def run(self, seconds: float | None, count: int | None, state: Path | None, out: BinaryIO | None) -> int:
         """The exit code. Raises LinkError or OSError."""
+        follower = Follower() if state is None else load(state)
         show = self._show()
-        consumer = Consumer(show, out, state, count, self._stop)
+        consumer = Consumer(follower, show, out, state, count, self._stop)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
@@ -123,6 +124,16 @@ class _Command:
 
     def _look(self, consumer: Consumer, show: Show) -> None:
         """Draw, and tell what is missing for some time, or came at last; and once more in a moment."""
+        if self._time is None or self._time.expired():
+            return
+        try:
+            if consumer.is_ready:
+                self._draw(consumer, show)
+        except OSError as error:
+            consumer.fail(error)
+        asyncio.get_running_loop().call_later(DRAW_S, self._look, consumer, show)
+
+    def _draw(self, consumer: Consumer, show: Show) -> None:
         holes = set(consumer.follower.holes())
         for hole in [hole for hole in self._seen if hole not in holes]:
             if self._seen.pop(hole) >= PATIENCE:
@@ -132,8 +143,6 @@ class _Command:
             if self._seen[hole] == PATIENCE and hole.is_proven:
                 show.missing(hole)
         show.draw(consumer.follower)
-        if self._time is not None and not self._time.expired():
-            asyncio.get_running_loop().call_later(DRAW_S, self._look, consumer, show)
 
 
 def _in_words(error: LinkError) -> str:

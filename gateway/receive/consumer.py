@@ -21,15 +21,21 @@ class Consumer:
     """The receiver of one command; see `source.Receiver`."""
 
     def __init__(
-        self, show: Show, out: BinaryIO | None, state: Path | None, count: int | None, stop: Callable[[], None]
+        self,
+        follower: Follower,
+        show: Show,
+        out: BinaryIO | None,
+        state: Path | None,
+        count: int | None,
+        stop: Callable[[], None],
     ) -> None:
-        """`out` takes new events; `stop` is called after `count` of them. Raises ConfigError or OSError."""
-        self.follower = Follower() if state is None else load(state)
+        """`out` takes new events, `state` the follower's; `stop` is called after `count` of them."""
+        self.follower = follower
         self.is_ready = False
         """Whether the source has ever listened."""
         self.new = 0
         self.failed: OSError | None = None
-        """What made it impossible to store events."""
+        """What made it impossible to show or to store events."""
         self._show = show
         self._out = out
         self._state = state
@@ -48,20 +54,24 @@ class Consumer:
             self._strange.add(where)
             self._show.note(f"left out what came from {where}: {why}")
 
+    def fail(self, error: OSError) -> None:
+        """What comes can be neither shown nor stored: that is the end."""
+        self.failed = error
+        self._stop()
+
     def take(self, events: Sequence[dict[str, Any]]) -> None:
         """See `Receiver`."""
         lines = []
-        for event in events:
-            taken = self.follower.take(event)
-            if taken.is_new:
-                self.new += 1
-                lines.append(orjson.dumps(event) + b"\n")
-            self._show.event(event, taken)
         try:
+            for event in events:
+                taken = self.follower.take(event)
+                if taken.is_new:
+                    self.new += 1
+                    lines.append(orjson.dumps(event) + b"\n")
+                self._show.event(event, taken)
             self._store(lines)
         except OSError as error:
-            self.failed = error
-            self._stop()
+            self.fail(error)
             raise
         if self._count is not None and self.new >= self._count:
             self._stop()

@@ -166,7 +166,6 @@ class Terminal:
         self._live = Live(console=console, auto_refresh=False)
         self._events: deque[Text] = deque(maxlen=LAST_EVENTS)
         self._notes: deque[Text] = deque(maxlen=LAST_NOTES)
-        self._live.start()
 
     def event(self, event: Mapping[str, Any], taken: Taken) -> None:
         """See `Show`."""
@@ -188,12 +187,14 @@ class Terminal:
 
     def draw(self, follower: Follower) -> None:
         """See `Show`."""
+        self._live.start()
         self._live.update(Group(*self._page(follower)), refresh=True)
 
     def end(self, follower: Follower) -> None:
         """See `Show`."""
         style = "bold green" if follower.is_complete else "bold red"
         words = [Text(words, style) for words in verdict(follower)]
+        self._live.start()
         self._live.update(Group(*self._page(follower), *words), refresh=True)
         self._live.stop()
 

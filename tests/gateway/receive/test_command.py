@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,20 @@ async def test_posts_are_answered_when_they_are_stored(tmp_path: Path) -> None:
         assert await post(body) == 204
         assert [json.loads(line)["seq"] for line in written.read_text().splitlines()[1:]] == ["1", "2"]
         assert await one.end() == 0
+
+
+async def test_a_reader_that_has_seen_enough_ends_it(tmp_path: Path) -> None:
+    """What could not be shown is not acknowledged, and not in the state."""
+    state = tmp_path / "state"
+    (tmp_path / "events.ndjson").write_text("".join(json.dumps(event(seq, seq - 1)) + "\n" for seq in range(1, 5000)))
+    call = f"{sys.executable} -m gateway receive file://{tmp_path}/events.ndjson --state {state} | head -1"
+    process = await asyncio.create_subprocess_shell(
+        call, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 20)
+    assert out.count(b"\n") == 1
+    assert b"Traceback" not in err
+    assert not state.exists()
 
 
 async def test_files_are_followed_through_rotation(tmp_path: Path) -> None:
