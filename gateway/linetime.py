@@ -25,6 +25,10 @@ class Planned:
     """Engine time; None where there is no calendar."""
 
 
+ALWAYS = Planned()
+"""Without a calendar."""
+
+
 @dataclass(frozen=True, slots=True)
 class Periods:
     """The hour, the shift and the production day that an instant is in, each by a name of its own, and until when."""
@@ -79,7 +83,7 @@ class LineTime:
     def planned(self, machine: str, at: int) -> Planned:
         """What the calendar says of a machine at `at`."""
         if not self._calendar.is_given:
-            return Planned()
+            return ALWAYS
         utc = self.utc(at)
         span = self._calendar.of_machine(machine, utc)
         return Planned(span.shift, span.production_date, span.planned, at + span.ended - utc)

@@ -163,7 +163,7 @@ class Machine:
         if self._mode is not None and self._mode.signal in changed:
             self._mode_now = self._mode.name_of(values.get(self._mode.signal))
         events += self._account(at, values, uncertainty)
-        if self.counting is not None:
+        if self.counting is not None and self.counts(changed):
             is_sure = self.rules.holds.since is None
             self.counting.time_cycles(at, self._timeline.executes_since if is_sure else None, self.task)
         return events
@@ -233,6 +233,10 @@ class Machine:
     def waits(self) -> bool:
         """Whether a counter waits for the next reading to judge the last one."""
         return self.counting is not None and self.counting.waits
+
+    def counts(self, changed: Collection[str]) -> bool:
+        """Whether a counter was read."""
+        return self.counting is not None and not self.counting.signals.isdisjoint(changed)
 
     def counters_waiting(self) -> list[str]:
         """Signals of waiting counters."""

@@ -184,7 +184,7 @@ class Pipeline:
                 affected.add(index)
         for index in sorted(affected):
             self._sample(index, changed, batch.at, events)
-        events += self.ledger.follow(affected, batch.at)
+        events += self.ledger.follow([one for one in affected if self._machines[one].counts(changed)], batch.at)
         for index, told in self._following.follow(batch.at, self._values) if affected else ():
             events += told
             self._schedule(index)

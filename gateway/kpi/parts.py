@@ -55,6 +55,8 @@ class Parts:
         self.day = Tally()
         self.day_name = ""
         self.shift_name = ""
+        self._begun: tuple[str, str | None] | None = None
+        """The day and the shift that it is in, as they were last said."""
         self.ever = Tally()
         """All parts since the machine was first seen, over restarts too."""
         self.doubts = 0
@@ -133,6 +135,9 @@ class Parts:
 
     def begin(self, day: str, shift: str | None) -> None:
         """What a production day or a shift begins with is 0."""
+        if (day, shift) == self._begun:
+            return
+        self._begun = (day, shift)
         if day != self.day_name:
             self.day_name, self.day = day, Tally()
         if (name := f"{day} {shift or ''}") != self.shift_name:
@@ -223,7 +228,7 @@ class Parts:
                 mine.restore(counter)
         self.minute = None if saved["minute"] is None else Window.restored(saved["minute"])
         self.minute_ends, self._closed_at = saved["minute_ends"], saved["closed_at"]
-        self.day, self.day_name = Tally(*saved["day"]), saved["day_name"]
+        self.day, self.day_name, self._begun = Tally(*saved["day"]), saved["day_name"], None
         self.shift_name, self.ever = saved.get("shift_name", ""), Tally(*saved.get("ever", saved["day"]))
         self.doubts, self.largest_step = saved.get("doubts", 0), saved.get("largest_step", 0)
         self._carry = dict(saved["carry"])

@@ -67,6 +67,8 @@ class Making:
         if counting is None:
             return []
         blind = counting.blind_since
+        if blind is None and counting.signals.isdisjoint(changed):
+            return []
         made, events = counting.read(changed, values, at, since)
         is_sure, rest = is_certain(blind, made, events), made
         while (divided := self.queue.divide(rest, counting.parts)) is not None:
