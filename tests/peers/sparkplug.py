@@ -68,6 +68,11 @@ class SparkplugHost:
         answer = await self.tell("line")
         return {**answer["nodes"].get("/".join(self._at.values()), {}), "complaints": answer["complaints"]}
 
+    def of_others(self) -> int:
+        """How many messages came that were not its own."""
+        own = ("STATE", "NCMD", "DCMD")
+        return sum(one["topic"].split("/")[2] not in own for one in self.messages)
+
     def kinds(self) -> list[str]:
         """Message types in the order in which they came, with the device: `DBIRTH filler`."""
         parts = [one["topic"].split("/") for one in self.messages if one["topic"].startswith("spBv1.0/")]

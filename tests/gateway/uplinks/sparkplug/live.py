@@ -36,8 +36,8 @@ RULES = [
 ]
 
 
-def configuration(**sections: Any) -> Config:
-    """Two machines, and a PLC of the hall that belongs to none."""
+def configuration(**more: dict[str, Any]) -> Config:
+    """Two machines, and a PLC of the hall that belongs to none; more machines."""
     devices = {
         name: {"protocol": "modbus_tcp", "host": f"127.0.0.{number}", "scan_interval": "1s", "signals": signals}
         for number, (name, signals) in enumerate(SIGNALS.items(), 1)
@@ -45,20 +45,22 @@ def configuration(**sections: Any) -> Config:
     machines = {
         "filler": {
             "ideal": "500ms",
+            "no_output": 0,
             "parts": {"total": "filler_plc.bottles"},
             "states": RULES,
             "reasons": {17: "cap jam"},
         },
         "capper": {"states": [{"state": "execute", "when": "capper_plc.running"}, {"state": "idle"}]},
+        **more,
     }  # fmt: skip
     trends = {"filler_plc.speed": {"on_change": True}, "filler_plc.level": {"every": "1min"}}
-    return Config.model_validate(line_document(devices=devices, machines=machines, trends=trends, **sections))
+    return Config.model_validate(line_document(devices=devices, machines=machines, trends=trends))
 
 
 class LiveLine:
     """Engine time is UTC; whatever happens is stored as the next event."""
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: Config | None = None, at: int | None = None) -> None:
         self.config = config or configuration()
         self.pipeline = Pipeline(self.config)
         self.tables: dict[str, SignalTable] = {}
@@ -69,7 +71,7 @@ class LiveLine:
                 table.forward(number, exact=True)
         self.view = LineView(self.pipeline, self.tables, self.config)
         self.events: list[StoredEvent] = []
-        self.feed(Reload(utc_ms(), 0))
+        self.feed(Reload(utc_ms() if at is None else at, 0))
 
     def feed(self, given: Input) -> list[StoredEvent]:
         """One input; its events."""
@@ -90,16 +92,20 @@ class LiveLine:
                 table.fail(number, "exception 2")
             else:
                 table.put(number, value)
-        return self.feed(Batch(device, 0, table.take(), utc_ms() if at is None else at))
+        return self.feed(Batch(device, 0, table.take(), self._next() if at is None else at))
 
     def lose(self, device: str) -> list[StoredEvent]:
         """It does not answer any more."""
         self.tables[device].fail_all("no answer")
-        return self.feed(DeviceState(device, False, utc_ms(), "127.0.0.1", "no answer", "look at the cable"))
+        return self.feed(DeviceState(device, False, self._next(), "127.0.0.1", "no answer", "look at the cable"))
 
     def find(self, device: str) -> list[StoredEvent]:
         """It answers again."""
-        return self.feed(DeviceState(device, True, utc_ms()))
+        return self.feed(DeviceState(device, True, self._next()))
+
+    def _next(self) -> int:
+        """Now, but later than all before."""
+        return max(utc_ms(), self.pipeline.at + 1)
 
     def wait(self, at: int) -> list[StoredEvent]:
         """Time passes."""

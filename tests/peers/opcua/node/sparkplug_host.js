@@ -174,7 +174,7 @@ client.on('message', (topic, raw, packet) => {
       if (!kind.endsWith('CMD')) follow(topic, message.payload)
     } catch (error) {
       message.undecoded = String(error)
-      complain(topic, message.undecoded)
+      if (!kind.endsWith('CMD')) complain(topic, message.undecoded)
     }
   } else message.text = raw.toString()
   say({ message })

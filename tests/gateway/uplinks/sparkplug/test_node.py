@@ -1,0 +1,161 @@
+"""One connection of an edge node: what it may not do there, what is too large, what a trial leaves alone, reloads."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.events import StoredEvent
+from gateway.uplinks.sparkplug.births import next_bd_seq
+from gateway.uplinks.sparkplug.config import SparkplugUplink
+from gateway.uplinks.sparkplug.node import SparkplugNode
+from gateway.uplinks.uplink import Rejected
+from protocols.driver import ConfigError, ConnectFailed, NotConnected
+from tests.gateway.uplinks.sparkplug.live import LiveLine, configuration
+from tests.gateway.uplinks.sparkplug.recording import context
+from tests.peers.mqtt_tap import CONNECT, DISCONNECT, PUBLISH, SUBSCRIBE, MqttTap
+
+if TYPE_CHECKING:
+    from gateway.uplinks.uplink import UplinkContext
+    from tests.gateway.uplinks.conftest import Broker, Script
+
+
+@pytest.fixture
+def line() -> LiveLine:
+    one = LiveLine()
+    one.see("filler_plc", running=True, fault=0, bottles=1)
+    return one
+
+
+@pytest.fixture
+def told(line: LiveLine, tmp_path: Path) -> UplinkContext:
+    return context(line, tmp_path)
+
+
+def node(port: int, told: UplinkContext, **settings: Any) -> SparkplugNode:
+    section = {"type": "sparkplug", "url": f"mqtt://127.0.0.1:{port}", **settings}
+    return SparkplugNode(SparkplugUplink.model_validate(section), told)
+
+
+def state(seq: int, text: str) -> StoredEvent:
+    data = {"state": text, "began": "2026-11-22T06:00:00.000Z"}
+    return StoredEvent(seq, seq - 1, "machine.state", "filler", 1_795_327_200_000, orjson.dumps(data))
+
+
+async def test_a_trial_says_nothing_and_takes_no_number(broker: Broker, told: UplinkContext, tmp_path: Path) -> None:
+    """`linegate check --connect` beside the daemon, whose session and will it leaves alone."""
+    await broker.start()
+    async with MqttTap(broker.port) as tap:
+        one = node(tap.port, dataclasses.replace(told, trial=True))
+        await one.connect()
+        await one.close()
+        await tap.idle()
+        assert [packet.type for packet in tap.packets] == [CONNECT, SUBSCRIBE, DISCONNECT]
+        assert tap.packets[-1].reason == 0
+    assert not [*tmp_path.glob("sparkplug-*")]
+
+
+async def test_a_denied_subscription_is_a_matter_for_a_person(script: Script, told: UplinkContext) -> None:
+    script.suback = 0x87
+    one = node(await script.start(), told)
+    with pytest.raises(ConfigError, match="NCMD/line-3: not authorized") as refused:
+        await one.connect()
+    assert "access list" in refused.value.remedy
+    await one.close()
+
+
+async def test_a_denied_proof_is_no_receipt(broker: Broker, told: UplinkContext, tmp_path: Path) -> None:
+    (tmp_path / "acl").write_text("topic readwrite spBv1.0/#\n")
+    await broker.start(f"acl_file {tmp_path / 'acl'}")
+    one = node(broker.port, told)
+    with pytest.raises(NotConnected, match=r"refuses the proof on linegate/.*not authorized") as refused:
+        await one.connect()
+    assert "access list" in refused.value.remedy
+    await one.close()
+
+
+async def test_births_that_are_too_large_for_the_broker(broker: Broker, told: UplinkContext) -> None:
+    await broker.start("max_packet_size 1000")
+    one = node(broker.port, told)
+    with pytest.raises(ConfigError, match=r"the NBIRTH has [0-9]+ bytes, and the broker takes 1000") as refused:
+        await one.connect()
+    assert "signals" in refused.value.remedy
+    await one.close()
+
+
+async def test_an_event_that_is_too_large_stands_alone(broker: Broker, told: UplinkContext) -> None:
+    """Those before it are delivered, it is rejected, and what is after it goes on; history is divided to fit."""
+    await broker.start()
+    async with MqttTap(broker.port) as tap:
+        one = node(tap.port, told, max_packet="4kB")
+        await one.connect()
+        one._most = 100
+        events = [state(1, "a"), state(2, "b" * 2000), state(3, "c" * 2000), state(4, "d" * 4000), state(5, "e")]
+        with pytest.raises(Rejected, match=r"its state has [0-9]+ bytes") as rejected:
+            await one.write(events)
+        assert rejected.value.which == 3
+        assert await one.write(events[4:]) == 1
+        sizes = [len(packet.payload) for packet in tap.of(PUBLISH) if "DDATA" in packet.topic]
+        assert len(sizes) == 3
+        assert max(sizes) < 4000
+        await one.close()
+
+
+async def test_the_proofs_grow_apart(broker: Broker, told: UplinkContext) -> None:
+    """From one event on: over whatever a broker hangs up, the next connection finds it alone."""
+    await broker.start()
+    one = node(broker.port, told)
+    await one.connect()
+    events = [state(number, str(number)) for number in range(1, 101)]
+    counts = []
+    while events:
+        counts.append(await one.write(events))
+        del events[: counts[-1]]
+    assert counts == [1, 4, 16, 64, 15]
+    await one.close()
+
+
+async def test_a_reload_is_a_birth_of_the_new_line(broker: Broker, line: LiveLine, told: UplinkContext) -> None:
+    """The uplink goes on while another machine comes: hosts get all births anew, with the same bdSeq."""
+    await broker.start()
+    async with MqttTap(broker.port) as tap:
+        one = node(tap.port, told, interval="100ms")
+        await one.connect()
+        serving = asyncio.ensure_future(one.serve())
+        other = LiveLine(configuration(labeler={"states": [{"state": "idle"}]}))
+        line.view.show(other.pipeline, other.tables, other.config)
+        async with asyncio.timeout(5):
+            while not any(packet.topic.endswith("labeler") for packet in tap.of(PUBLISH)):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        kinds = [packet.topic.split("/", 2)[2] for packet in tap.of(PUBLISH) if packet.topic.startswith("spBv1.0")]
+        births = ["NBIRTH/line-3", "DBIRTH/line-3/filler", "DBIRTH/line-3/capper", "DBIRTH/line-3/labeler"]
+        assert kinds == [*births[:3], *births]
+        assert await one.write([state(1, "a")]) == 1
+        serving.cancel()
+        await one.close()
+
+
+def test_bd_seq_goes_round_and_survives(tmp_path: Path) -> None:
+    file = tmp_path / "sparkplug-scada.bdseq"
+    assert [next_bd_seq(file) for _ in range(258)] == [*range(256), 0, 1]
+    for damaged in (b"", b"\xff\x00", b"hello", b"-3", b"256"):
+        file.write_bytes(damaged)
+        with capture_logs():
+            assert next_bd_seq(file) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["sparkplug-scada.bdseq"]
+
+
+async def test_no_session_begins_without_a_number(broker: Broker, told: UplinkContext, tmp_path: Path) -> None:
+    await broker.start()
+    (tmp_path / "sparkplug-scada.bdseq.new").mkdir()
+    one = node(broker.port, told)
+    with pytest.raises(ConnectFailed, match="bdseq cannot be written") as failed:
+        await one.connect()
+    assert failed.value.remedy
+    await one.close()
