@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gateway.config.compose import Path
 from gateway.config.crosscheck_calendar import calendar_findings
@@ -192,6 +192,20 @@ def _uplinks(parsed: Parsed) -> Iterator[Finding]:
                 yield Finding(("uplinks", name), words, note=True, key=True)
         for key, words in uplink.notes:
             yield Finding(("uplinks", name, key), words, note=True)
+        for what, names in (("machines", parsed.machine_names), ("signals", parsed.signals)):
+            for one, other in _alike(names) if uplink.CASELESS else ():
+                words = (
+                    f"the {what} {one} and {other} differ by case alone, and {uplink.CASELESS} may take them for one"
+                )
+                yield Finding(("uplinks", name), words, note=True, key=True)
+
+
+def _alike(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Each name that is another but for upper and lower case, with the first like it."""
+    first: dict[str, str] = {}
+    for name in names:
+        if (other := first.setdefault(name.lower(), name)) != name:
+            yield name, other
 
 
 def _resolved(path: str) -> str:

@@ -27,6 +27,9 @@ Glob = Annotated[str, AfterValidator(_glob)]
 class UplinkSettings(Settings):
     """What every uplink may say."""
 
+    CASELESS: ClassVar[str] = ""
+    """Who on the other side may not tell upper from lower case in names."""
+
     from_: Literal["now", "oldest"] = Field(default="now", alias="from")
     """Where an uplink that is new to an existing buffer begins."""
     was: Name | None = None

@@ -28,6 +28,8 @@ Id = Annotated[str, AfterValidator(_id)]
 class SparkplugUplink(BrokerUplink):
     """The line as a Sparkplug B 3.0 edge node, its machines as devices. Commands are refused, but for a rebirth."""
 
+    CASELESS = "Sparkplug hosts"
+
     type: Literal["sparkplug"] = Field(examples=["sparkplug"])
     """A Sparkplug B edge node."""
     fallbacks: Annotated[tuple[str, ...], Field(min_length=1, max_length=10, strict=False)] = Field(
@@ -71,4 +73,4 @@ class SparkplugUplink(BrokerUplink):
     def claims(self) -> Iterable[tuple[str, str]]:
         """At one broker an edge node is one client."""
         yield from super().claims
-        yield "node", f"the edge node {self.group or 'of the site'}/{self.node or 'of the line'} at {self.broker}"
+        yield "node", f"the edge node {self.group or '{site}'}/{self.node or '{line}'} at {self.broker}"

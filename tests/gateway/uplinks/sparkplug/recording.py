@@ -18,6 +18,7 @@ from gateway.uplinks.sparkplug.config import SparkplugUplink
 from gateway.uplinks.sparkplug.node import SparkplugNode
 from gateway.uplinks.uplink import UplinkContext
 from protocols.driver import LinkError
+from protocols.model import Value
 from tests.gateway.uplinks.conftest import Broker
 from tests.gateway.uplinks.sparkplug.live import LiveLine, utc_ms
 from tests.peers.mqtt_tap import PUBLISH, MqttTap
@@ -175,8 +176,14 @@ def _morning() -> LiveLine:
     """Two hours with production, ended windows and all, before anybody connects."""
     now = utc_ms()
     line = LiveLine(at=now - 2 * HOUR)
-    quiet = {"running": True, "fault": 0, "speed": 100.0, "level": 5.0, "bottles": 1000, "recipe": "water"}
-    line.see("filler_plc", at=now - 2 * HOUR, serial=(1 << 63) + 5, **quiet)
+    quiet: dict[str, Value] = {
+        "running": True,
+        "fault": 0,
+        "speed": 100.0,
+        "level": 5.0,
+        "recipe": "water",
+    }
+    line.see("filler_plc", at=now - 2 * HOUR, bottles=1000, serial=(1 << 63) + 5, **quiet)
     line.see("capper_plc", at=now - 2 * HOUR, running=False, caps=3)
     line.see("hall_plc", at=now - 2 * HOUR, temperature=21)
     for minute in range(120):
