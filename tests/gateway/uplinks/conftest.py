@@ -144,8 +144,6 @@ class Script:
 
     def __init__(self) -> None:
         self.connack = b"\x20\x03\x00\x00\x00"
-        self.suback = 0
-        """Reason code of every SUBACK."""
         self.publishes: list[bytes] = []
         """Message ids, as they came."""
         self.answer: Callable[[int, bytes], bytes] = lambda _number, mid: b"\x40\x02" + mid
@@ -176,8 +174,6 @@ class Script:
                 reply = b""
                 if kind == 1:
                     reply = self.connack
-                elif kind == 8:
-                    reply = bytes((0x90, 4, *body[:2], 0, self.suback))
                 elif kind == 3:
                     topic = int.from_bytes(body[:2], "big")
                     self.publishes.append(body[2 + topic : 4 + topic])

@@ -15,6 +15,8 @@ from gateway.events import StoredEvent
 from gateway.uplinks.sparkplug.births import next_bd_seq
 from gateway.uplinks.sparkplug.config import SparkplugUplink
 from gateway.uplinks.sparkplug.node import SparkplugNode
+from gateway.uplinks.sparkplug.payload import DataType, Metric, payload
+from gateway.uplinks.sparkplug.session import REBIRTH
 from gateway.uplinks.uplink import Rejected
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
 from tests.gateway.uplinks.sparkplug.live import LiveLine, configuration
@@ -62,7 +64,7 @@ async def test_a_trial_says_nothing_and_takes_no_number(broker: Broker, told: Up
 
 
 async def test_a_denied_subscription_is_a_matter_for_a_person(script: Script, told: UplinkContext) -> None:
-    script.suback = 0x87
+    script.suback = lambda mid: b"\x90\x04" + mid + b"\x00\x87"
     one = node(await script.start(), told)
     with pytest.raises(ConfigError, match="NCMD/line-3: not authorized") as refused:
         await one.connect()
@@ -119,6 +121,27 @@ async def test_the_proofs_grow_apart(broker: Broker, told: UplinkContext) -> Non
         del events[: counts[-1]]
     assert counts == [1, 4, 16, 64, 15]
     await one.close()
+
+
+async def test_data_wait_for_the_births_that_a_host_asked_for(
+    broker: Broker, line: LiveLine, told: UplinkContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None go out from the request on, be they events or what a look shows."""
+    monkeypatch.setattr("gateway.uplinks.sparkplug.node.REBIRTH_S", 0.3)
+    await broker.start()
+    async with MqttTap(broker.port) as tap:
+        one = node(tap.port, told, interval="100ms")
+        await one.connect()
+        serving = asyncio.ensure_future(one.serve())
+        wanted = payload([Metric(DataType.BOOLEAN, True, None, name=REBIRTH)], timestamp=None, seq=None)
+        one._on_message("spBv1.0/berlin/NCMD/line-3", wanted, False)
+        line.see("capper_plc", caps=99)
+        assert await one.write([state(1, "a")]) == 1
+        serving.cancel()
+        await one.close()
+        await tap.idle()
+        kinds = [packet.topic.split("/")[2] for packet in tap.of(PUBLISH) if packet.topic.startswith("spBv1.0")]
+        assert kinds == ["NBIRTH", "DBIRTH", "DBIRTH"] * 2 + ["DDATA", "NDEATH"]
 
 
 async def test_a_reload_is_a_birth_of_the_new_line(broker: Broker, line: LiveLine, told: UplinkContext) -> None:
