@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
@@ -17,7 +16,6 @@ from gateway.config.model import Config
 from gateway.config.places import Document
 from gateway.config.problems import ConfigProblems, Problem, path_text
 from gateway.config.salvage import salvage
-from protocols.settings import Settings
 
 MAX_BYTES = 10_000_000
 """Largest file; a line of 5,000 signals takes half a megabyte."""
@@ -61,9 +59,6 @@ def load_config(path: FilePath | str) -> Loaded:
         (notes if finding.note else problems).append(problem)
     if config is None or problems:
         raise ConfigProblems(_sorted(problems, file))
-    for unused in _without_effect(config, ()):
-        words = "has no effect in this version"
-        notes.append(_problem(document.of_key(unused), unused, words))
     return Loaded(config, [str(note) for note in _sorted(notes, file)])
 
 
@@ -109,21 +104,3 @@ def _read(file: str) -> str | Misread:
         line, column = before.count(b"\n") + 1, len(before.rpartition(b"\n")[2].decode()) + 1
         words = f"the byte {content[error.start]:#04x} is not UTF-8; save the file as UTF-8"
         return Misread(Place(line, column, file), (), words)
-
-
-def _without_effect(section: Settings, at: Path) -> Iterator[Path]:
-    """The keys that the file gives and that this version only accepts."""
-    for name, described in type(section).model_fields.items():
-        if name not in section.model_fields_set:
-            continue
-        key = described.alias or name
-        extra = described.json_schema_extra
-        if isinstance(extra, dict) and extra.get("x-no-effect-yet"):
-            yield (*at, key)
-        value = getattr(section, name)
-        if isinstance(value, Settings):
-            yield from _without_effect(value, (*at, key))
-        elif isinstance(value, dict):
-            for entry, inner in value.items():
-                if isinstance(inner, Settings):
-                    yield from _without_effect(inner, (*at, key, entry))

@@ -56,6 +56,7 @@ from protocols.settings import (
     Settings,
     Size,
     ValueType,
+    at_least,
     between,
     misplaced,
     shown,
@@ -178,10 +179,10 @@ class BufferConfig(Settings):
 
     path: str = Field(min_length=1, examples=["line-3.db"])
     """The SQLite file, relative to the state directory."""
-    max_size: Size = Field(default=2_000_000_000, json_schema_extra={"x-no-effect-yet": True})
-    """Most that the file may take."""
-    min_free_disk: Size = Field(default=500_000_000, json_schema_extra={"x-no-effect-yet": True})
-    """Disk space left to others."""
+    max_size: Annotated[Size, at_least("1MB")] = 2_000_000_000
+    """Most that its files may take, quarantine and write-ahead log included; the least important goes first."""
+    min_free_disk: Size = 500_000_000
+    """Disk space left to others: while there is less the buffer does not grow."""
     retain: Duration = 7 * 86_400_000
     """How long acknowledged events are kept."""
     commit_interval: Annotated[Duration, between("10ms", "10s")] = 100

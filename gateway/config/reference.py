@@ -133,8 +133,6 @@ def _section(title: str, section: dict[str, Any], schema: dict[str, Any]) -> Ite
     for key, described in body["properties"].items():
         required = key in body.get("required", ())
         meaning = described.get("description") or _refers(described, schema).get("description", "")
-        if described.get("x-no-effect-yet"):
-            meaning += " *Accepted, without effect in this version.*"
         cells = (f"`{key}`", _type(described, schema), _default(described, required), " ".join(meaning.split()))
         yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
     yield ""

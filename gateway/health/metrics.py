@@ -89,6 +89,7 @@ class _LineCollector(Collector):
         yield CounterMetricFamily("linegate_buffer_commits", "Transactions committed", value=stats.commits)
         yield CounterMetricFamily("linegate_buffer_commit_failures", "Transactions undone", value=stats.commit_failures)
         yield CounterMetricFamily("linegate_buffer_events_stored", "Events committed", value=stats.events_stored)
+        yield CounterMetricFamily("linegate_buffer_events_lost", "Events lost: no room", value=stats.events_lost)
         yield GaugeMetricFamily("linegate_buffer_quarantined_events", "Events set aside", value=stats.quarantined)
 
     def _recording(self) -> Iterator[Metric]:

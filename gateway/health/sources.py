@@ -11,6 +11,7 @@ from gateway import __version__
 from gateway.config.model import Config
 from gateway.engine import UNLISTED
 from gateway.events import Envelope, rfc3339
+from gateway.outbox.bounds import remedy
 
 if TYPE_CHECKING:
     from gateway.parts import Parts
@@ -106,19 +107,22 @@ class Sources:
     def _store(self) -> Check:
         stats = self.outbox.stats
         values = {"last_seq": self.outbox.last_seq, "pending": stats.pending, "size_bytes": stats.size_bytes}
+        values["lost"] = stats.events_lost
         if not self.alive():
             return Check("store", "fail", "the store task makes no progress", "check the disk; see the log", values)
         if stats.degraded:
-            remedy = "free space or mend the disk; the daemon goes on by itself"
-            return Check("store", "fail", f"events cannot be stored: {stats.degraded}", remedy, values)
+            words = "free space or mend the disk; the daemon goes on by itself"
+            return Check("store", "fail", f"events cannot be stored: {stats.degraded}", words, values)
         if stats.exposed:
-            words = f"what is stored would be gone with the daemon: {stats.exposed}"
-            remedy = "do not end the daemon; see to the directory and its disk, and all is put back within seconds"
-            return Check("store", "fail", words, remedy, values)
+            why = f"what is stored would be gone with the daemon: {stats.exposed}"
+            words = "do not end the daemon; see to the directory and its disk, and all is put back within seconds"
+            return Check("store", "fail", why, words, values)
+        if stats.full:
+            return Check("store", "warn", f"events are lost: {stats.full}", remedy(stats.full), values)
         if stats.aside:
-            words = f"a damaged or foreign buffer was moved aside: {', '.join(stats.aside)}"
-            remedy = "see in the log what is missing, and whether the disk is well; delete the file to end this warning"
-            return Check("store", "warn", words, remedy, values)
+            why = f"a damaged or foreign buffer was moved aside: {', '.join(stats.aside)}"
+            words = "see in the log what is missing, and whether the disk is well; delete the file to end this warning"
+            return Check("store", "warn", why, words, values)
         return Check("store", "pass", values=values)
 
     def _configuration(self) -> Check:
@@ -216,5 +220,7 @@ class Sources:
                 "pending": self.outbox.stats.pending,
                 "size_bytes": self.outbox.stats.size_bytes,
                 "degraded": self.outbox.stats.degraded,
+                "full": self.outbox.stats.full,
+                "lost": self.outbox.stats.events_lost,
             },
         }

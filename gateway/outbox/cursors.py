@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import aiosqlite
 import structlog
@@ -33,6 +34,8 @@ class Cursor:
     """Stored events behind `position` that the uplink wants."""
     hand: list[int] = field(default_factory=list)
     """Of these, the numbers that it has been given to deliver, in order."""
+    late: list[int] = field(default_factory=list)
+    """Those of the hand that had to be dropped meanwhile; the uplink may deliver them all the same."""
     retries: list[int] = field(default_factory=list)
     """Quarantined events that are to be delivered once more, in order; they come before all others."""
 
@@ -40,6 +43,7 @@ class Cursor:
         """All up to `seq` is settled. Where nothing else is wanted the position goes to the end."""
         settled = sum(1 for one in self.hand if one <= seq)
         del self.hand[:settled]
+        self.late = [one for one in self.late if one > seq]
         self.waiting -= settled
         self.position = seq
         self.skip(last_seq)
@@ -58,6 +62,7 @@ class Cursor:
         """These are not stored any more, and were wanted."""
         gone = set(seqs)
         self.waiting -= len(gone)
+        self.late += [seq for seq in self.hand if seq in gone]
         self.hand = [seq for seq in self.hand if seq not in gone]
 
 
@@ -66,11 +71,22 @@ async def load(connection: aiosqlite.Connection) -> dict[str, Cursor]:
     return await call(connection, _read)
 
 
+class Adopted(NamedTuple):
+    """What a configuration makes of the cursors."""
+
+    cursors: dict[str, Cursor]
+    back: list[str]
+    """Who was away and is listed again."""
+    renamed: list[tuple[str, str]]
+    """The name now and the one before."""
+    changed: set[str]
+
+
 def adopt(
     db: sqlite3.Connection, uplinks: Mapping[str, UplinkSettings], last_seq: int, oldest: int, now_ms: int
-) -> tuple[dict[str, Cursor], list[str]]:
-    """The cursors of a configuration, written: new, renamed, detached or back; and who is back after an absence."""
-    cursors = _read(db)
+) -> Adopted:
+    """The cursors of a configuration: new, renamed, detached or back. A commit is to write what has changed."""
+    cursors, stored = _read(db), _read(db)
     renamed = []
     for name, settings in uplinks.items():
         before = settings.was
@@ -87,21 +103,12 @@ def adopt(
             cursor.filter = Filter(listed.events, listed.subjects)
         elif cursor.detached_at is None or cursor.detached_at > now_ms:
             cursor.detached_at = now_ms
-    stored = _read(db)
-    rows = [
-        (name, one.position, one.delivered, one.detached_at)
-        for name, one in cursors.items()
-        if name not in stored or stored[name].detached_at != one.detached_at
-    ]
-    if not rows and not renamed:
-        return cursors, back  # nothing to write: a full disk does not hinder the start
-    with atomic(db):
-        db.executemany("DELETE FROM cursor WHERE uplink = ?", [(before,) for _, before in renamed])
-        db.executemany("UPDATE quarantine SET uplink = ? WHERE uplink = ?", renamed)
-        db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)", rows)
+    changed = {
+        name for name, cursor in cursors.items() if name not in stored or stored[name].detached_at != cursor.detached_at
+    }
     for name, before in renamed:
         log.info("uplink_renamed", uplink=name, was=before)
-    return cursors, back
+    return Adopted(cursors, back, renamed, changed)
 
 
 def forget(db: sqlite3.Connection, uplink: str) -> None:

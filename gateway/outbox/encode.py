@@ -9,6 +9,8 @@ import orjson
 from gateway.events import Event
 
 MAX_DEPTH = 100
+OBJECTS = 200
+"""Bytes that Python needs for an event's row beside its data."""
 LAST_TIME = 253_402_300_799_999
 """The last millisecond of the year 9999: RFC 3339 has no later time."""
 
@@ -20,6 +22,11 @@ class EventRow(NamedTuple):
     subject: str
     time: int
     data: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory, about."""
+        return len(self.data) + OBJECTS
 
 
 def encode(event: Event) -> tuple[EventRow, str]:

@@ -28,6 +28,10 @@ class Filter:
         """Where events that pass may be."""
         self._known: dict[tuple[str, str], bool] = {}
 
+    def is_like(self, other: Filter) -> bool:
+        """Whether both let the same pass."""
+        return (self.condition, self.parameters) == (other.condition, other.parameters)
+
     def _compiled(self, column: str, globs: Iterable[str]) -> re.Pattern[str] | None:
         globs = tuple(globs)
         if not globs:

@@ -1,11 +1,16 @@
-"""`gateway.gap` of events that are gone."""
+"""`gateway.gap` of events that are gone, and the accounts of those of which none has told yet."""
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from gateway.events import Event, rfc3339
+
+Key: TypeAlias = tuple[str, str]
+"""Class and why."""
 
 
 def gap(
@@ -35,3 +40,80 @@ def gap(
     if stream is not None:
         data["of_stream"] = stream
     return Event("gateway.gap", "gateway", now, data)
+
+
+@dataclass(slots=True)
+class Episode:
+    """Events of one class that were dropped for one reason: how many, from and to which, of which time.
+
+    Numbers are None for events that never had one. Times are the events' own, UTC in milliseconds.
+    """
+
+    class_: str
+    why: str
+    count: int
+    first: int | None
+    last: int | None
+    began: int
+    ended: int
+
+    @property
+    def key(self) -> Key:
+        """What it is the account of."""
+        return self.class_, self.why
+
+    def with_(self, other: Episode) -> Episode:
+        """Both as one."""
+        seqs = [seq for seq in (self.first, self.last, other.first, other.last) if seq is not None]
+        return Episode(
+            self.class_,
+            self.why,
+            self.count + other.count,
+            min(seqs, default=None),
+            max(seqs, default=None),
+            min(self.began, other.began),
+            max(self.ended, other.ended),
+        )
+
+    def gap(self) -> Event:
+        """What tells it."""
+        return gap(
+            "dropped",
+            self.why,
+            number=self.count,
+            first=self.first,
+            last=self.last,
+            class_=self.class_,
+            began=self.began,
+            ended=self.ended,
+        )
+
+
+def add(accounts: dict[Key, Episode], episode: Episode) -> Episode:
+    """Go on with the account that it belongs to; the whole account."""
+    before = accounts.get(episode.key)
+    found = accounts[episode.key] = episode if before is None else before.with_(episode)
+    return found
+
+
+def write(db: sqlite3.Connection, episode: Episode) -> None:
+    """Keep a running account over restarts; part of the transaction that drops."""
+    db.execute(
+        "INSERT OR REPLACE INTO episode (class, why, what, from_seq, to_seq, count, began, ended)"
+        " VALUES (?, ?, 'dropped', ?, ?, ?, ?, ?)",
+        (
+            episode.class_,
+            episode.why,
+            episode.first,
+            episode.last,
+            episode.count,
+            episode.began,
+            episode.ended,
+        ),
+    )
+
+
+def read(db: sqlite3.Connection) -> list[Episode]:
+    """The running accounts that are stored."""
+    rows = db.execute("SELECT class, why, count, from_seq, to_seq, began, ended FROM episode WHERE what = 'dropped'")
+    return [Episode(*row) for row in rows]

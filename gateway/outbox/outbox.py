@@ -20,14 +20,15 @@ import structlog
 from gateway.config.model import BufferConfig, UplinkSettings
 from gateway.events import Envelope, Event, StoredEvent
 from gateway.outbox import database
+from gateway.outbox.bounds import Bounds
 from gateway.outbox.classes import FIRST
-from gateway.outbox.encode import encode
 from gateway.outbox.errors import BufferError, BufferLocked, is_damage
 from gateway.outbox.home import Home
 from gateway.outbox.identity import Identity, Previous
 from gateway.outbox.lock import BufferLock
 from gateway.outbox.quarantine import Entry
 from gateway.outbox.requests import Request
+from gateway.outbox.room import Room
 from gateway.outbox.stats import OutboxStats
 from gateway.outbox.store import Store
 from gateway.outbox.transaction import Quarantined
@@ -86,7 +87,8 @@ class Outbox:
         self.checkpoint = _no_rows
         self._connection = connection
         self._lock = lock
-        self._store = Store(connection, self.stats, lock, identity.stream)
+        room = Room(connection, path, Bounds.of(config), self.stats)
+        self._store = Store(connection, room, self.stats, lock, identity.stream)
         self._home = Home(path, lock, self.stats)
         self._interval_s = config.commit_interval / 1000
         self._retain_ms = config.retain
@@ -154,14 +156,7 @@ class Outbox:
         """Take events for the next commit; memory only. What JSON cannot carry of one is mended, logged and counted."""
         if self._phase is _Phase.CLOSED:
             raise BufferError("the buffer is closed")
-        for event in events:
-            row, mended = encode(event)
-            if mended:
-                self.stats.events_mended += 1
-                log.warning("event_mended", type=event.type, subject=event.subject, why=mended)
-            self._store.pending.events.append(row)
-        if self._store.pending.events:
-            self._store.count_pending()
+        if self._store.append(events):
             self._touch()
 
     def backlog(self, uplink: str) -> int:
@@ -189,6 +184,8 @@ class Outbox:
         cursor = self._store.cursors[uplink]
         if event.seq > cursor.position:
             cursor.settle(event.seq, self._store.last_seq)
+        elif event.seq in cursor.late:
+            cursor.late = [seq for seq in cursor.late if seq > event.seq]
         elif event.seq in cursor.retries:
             done = [seq for seq in cursor.retries if seq <= event.seq]
             cursor.retries = cursor.retries[len(done) :]
@@ -235,7 +232,8 @@ class Outbox:
     async def reconfigure(self, config: BufferConfig, uplinks: Mapping[str, UplinkSettings]) -> None:
         """Go on under another configuration of the same file; nobody may read for an uplink that it changes."""
         await self.flush()
-        await self._ask(lambda: self._store.reconfigure(uplinks))
+        await self._ask(lambda: self._store.reconfigure(Bounds.of(config), uplinks))
+        self._touch()
         self._interval_s = config.commit_interval / 1000
         self._retain_ms = config.retain
         gaps, self._store.gaps = self._store.gaps, []

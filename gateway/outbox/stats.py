@@ -18,13 +18,17 @@ class OutboxStats:
     events_mended: int = 0
     """Events of which JSON could not carry everything; they are stored as far as it can."""
     events_dropped: int = 0
-    """Settled events deleted because they were older than `retain`."""
+    """Events deleted that no uplink waits for, because they were older than `retain` or their room was needed."""
+    events_lost: int = 0
+    """Events deleted for want of room that an uplink still waited for, or that nothing could store."""
     pending: int = 0
     """Events that wait in memory for a commit."""
     quarantined: int = 0
     size_bytes: int = 0
     backlog: dict[str, int] = field(default_factory=dict)
     """Committed events that each uplink has not settled yet."""
+    full: str = ""
+    """Why events are being lost, or empty."""
     degraded: str = ""
     """Why nothing can be stored at present, or empty."""
     exposed: str = ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import aiosqlite
@@ -17,18 +17,23 @@ import structlog
 from gateway.config.model import UplinkSettings
 from gateway.events import Event, StoredEvent
 from gateway.outbox import cursors, database, quarantine, transaction, upkeep
-from gateway.outbox.classes import merged
+from gateway.outbox.bounds import Bounds
+from gateway.outbox.classes import FIRST, merged
 from gateway.outbox.cursors import Cursor
 from gateway.outbox.database import call, fetch
+from gateway.outbox.encode import encode
 from gateway.outbox.errors import BufferError, is_passing
 from gateway.outbox.gaps import gap
 from gateway.outbox.lock import BufferLock
+from gateway.outbox.room import Room
 from gateway.outbox.stats import OutboxStats
 from gateway.outbox.transaction import Batch
 from gateway.outbox.witness import Witness
 
 CheckpointSource = Callable[[Collection[str] | None], Mapping[str, bytes]]
 
+HANGS_S = 1.0
+"""After this long a commit that is under way is taken for one that a disk holds up."""
 SEARCHED = 20_000
 """Numbers that one search looks at: the store task has more to do."""
 READ_BYTES = 1_000_000
@@ -49,7 +54,9 @@ log = structlog.get_logger("outbox")
 class Store:
     """What is on disk, what waits for it (`pending`), and the way from one to the other."""
 
-    def __init__(self, connection: aiosqlite.Connection, stats: OutboxStats, lock: BufferLock, stream: str) -> None:
+    def __init__(
+        self, connection: aiosqlite.Connection, room: Room, stats: OutboxStats, lock: BufferLock, stream: str
+    ) -> None:
         self.last_seq = 0
         self.pending = Batch()
         self.cursors: dict[str, Cursor] = {}
@@ -57,51 +64,67 @@ class Store:
         self.gaps: list[Event] = []
         """What the opening found to be gone; told with the first commit."""
         self._connection = connection
+        self._room = room
         self._stats = stats
         self._lock = lock
         self._stream = stream
         self._oldest = 1
         self._in_doubt: Batch | None = None
         """A batch whose transaction began, and of which it is not known yet how it ended."""
+        self._began = 0.0
+        """Monotonic time at which that was."""
 
     async def restore(self, last_seq: int, uplinks: Mapping[str, UplinkSettings]) -> None:
         """Take over what the file holds, with a cursor for each uplink; the new ones wait for the first commit."""
         self.last_seq = last_seq
         self._oldest = await database.oldest_seq(self._connection, last_seq)
-        await self._adopt(uplinks)
+        now_called = await self._adopt(uplinks)
         for name, seq in await fetch(
             self._connection, "SELECT uplink, seq FROM quarantine WHERE retry = 1 ORDER BY seq"
         ):
-            if name in self.cursors:
-                self.cursors[name].retries.append(seq)
+            if (cursor := self.cursors.get(now_called.get(name, name))) is not None:
+                cursor.retries.append(seq)
+        await self._room.restore()
+        self._share(now_called)
         self._count_backlogs()
-        await self._count_quarantined()
         self._stats.size_bytes = await upkeep.measure(self._connection)
 
-    async def _adopt(self, uplinks: Mapping[str, UplinkSettings]) -> None:
+    async def _adopt(self, uplinks: Mapping[str, UplinkSettings]) -> dict[str, str]:
+        """Have the cursors of these; by their names before, what those that have others now are called."""
         self.listed = tuple(uplinks)
         now_ms = time.time_ns() // 1_000_000
-        self.cursors, back = await call(
+        self.cursors, back, renamed, changed = await call(
             self._connection, lambda db: cursors.adopt(db, uplinks, self.last_seq, self._oldest, now_ms)
         )
+        self.pending.renamed += renamed
+        self.pending.cursors = (self.pending.cursors | changed) & self.cursors.keys()
         for name in back:
             await self._back(name)
         for name in self.listed:
             await cursors.count(self._connection, self.cursors[name], self.last_seq)
+        return {before: name for name, before in renamed}
 
-    async def reconfigure(self, uplinks: Mapping[str, UplinkSettings]) -> bool:
+    async def reconfigure(self, bounds: Bounds, uplinks: Mapping[str, UplinkSettings]) -> bool:
         """Have a cursor for each of these; one that stays the same goes on as it is, whatever it is delivering."""
         before = {name: self.cursors[name] for name in self.listed}
-        await self._adopt(uplinks)
-        for name in self.listed:
-            if name in before and before[name].filter == self.cursors[name].filter:
-                self.cursors[name] = before[name]
+        now_called = await self._adopt(uplinks)
+        for old, cursor in before.items():
+            name = now_called.get(old, old)
+            if name in self.listed and cursor.filter.is_like(self.cursors[name].filter):
+                self.cursors[name] = cursor
+            self.cursors[name].retries = cursor.retries
+        self._room.rebound(bounds)
+        self._share(now_called)
         self._count_backlogs()
         return True
 
     def reconnect(self, connection: aiosqlite.Connection) -> None:
         """Go on with another connection to the same buffer."""
         self._connection = connection
+        self._room.reconnect(connection)
+
+    def _share(self, now_called: Mapping[str, str]) -> None:
+        self._room.follow({name: self.cursors[name] for name in self.listed}, now_called)
 
     @property
     def is_settled(self) -> bool:
@@ -112,6 +135,22 @@ class Store:
         """Stored events that the uplink wants and has not settled. Raises KeyError for a name without a cursor."""
         cursor = self.cursors[uplink]
         return cursor.waiting + len(cursor.retries)
+
+    def append(self, events: Iterable[Event]) -> bool:
+        """Take events for the next commit, while nothing can be stored as many as memory may hold; whether any came."""
+        before = len(self.pending.events)
+        for event in events:
+            row, mended = encode(event)
+            if mended:
+                self._stats.events_mended += 1
+                log.warning("event_mended", type=event.type, subject=event.subject, why=mended)
+            self.pending.add(row)
+        came = len(self.pending.events) > before
+        hangs = self._in_doubt is not None and time.monotonic() - self._began > HANGS_S
+        if self._stats.degraded or hangs:
+            self._room.trim(self.pending, self._in_doubt.size if self._in_doubt else 0)
+        self.count_pending()
+        return came
 
     def count_pending(self) -> None:
         """Note how many events wait in memory."""
@@ -126,16 +165,19 @@ class Store:
         `everything` takes all dirty checkpoint rows, else those of the events' subjects; `always` writes even if
         nothing is dirty. Any other error is raised, and what was pending still is.
         """
-        began = time.monotonic()
+        self._began = time.monotonic()
         try:
             await self._settle()
             batch = self._take(checkpoint, everything)
+            if not batch.is_empty:
+                await self._room.make(batch)
+            await self._room.tell(batch)
             if not batch.is_empty or always:
                 now_ms = time.time_ns() // 1_000_000
                 noted = partial(self._note, self.last_seq + len(batch.events))
                 await transaction.write(self._connection, batch, self.cursors, self.last_seq, now_ms, clean, noted)
                 self._stats.commits += 1
-                self._stats.commit_ms = (time.monotonic() - began) * 1000
+                self._stats.commit_ms = (time.monotonic() - self._began) * 1000
                 if everything:  # every few seconds is often enough
                     self._stats.size_bytes = await upkeep.measure(self._connection)
             self._committed(batch)
@@ -167,6 +209,7 @@ class Store:
         self.last_seq += len(batch.events)
         self._stats.events_stored += len(batch.events)
         self._stats.quarantined += sum(not item.again for item in batch.quarantined) - len(batch.released)
+        self._room.told(batch)
         self.count_pending()
         if batch.events:
             self._count_along(batch)
@@ -193,8 +236,10 @@ class Store:
         if batch.events and last_seq == self.last_seq + len(batch.events):
             self._committed(batch)
             return
+        await self._room.untold(batch)
         self.pending = batch.before(self.pending)
         self._in_doubt = None
+        self._room.trim(self.pending, 0)
         self.count_pending()
 
     def refuse_waiting(self, error: BufferError) -> None:
@@ -256,11 +301,8 @@ class Store:
         gone = await call(self._connection, lambda db: quarantine.delete(db, uplink, seqs))
         if (cursor := self.cursors.get(uplink)) is not None:
             cursor.retries = [] if seqs is None else [seq for seq in cursor.retries if seq not in seqs]
-        await self._count_quarantined()
+        await self._room.count_refused()
         return gone
-
-    async def _count_quarantined(self) -> None:
-        ((self._stats.quarantined,),) = await fetch(self._connection, "SELECT count(*) FROM quarantine")
 
     async def checkpoint_rows(self) -> dict[str, bytes]:
         """The checkpoint as committed."""
@@ -278,16 +320,17 @@ class Store:
 
     async def _drop_settled(self, retain_ms: int) -> bool:
         stored = await cursors.load(self._connection)  # after a crash an uplink goes on from there
-        settled = min((stored[name].position for name in self.listed), default=self.last_seq)
+        known = (stored[name].position if name in stored else FIRST for name in self.listed)
+        settled = min(known, default=self.last_seq)
         now_ms = time.time_ns() // 1_000_000
         dropped = await call(self._connection, lambda db: upkeep.drop_settled(db, settled, now_ms, retain_ms))
         await self._forget(stored, now_ms - retain_ms)
         if dropped:
             self._stats.events_dropped += dropped
             self._oldest = await database.oldest_seq(self._connection, self.last_seq)
-        is_free = await upkeep.give_back(self._connection)
+        again = await self._room.give_back()
         self._stats.size_bytes = await upkeep.measure(self._connection)
-        return is_free or dropped == upkeep.DROP_LIMIT
+        return again or dropped == upkeep.DROP_LIMIT
 
     async def _forget(self, stored: Mapping[str, Cursor], before_ms: int) -> None:
         """Cursors that the configuration has not named for long go, and what was quarantined for them."""

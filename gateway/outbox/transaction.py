@@ -14,7 +14,8 @@ from gateway.events import StoredEvent
 from gateway.outbox.classes import table_of
 from gateway.outbox.cursors import Cursor
 from gateway.outbox.database import call
-from gateway.outbox.encode import EventRow
+from gateway.outbox.encode import EventRow, encode
+from gateway.outbox.gaps import Episode
 
 Row: TypeAlias = tuple[int, str, str, int, bytes]
 """seq, type, subject, time and data of an event."""
@@ -50,11 +51,39 @@ class Batch:
     quarantined: list[Quarantined] = field(default_factory=list)
     released: list[tuple[str, int]] = field(default_factory=list)
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    renamed: list[tuple[str, str]] = field(default_factory=list)
+    """Uplinks by the name that they have now and that they had before."""
+    told: list[Episode] = field(default_factory=list)
+    """What the last of the events tell: gaps that are made for this one attempt."""
+    size: int = 0
+    """Bytes of the events, about."""
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.events or self.rows or self.cursors or self.quarantined or self.released)
+        return not (self.events or self.rows or self.cursors or self.quarantined or self.released or self.renamed)
+
+    def add(self, row: EventRow) -> None:
+        """One more event."""
+        self.events.append(row)
+        self.size += row.size
+
+    def replace(self, events: list[EventRow]) -> None:
+        """Only these are left."""
+        self.events = events
+        self.size = sum(row.size for row in events)
+
+    def tell(self, episodes: list[Episode]) -> None:
+        """Add the gaps of these."""
+        self.told = episodes
+        for episode in episodes:
+            self.add(encode(episode.gap())[0])
+
+    def untell(self) -> list[Episode]:
+        """Take them back, for another attempt may tell more."""
+        told, self.told = self.told, []
+        self.replace(self.events[: len(self.events) - len(told)])
+        return told
 
     def before(self, later: Batch) -> Batch:
         """This batch, which did not get through, in front of what came since."""
@@ -65,6 +94,8 @@ class Batch:
             quarantined=self.quarantined + later.quarantined,
             released=self.released + later.released,
             waiting=self.waiting + later.waiting,
+            renamed=self.renamed + later.renamed,
+            size=self.size + later.size,
         )
 
 
@@ -96,12 +127,19 @@ async def write(
         await connection.executemany("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", kept)
     if gone:
         await connection.executemany("DELETE FROM checkpoint WHERE name = ?", gone)
+    if batch.renamed:
+        before = [(name,) for _, name in batch.renamed]
+        await connection.executemany("DELETE FROM cursor WHERE uplink = ?", before)
+        await connection.executemany("UPDATE quarantine SET uplink = ? WHERE uplink = ?", batch.renamed)
     if moved:
         await connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)", moved)
     if refused:
         await connection.executemany("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)", refused)
     if batch.released:
         await connection.executemany("DELETE FROM quarantine WHERE uplink = ? AND seq = ?", batch.released)
+    if batch.told:
+        keys = [episode.key for episode in batch.told]
+        await connection.executemany("DELETE FROM episode WHERE class = ? AND why = ?", keys)
     await connection.execute("UPDATE meta SET last_seq = ?, clean = ?", (last_seq + len(batch.events), int(clean)))
     if any(row.type == "gateway.started" for row in batch.events):  # it names the buffer before this one, once
         await connection.execute("UPDATE meta SET before_stream = NULL, before_last_seq = NULL, before_ended = NULL")

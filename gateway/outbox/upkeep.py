@@ -12,8 +12,6 @@ from gateway.outbox.database import atomic, fetch
 
 DROP_LIMIT = 1000
 """Most events that one step deletes."""
-VACUUM_PAGES = 256
-"""Most pages that one step gives back to the file system (1 MB)."""
 
 _OLDEST = merged("seq, stored_at", "seq <= :settled") + " LIMIT :limit"
 _STAMP = merged("seq, stored_at", "seq >= ?1") + " LIMIT 1"
@@ -68,20 +66,6 @@ def _stamp(db: sqlite3.Connection, seq: int) -> tuple[int, int] | None:
     """Seq and stamp of the event `seq`, or of the next one that is stored."""
     found: tuple[int, int] | None = db.execute(_STAMP, (seq,)).fetchone()
     return found
-
-
-async def give_back(connection: aiosqlite.Connection) -> bool:
-    """Return free pages to the file system, a step at most; whether more of them are free."""
-    free = await _free_pages(connection)
-    if free:
-        # a script, because `execute` steps once, and each step of this statement gives back one page only
-        await connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
-    return free > VACUUM_PAGES
-
-
-async def _free_pages(connection: aiosqlite.Connection) -> int:
-    ((free,),) = await fetch(connection, "PRAGMA freelist_count")
-    return int(free)
 
 
 async def measure(connection: aiosqlite.Connection) -> int:

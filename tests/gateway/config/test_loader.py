@@ -55,13 +55,6 @@ def test_every_shipped_example_is_good(path: Path) -> None:
     assert load_config(path).config.devices
 
 
-def test_keys_without_effect_are_noted_at_their_place(load: Load) -> None:
-    loaded = load(BASE.replace("{path: line.db}", "{path: line.db, max_size: 1GB}"))
-    assert [note.partition("line.yaml:")[2] for note in loaded.notes] == [
-        "12:25: buffer.max_size: has no effect in this version"
-    ]
-
-
 def test_notes_say_what_may_not_be_meant(load: Load) -> None:
     loaded = load(
         BASE + "machines:\n  m: {states: [{state: idle, when: plc.run}], parts: {total: plc.speed}}\n"

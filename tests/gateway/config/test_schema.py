@@ -142,7 +142,6 @@ def test_defaults_are_written_as_in_the_file() -> None:
     assert definitions["BufferConfig"]["properties"]["max_size"]["default"] == "2GB"
     assert definitions["ModbusTcpDevice"]["properties"]["coalesce"]["default"] == "on"
     assert definitions["MachineConfig"]["properties"]["short_stop"]["default"] == "2min"
-    assert definitions["BufferConfig"]["properties"]["min_free_disk"]["x-no-effect-yet"] is True
 
 
 def test_every_key_says_what_it_means() -> None:
