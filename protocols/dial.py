@@ -32,13 +32,30 @@ def tls_context(settings: TlsConfig | None) -> ssl.SSLContext:
     except OSError as error:
         raise _unusable("tls.ca", settings.ca, error) from None
     if settings.certificate is not None:
-        try:
-            # without a function OpenSSL would ask on the terminal for the passphrase of an encrypted key
-            context.load_cert_chain(settings.certificate, settings.private_key, password=lambda: b"")
-        except OSError as error:
-            files = f"{settings.certificate} with {settings.private_key}"
-            raise _unusable("tls.certificate", files, error) from None
+        load_own(context, settings)
     return context
+
+
+def server_context(settings: TlsConfig) -> ssl.SSLContext:
+    """With an authority only clients that it has certified are let in; blocking. Raises ConfigError."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    load_own(context, settings)
+    if settings.ca is not None:
+        try:
+            context.load_verify_locations(settings.ca)
+        except OSError as error:
+            raise _unusable("tls.ca", settings.ca, error) from None
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def load_own(context: ssl.SSLContext, settings: TlsConfig) -> None:
+    """The certificate that we show; once more where it was replaced. Blocking. Raises ConfigError."""
+    try:
+        # without a function OpenSSL would ask on the terminal for the passphrase of an encrypted key
+        context.load_cert_chain(str(settings.certificate), settings.private_key, password=lambda: b"")
+    except OSError as error:
+        raise _unusable("tls.certificate", f"{settings.certificate} with {settings.private_key}", error) from None
 
 
 async def dial(host: str, port: int, make_context: Callable[[], ssl.SSLContext] | None) -> socket.socket:

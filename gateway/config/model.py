@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -17,13 +16,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import (
     AfterValidator,
     Field,
-    field_validator,
     model_validator,
 )
 
 from gateway.config.calendar import CalendarConfig as CalendarConfig
 from gateway.config.flow import LinkConfig as LinkConfig
 from gateway.config.flow import Machines, Topology, topology
+from gateway.config.health import HealthConfig as HealthConfig
 from gateway.config.kinds import alternatives
 from gateway.config.parts import CounterConfig as CounterConfig
 from gateway.config.parts import CycleConfig as CycleConfig
@@ -196,36 +195,6 @@ def _named_buffer(given: dict[str, Any]) -> BufferConfig:
 
 
 DeviceEntry = Annotated[DeviceConfig, alternatives("a protocol", "protocol", DEVICES)]
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class HealthConfig(Settings):
-    """The local endpoint."""
-
-    listen: str = "127.0.0.1:8480"
-    """Address and port; port 0 picks a free one, `off` opens none."""
-
-    @field_validator("listen")
-    @classmethod
-    def _check_listen(cls, listen: str) -> str:
-        if listen == "off":
-            return listen
-        host, _, port = listen.rpartition(":")
-        if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-            raise ValueError(f"{shown(listen)} is not an address with a port; write 127.0.0.1:8480")
-        if host.strip("[]") not in _LOOPBACK:
-            words = "beyond loopback the endpoint needs TLS and a token, which this version does not have"
-            raise ValueError(f"{shown(listen)}: {words}; listen on 127.0.0.1")
-        return listen
-
-    @property
-    def address(self) -> tuple[str, int] | None:
-        """Host and port, or None where the endpoint is off."""
-        if self.listen == "off":
-            return None
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
 
 
 class Config(Settings):

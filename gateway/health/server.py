@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import orjson
 import structlog
 import uvicorn
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.health.guard import Guard
 from gateway.health.sources import Check, Sources
+from protocols.dial import load_own, server_context
+from protocols.driver import ConfigError
+from protocols.worker import in_daemon_thread
 
 RETRY_S = 10.0
+RENEW_S = 3600
+"""How often the certificate's files are read again: they are replaced before they expire, and nobody restarts us."""
 MOST_EVENTS = 1000
 BACKLOG = 64
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 WORST = ("pass", "warn", "fail")
-ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 log = structlog.get_logger("health")
 
@@ -42,6 +46,7 @@ class HealthServer:
         """Listen, and listen again."""
         if self._config.address is None:
             return
+        token, context = await self._secrets()
         paths = {
             "/livez": self._livez,
             "/readyz": self._readyz,
@@ -53,7 +58,7 @@ class HealthServer:
         routes = [Route(path, answer, methods=["GET"]) for path, answer in paths.items()]
         server = _Server(
             uvicorn.Config(
-                Starlette(routes=routes, middleware=[Middleware(_OnlyForUs)]),
+                Starlette(routes=routes, middleware=[Middleware(Guard, token=token, local=self._config.is_local)]),
                 http="h11",
                 ws="none",
                 lifespan="off",
@@ -62,8 +67,11 @@ class HealthServer:
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=1,
+                ssl_context_factory=None if context is None else lambda _config, _default: context,
             )
         )
+        if context is not None:
+            server.renew = partial(self._renew, context)  # type: ignore[method-assign]
         listening = await self._listen(*self._config.address)
         try:
             await server.serve([listening])
@@ -71,6 +79,31 @@ class HealthServer:
             if server.started:
                 await server.shutdown([listening])
             listening.close()
+
+    async def _secrets(self) -> tuple[str | None, ssl.SSLContext | None]:
+        """Token and TLS, as soon as they can be read: without them nobody is let in."""
+        said = ""
+        while True:
+            try:
+                return await in_daemon_thread("secrets", self._read_secrets)
+            except ConfigError as error:
+                if error.why != said:
+                    log.error("endpoint_not_listening", why=error.why, remedy=error.remedy)
+                said = error.why
+                await asyncio.sleep(RETRY_S)
+
+    def _read_secrets(self) -> tuple[str | None, ssl.SSLContext | None]:
+        config = self._config
+        token = None if config.token is None else config.token.resolve()
+        return token, None if config.tls is None else server_context(config.tls)
+
+    async def _renew(self, context: ssl.SSLContext) -> None:
+        tls = self._config.tls
+        assert tls is not None
+        try:
+            await in_daemon_thread("certificate", lambda: load_own(context, tls))
+        except ConfigError as error:
+            log.error("certificate_not_renewed", why=error.why, remedy=error.remedy)
 
     async def _listen(self, host: str, port: int) -> socket.socket:
         said = False
@@ -86,7 +119,8 @@ class HealthServer:
                 await asyncio.sleep(RETRY_S)
                 continue
             host, port = listening.getsockname()[:2]
-            log.info("endpoint_listening", url=f"http://{host}:{port}/health")
+            scheme = "http" if self._config.tls is None else "https"
+            log.info("endpoint_listening", url=f"{scheme}://{host}:{port}/health")
             return listening
 
     async def _livez(self, _: Request) -> Response:
@@ -147,35 +181,13 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         while True:
-            await self.on_tick(0)  # writes the headers' date; uvicorn wakes up for it ten times as often
-            await asyncio.sleep(1)
+            for _ in range(RENEW_S):
+                await self.on_tick(0)  # writes the headers' date; uvicorn wakes up for it ten times as often
+                await asyncio.sleep(1)
+            await self.renew()
 
-
-class _OnlyForUs:
-    """Refuses a page that another site makes a browser ask for: the Host must be ours, and so must an Origin."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] += ALWAYS
-            await send(message)
-
-        headers = Headers(scope=scope)
-        hosts = (headers.get("Host", ""), headers.get("Origin", "").partition("://")[2])
-        if all(_is_ours(host) for host in hosts):
-            await self._app(scope, receive, send_with)
-        else:
-            refusal = PlainTextResponse("this endpoint answers to its own address only\n", 403)
-            await refusal(scope, receive, send_with)
-
-
-def _is_ours(host: str) -> bool:
-    """Whether a host, with or without a port, is loopback's, or none was given."""
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-    return not name or name.strip("[]") in LOOPBACK_NAMES
+    async def renew(self) -> None:
+        """Nothing to do; a server with a certificate looks for a newer one."""
 
 
 def _shown(check: Check) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import hmac
 import socket
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from gateway.config.uplinks import LOOPBACK, resolved
 from gateway.receive.decode import CODINGS, MOST_BYTES, decode, decompress
 from gateway.receive.follower import NotAnEvent
 from gateway.receive.source import Receiver, Settings
+from protocols.dial import server_context
 from protocols.driver import ConfigError
 from protocols.settings import TlsConfig
 from protocols.worker import in_daemon_thread
@@ -49,7 +49,7 @@ class HttpSource:
             self._expected = b"Basic " + base64.b64encode(f"{user}:{password or ''}".encode())
         context = None
         if settings.is_secure:
-            context = await in_daemon_thread("certificates", lambda: _server_context(settings.tls or TlsConfig()))
+            context = await in_daemon_thread("certificates", lambda: server_context(settings.tls or TlsConfig()))
         listening = self._listen()
 
         async def post(request: Request) -> Response:
@@ -128,18 +128,3 @@ class _Server(uvicorn.Server):
 
 def _say(status: int, words: str, **headers: str) -> Response:
     return PlainTextResponse(f"{words}\n", status, headers=headers)
-
-
-def _server_context(settings: TlsConfig) -> ssl.SSLContext:
-    """With an authority only clients that it has certified are let in; blocking. Raises ConfigError."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(str(settings.certificate), settings.private_key, password=lambda: b"")
-        if settings.ca is not None:
-            context.load_verify_locations(settings.ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except OSError as error:
-        files = ", ".join(filter(None, (settings.certificate, settings.private_key, settings.ca)))
-        why = "one is not the PEM file that belongs there" if isinstance(error, ssl.SSLError) else error.strerror
-        raise ConfigError(f"{files} cannot be used: {why}", "check the paths, the files' modes and contents") from None
-    return context

@@ -255,7 +255,7 @@ async def test_clear_errors_with_remedies(tmp_path: Path) -> None:
         (("mqtt://127.0.0.1", "--certificate", "x"), 2, "--certificate and --private-key belong together"),
         (("http://127.0.0.1:1", "--token-env", "X", "--token-file", "x"), 2, "give --token-env or --token-file"),
         (("https://127.0.0.1:1",), 2, "give --certificate and --private-key"),
-        (("https://127.0.0.1:1", "--certificate", "no", "--private-key", "no"), 2, "no, no cannot be used"),
+        (("https://127.0.0.1:1", "--certificate", "no", "--private-key", "no"), 2, "no with no cannot be used"),
         (("file://host/x",), 2, "write three slashes"),
         (("mqtt://127.0.0.1", "--write", "none/w"), 1, "none/w: No such file or directory"),
     ],

@@ -1,0 +1,58 @@
+"""Who may ask the endpoint: on loopback only those who call it so, and everywhere those who bring its token."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.config.uplinks import LOOPBACK
+
+ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+OPEN = "/livez"
+"""For whoever watches the process: it says nothing of the line."""
+WRONG_TOKEN_S = 0.5
+"""How long whoever brings a wrong token waits for the answer."""
+
+
+class Guard:
+    """Refuses before anything is looked up. An Origin must be the endpoint's own: no other site's page may ask it."""
+
+    def __init__(self, app: ASGIApp, token: str | None, local: bool) -> None:
+        """`local`: it listens on loopback, where another name is a page's that makes its browser ask here."""
+        self._app = app
+        self._token = None if token is None else token.encode()
+        self._local = local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] += ALWAYS
+            await send(message)
+
+        headers = Headers(scope=scope)
+        host, origin = headers.get("Host", ""), headers.get("Origin", "").partition("://")[2]
+        if not (_is_loopback(host) and _is_loopback(origin) if self._local else origin in ("", host)):
+            answer: ASGIApp = PlainTextResponse("this endpoint answers to its own address only\n", 403)
+        elif scope["path"] != OPEN and not self._is_known(headers.get("Authorization", "")):
+            await asyncio.sleep(WRONG_TOKEN_S)
+            wants = {"WWW-Authenticate": 'Bearer realm="linegate"'}
+            answer = PlainTextResponse("this endpoint wants its token: Authorization: Bearer ...\n", 401, wants)
+        else:
+            answer = self._app
+        await answer(scope, receive, send_with)
+
+    def _is_known(self, authorization: str) -> bool:
+        scheme, _, given = authorization.partition(" ")
+        if self._token is None:
+            return True
+        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token)
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a host, with or without a port, is loopback's, or none was given."""
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    return not name or name.strip("[]") in LOOPBACK
