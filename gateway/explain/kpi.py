@@ -94,6 +94,9 @@ FORMULAS = (
         _sum("mtbf_s", "mttr_s"),
     ),
 )
+LINE_EFFECTIVENESS = Formula(
+    "effectiveness", "what OEE leaves to it, over availability and quality", _sum("oee"), _sum("availability")
+)
 OTHERS = {
     "oee_high": "OEE as if unknown time had been run at the better of the ideal rate and the OEE of known time, and "
     "ambiguous parts at their high value",
@@ -103,10 +106,12 @@ OTHERS = {
     "downtime_rate": "time of downtimes in planned busy time over planned busy time without unknown time",
     "mttr_s": "repair time of the failures that began in the window, over failures",
     "first_pass_yield": "good at first pass over inspected",
+    "throughput_yield": "the product of the stages' yields",
+    "wip_delta": "how many parts more than at its begin lie between the machines at its end",
 }
 FLAGS = {
     "suspect_ideal": "effectiveness is above `max_plausible`: the ideal is too slow, or the counter is wrong",
-    "recovered": "parts are in it that were made while nobody looked",
+    "recovered": "over an outage that reaches beyond the window more parts were made, which are in no other figure",
     "ambiguous": "a counter was reset or rolled over unseen: parts lie between two numbers",
     "unlisted_product": "a product was made that has no ideal: what needs one is null",
 }
@@ -123,6 +128,7 @@ def explain_kpi(found: Found, places: Places, clock: Clock) -> Explanation:
     sections = [
         _times(data),
         _counts(data),
+        _rollup(data),
         _formulas(data),
         _bounds(data),
         Section("Flags", [f"{flag}: {FLAGS.get(flag, '')}".rstrip(": ") for flag in data["flags"]]),
@@ -158,10 +164,26 @@ def _counts(data: Data) -> Section:
     if data["ideal_good_s"] is not None:
         section.say(f"the good ones take {seconds(data['ideal_good_s'])}")
     if data.get("recovered"):
-        section.say(f"{data['recovered']:,} of them were made while nobody looked, and counted afterwards")
+        words = "more were made over an outage that reaches beyond the window: they are in the one that holds all of it"
+        section.say(f"{data['recovered']:,} {words}")
     if data.get("ambiguous"):
         section.say(f"produced are between {data['ambiguous']['low']:,} and {data['ambiguous']['high']:,}")
     return section
+
+
+def _rollup(data: Data) -> Section:
+    section, rollup = Section("How they were made of the machines'"), data.get("rollup")
+    if not rollup:
+        return section
+    machines, out = " and ".join(rollup["machines"]), " and ".join(rollup["out"])
+    if rollup["rule"] == "sum":
+        return section.say(f"{machines} are independent: their times and counts are summed, and then divided")
+    weighed = ", weighed by their ideal rates" if len(rollup["machines"]) > 1 else ""
+    section.say(
+        f"time is that of {machines}{weighed}", f"good parts are those that left by {out}, scrap is of all stages"
+    )
+    cycle = rollup["cycle_s"]
+    return section if cycle is None else section.say(f"a part ideally takes {seconds(cycle)}, as on the slowest stage")
 
 
 def _formulas(data: Data) -> Section:
@@ -169,6 +191,8 @@ def _formulas(data: Data) -> Section:
     for formula in FORMULAS:
         if formula.name not in data:
             continue
+        if formula.name == "effectiveness" and data.get("rollup", {}).get("rule") == "constraint":
+            formula = LINE_EFFECTIVENESS
         value, over, under = data[formula.name], formula.over.value(data), formula.under.value(data)
         if value is None:
             section.say(f"{formula.name} is null: {_why_null(data, over, under)}; it is {formula.words}")
@@ -200,4 +224,4 @@ def _rules(data: Data, places: Places) -> Section:
     for key in ("minor_stops", "max_plausible", "constraint", "out"):
         if place := places.at(key):
             section.say(f"`{key}` is given{place}")
-    return section.say(f"rolled up by {data['rolled_up']}" if data.get("rolled_up") else "")
+    return section

@@ -248,8 +248,21 @@ def test_every_figure_of_a_window_with_its_numbers(places: Places) -> None:
     assert "and 2 min of 2 minor stops, which are a performance loss: 42 min" in told
     assert "mtbf_s is null: its denominator is 0" in told
     assert "rework_ratio is null: something that it needs is not counted, or has no ideal" in told
-    assert "recovered: parts are in it that were made while nobody looked" in told
+    assert "50 more were made over an outage that reaches beyond the window" in told
+    assert "recovered: over an outage that reaches beyond the window more parts were made" in told
     assert "unknown time (K): 2 min, of which no counter covers 0 s (U)" in told
+
+
+def test_how_a_line_was_rolled_up(places: Places) -> None:
+    rollup = {"rule": "constraint", "machines": ["a", "b"], "out": ["packer"], "cycle_s": 0.5}
+    told = kpi(places, rollup=rollup, wip_delta=-12, throughput_yield=0.97, effectiveness=0.857143)
+    assert "time is that of a and b, weighed by their ideal rates" in told
+    assert "good parts are those that left by packer, scrap is of all stages" in told
+    assert "a part ideally takes 0.5 s, as on the slowest stage" in told
+    assert "effectiveness = 0.857143: what OEE leaves to it, over availability and quality" in told
+    assert "wip_delta = -12: how many parts more than at its begin" in told
+    summed = kpi(places, rollup={"rule": "sum", "machines": ["a", "b"], "out": ["a", "b"], "cycle_s": None})
+    assert "a and b are independent: their times and counts are summed, and then divided" in summed
 
 
 def test_a_formula_whose_numbers_are_not_all_in_the_event_shows_none(places: Places) -> None:
