@@ -18,6 +18,7 @@ from tests.benchmarks import (
     modbus,
     opcua,
     opcua_decode,
+    plant,
     recording,
     uplinks,
 )
@@ -33,6 +34,7 @@ SUITES = {
     "engine": engine.measure,
     "recording": recording.measure,
     "uplinks": uplinks.measure,
+    "plant": plant.measure,
     "daemon": daemon.measure,
 }
 

@@ -44,7 +44,7 @@ def free_port() -> int:
     return port
 
 
-def _settle(core: int) -> None:
+def settle(core: int) -> None:
     """In the child: one core, and precedence on it."""
     os.sched_setaffinity(0, {core})
     with suppress(PermissionError):
@@ -54,7 +54,7 @@ def _settle(core: int) -> None:
 @contextmanager
 def process(*command: str, core: int, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """A child on one core; it is ended by its own id."""
-    child = subprocess.Popen(command, text=True, stderr=subprocess.DEVNULL, preexec_fn=lambda: _settle(core), **options)
+    child = subprocess.Popen(command, text=True, stderr=subprocess.DEVNULL, preexec_fn=lambda: settle(core), **options)
     try:
         yield child
     finally:

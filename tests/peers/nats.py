@@ -113,11 +113,14 @@ class Reader:
     async def finish(self) -> None:
         """Read to the end of what is stored, and go."""
         assert self._client is not None
-        last = (await self._client.jetstream().stream_info(STREAM)).state.last_seq
-        async with asyncio.timeout(10):
-            while len(self.messages) < last:  # noqa: ASYNC110 - it tells nobody
-                await asyncio.sleep(0.002)
+        await self.until((await self._client.jetstream().stream_info(STREAM)).state.last_seq)
         await self.leave()
+
+    async def until(self, count: int) -> None:
+        """Until so many messages came."""
+        async with asyncio.timeout(10):
+            while len(self.messages) < count:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.002)
 
     async def leave(self) -> None:
         """Go; the server may be gone already."""
