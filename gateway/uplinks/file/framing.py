@@ -60,7 +60,10 @@ class Messages:
         return 0x80 <= first <= 0x8F or first in (0xDE, 0xDF)
 
     def find_end(self, descriptor: int, size: int) -> int:
-        """Behind the last map: only reading from the beginning on shows where each ends."""
+        """Behind the last map before a hole: only reading from the beginning on shows where each ends.
+
+        A hole in the middle of a text or a number cannot be told from zeros that were written: JSON tells every one.
+        """
         unpacker = msgpack.Unpacker(max_buffer_size=0)
         fed = end = 0
         while end < size:
@@ -69,7 +72,10 @@ class Messages:
                 break
             try:
                 unpacker.skip()
-                end = unpacker.tell()
+                behind = unpacker.tell()
+                if behind > size - TAIL and not _is_whole(os.pread(descriptor, behind - end, end)):
+                    break
+                end = behind
             except msgpack.OutOfData:
                 block = os.pread(descriptor, BLOCK, fed)
                 if not block:
@@ -79,6 +85,15 @@ class Messages:
             except ValueError:  # garbled
                 break
         return end
+
+
+def _is_whole(event: bytes) -> bool:
+    """Whether every key is a text, as in all that is written; zeros in its place are numbers."""
+    try:
+        msgpack.unpackb(event)
+    except ValueError:
+        return False
+    return True
 
 
 def _first_zero(descriptor: int, begin: int, size: int) -> int:

@@ -253,6 +253,25 @@ async def test_messagepack_is_repaired_behind_the_last_whole_event(
     assert [event["seq"] for event in events] == ["1", "11", "2", "12"]
 
 
+async def test_a_hole_in_messagepack_is_cut_out_with_what_follows(
+    context: UplinkContext, make_events: Any, tmp_path: Path
+) -> None:
+    """Zeros read as numbers, so that the map still ends somewhere: but no event has a number as a key."""
+    path = tmp_path / "events"
+    whole = msgpack.packb({"seq": "1", "data": {"n": 0}})
+    torn = msgpack.packb({"seq": "2", "data": {f"field{n}": n for n in range(400)}})
+    begin = torn.index(b"field100") - 1
+    holed = torn[:begin] + bytes(600) + whole
+    unpacker = msgpack.Unpacker(max_buffer_size=0)
+    unpacker.feed(holed)
+    unpacker.skip()  # as if nothing were wrong
+    path.write_bytes(whole + holed)
+    uplink = sink(context, format="msgpack")
+    await uplink.connect()
+    assert path.read_bytes() == whole
+    await uplink.close()
+
+
 async def test_a_hole_that_a_power_cut_left_is_cut_out_with_what_follows(
     context: UplinkContext, make_events: Any, tmp_path: Path
 ) -> None:
