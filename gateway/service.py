@@ -28,19 +28,25 @@ def run_daemon(file: Path, config: Config, state_dir: Path, seconds: float | Non
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(file, config, state_dir, seconds, record))
     except NotFit as unfit:
-        log.error("not_started", why=unfit.why, remedy=unfit.remedy)
-        return unfit.code
+        return _not_started(unfit.why, unfit.remedy, unfit.code)
     except (BufferError, CheckpointError) as error:
-        log.error("not_started", why=error.why, remedy=error.remedy)
-        return 1
+        return _not_started(error.why, error.remedy)
     except OSError as error:
-        log.error("not_started", why=str(error), remedy=f"check that {state_dir} can be written")
-        return 1
+        return _not_started(str(error), f"check that {state_dir} can be written")
     except ExceptionGroup as group:
         log.error(
             "ended_by_error", exc_info=group, remedy="the service manager restarts the daemon; report the traceback"
         )
         return 1
+
+
+def _not_started(why: str, remedy: str, code: int = 1) -> int:
+    """In the log, and where `systemctl status` shows it."""
+    log.error("not_started", why=why, remedy=remedy)
+    notifier = Notifier()
+    notifier.send(STATUS=f"not started: {why}; {remedy}".replace("\n", " "))
+    notifier.close()
+    return code
 
 
 async def _run(file: Path, config: Config, state_dir: Path, seconds: float | None, record: bool) -> int:

@@ -81,7 +81,8 @@ def _begin_stream(db: sqlite3.Connection, stream: str) -> None:
         names = [row[1] for row in db.execute(f"PRAGMA old.table_info({table})")]
         values = [moved.get(table, {}).get(name, name) for name in names]
         db.execute(f"INSERT INTO main.{table} ({', '.join(names)}) SELECT {', '.join(values)} FROM old.{table}", given)
-    db.execute("INSERT OR IGNORE INTO former (base, stream) VALUES (-:last, :before)", given)
+    if last:  # else it has no event, and its numbers would be another's
+        db.execute("INSERT INTO former (base, stream) VALUES (-:last, :before)", given)
     db.execute(
         "INSERT INTO meta (id, stream, last_seq, clean, created_at, before_stream, before_last_seq, before_ended)"
         " VALUES (1, ?, 0, 1, ?, ?, ?, ?)",

@@ -113,7 +113,8 @@ def uninstalling(root: Path, lines: Sequence[str], *, data: bool) -> Plan:
     for line in lines or _installed(root):
         if not is_line_name(line):
             raise InstallError(f"{line} is no line's name", "give names as in linegate@NAME.service")
-        plan.commands.append(("disable", "--now", f"linegate@{line}.service"))
+        if _below(root, UNITS / UNIT).exists():
+            plan.commands.append(("disable", "--now", f"linegate@{line}.service"))
         plan.removes.append(UNITS / f"linegate@{line}.service.d" / DROP_IN)
         plan.removes.append(UNITS / f"linegate@{line}.service.d")
         if data:

@@ -100,7 +100,8 @@ async def test_watchdog_is_not_told_while_the_loop_is_stuck_and_its_signal_shows
     place, stuck = tmp_path / "site", tmp_path / "stuck"
     place.mkdir()
     (place / "sitecustomize.py").write_text(STUCK_LOOP)
-    one.environment |= {"PYTHONPATH": str(place), "STUCK": str(stuck)}
+    path = os.pathsep.join([str(place), one.environment.get("PYTHONPATH", "")])
+    one.environment |= {"PYTHONPATH": path, "STUCK": str(stuck)}
     await one.start()
     await until(lambda: "WATCHDOG=1" in manager.listen())
     stuck.touch()
@@ -242,6 +243,7 @@ async def test_state_directory_that_cannot_be_written(tmp_path: Path, manager: M
     assert one.process is not None
     assert await asyncio.wait_for(one.process.wait(), 20) == 1
     assert "not_started" in one.log.read_text()
+    assert any(said.startswith("STATUS=not started: ") and "/proc/none" in said for said in manager.listen())
 
 
 async def test_address_in_use_is_said_and_the_line_goes_on(tmp_path: Path, manager: Manager) -> None:

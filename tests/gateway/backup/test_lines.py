@@ -46,6 +46,10 @@ async def has_read(one: Daemon, truth: dict[str, Any]) -> bool:
     return bool(readings == (BOTTLES + truth["total"], REJECTS + truth["rejects"]))
 
 
+async def has_made(plc: Simulator, parts: int) -> bool:
+    return bool((await plc.tell(action="thaw"))["total"] >= parts)
+
+
 async def run_for_a_while(plc: Simulator) -> int:
     """The line makes parts; how many it has made by then."""
     await plc.tell(action="thaw")
@@ -87,10 +91,11 @@ async def old_machine(place: Path) -> AsyncIterator[Old]:
         async with daemon(state, document(plc.port)) as one:
             old.daemon = one
             await until(lambda: has_read(one, {"total": 0, "rejects": 0}))
-            await run_for_a_while(plc)
-            await until(lambda: has_read_now(one, plc))
+            await plc.tell(action="thaw")
+            await until(lambda: has_made(plc, 5))
             code, out, err = await linegate("backup", one.file, "--state-dir", state, "--output", old.copy)
             assert (code, "read back" in out) == (0, True), err
+            assert (await plc.tell(action="freeze"))["total"] > 6  # it was made while parts were
             refused = await linegate("backup", one.file, "--state-dir", state, "--output", old.moved, "--move")
             assert refused[0] == 1
             assert "a line that is moved must not go on here; stop the service for good first" in refused[2]

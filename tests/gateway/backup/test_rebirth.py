@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.backup.archive import BackupError
 from gateway.backup.copy import copy_buffer
@@ -138,3 +141,44 @@ def test_the_newest_readings_of_a_stream() -> None:
     assert last_readings(lines, "a", 5) == {"filler": {"plc.bottles": 140}}
     with pytest.raises(BackupError, match="no event in it is of the stream c"):
         last_readings(lines, "c", 5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.booleans()), min_size=1, max_size=4),
+)
+def test_whatever_was_delivered_each_receiver_gets_the_rest_once_and_in_its_chain(
+    steps: list[tuple[int, int, bool]],
+) -> None:
+    """Events come, some are delivered, some refused; then the line is restored elsewhere, again and again."""
+    asyncio.run(_restored_again_and_again(steps))
+
+
+async def _restored_again_and_again(steps: list[tuple[int, int, bool]]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        path, made, got = Path(place) / "0.db", list[tuple[str, str]](), list[tuple[str, str, str]]()
+        refused = set()
+        for number, (events_made, delivered, refuses) in enumerate([*steps, (1, 99, False)]):
+            async with opened(path, "behind") as outbox:
+                outbox.append([Event("machine.state", "filler", TIME, {"n": n}) for n in range(events_made)])
+                await outbox.flush()
+                made += [(outbox.stream, str(seq)) for seq in range(1, outbox.last_seq + 1)]
+                while delivered and outbox.backlog("behind"):
+                    events = (await outbox.read("behind", 99))[:delivered]
+                    if refuses:
+                        refused.add(numbers(outbox, events)[0][:2])
+                        await outbox.quarantine("behind", events[0], "no")
+                        refuses, delivered = False, delivered - 1
+                        continue
+                    got += numbers(outbox, events)
+                    outbox.acknowledge("behind", events[-1])
+                    delivered -= len(events)
+                await outbox.flush()
+                await copied(outbox, Path(place) / f"copy-{number}")
+            path = Path(place) / f"{number + 1}.db"
+            await reborn(Path(place) / f"copy-{number}", path)
+    assert [one[:2] for one in got] == [one for one in made if one not in refused]
+    last: dict[str, str] = {}
+    for stream, seq, prevseq in got:
+        assert prevseq == last.get(stream, "0")
+        last[stream] = seq
