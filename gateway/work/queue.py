@@ -93,8 +93,8 @@ class Queue:
         Of one reading the input counts as it came: what lay there first. Good parts and scrap that it shows beside
         them are the earlier job's as far as they fit in.
         """
-        taken_in, coming = self._input, self.waiting[0] if self.waiting else None
-        if taken_in is None or coming is None or coming.after is None:
+        coming = self.waiting[0] if self.waiting else None
+        if coming is None or coming.after is None or (taken_in := self._input) is None:
             return None
         tally = Tally()
         for one in made:
@@ -103,8 +103,7 @@ class Queue:
             return None
         fits = max(0, coming.after - taken_in) // parts.each
         before, behind = list[Made](), list[Made]()
-        left = {"total": fits, "rework": fits}
-        others = min(fits, tally.total) if "total" in parts.signals.values() else fits
+        left, others = {"total": fits, "rework": fits}, fits
         for one in made:
             counted, room = one.counted, left.get(one.role, others)
             first = min(counted.parts, room)

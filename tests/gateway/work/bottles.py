@@ -20,9 +20,14 @@ SIGNALS = {
     "scrap": {"address": "holding:1", "type": "uint16"},
     "order": {"address": "holding:2", "type": "string", "length": 8},
     "recipe": {"address": "holding:6", "type": "uint16"},
+    "target": {"address": "holding:7", "type": "uint16"},
 }
-PRODUCTS = {"signal": "filler_plc.recipe", "list": {1: {}, 2: {}, 3: {"ideal": {"packer": "2s"}}}}
+PRODUCTS = {
+    "signal": "filler_plc.recipe",
+    "list": {1: {}, 2: {}, 3: {"ideal": {"packer": "2s"}}, 4: {"ideal": {"packer": "6s"}}},
+}
 Order = tuple[str, int]
+TARGET = 120
 
 
 def line(flow: Any = FLOW, uncounted: str = "", *, planned: bool = True, **line_settings: Any) -> Config:
@@ -40,7 +45,11 @@ def line(flow: Any = FLOW, uncounted: str = "", *, planned: bool = True, **line_
             | ({"parts": None} if name == uncounted else {})
             for name in MACHINES
         },
-        **({"products": PRODUCTS, "jobs": {"signal": "filler_plc.order"}} if planned else {}),
+        **(
+            {"products": PRODUCTS, "jobs": {"signal": "filler_plc.order", "target": "filler_plc.target"}}
+            if planned
+            else {}
+        ),
     )
     document["line"] |= line_settings
     if flow is not None:
@@ -123,7 +132,7 @@ class Bottles:
             (self.count[name] if count is None else count) % 2**16,
             self.scrap if name == "filler" else 0,
         ]
-        said += self.order if name == "filler" else ("", 0)
+        said += (*self.order, TARGET) if name == "filler" else ("", 0, 0)
         changes: list[Change] = [(number, value, Quality.GOOD, None, None) for number, value in enumerate(said)]
         return self.give(Batch(f"{name}_plc", 0, changes, self.at))
 

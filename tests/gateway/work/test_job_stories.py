@@ -138,6 +138,59 @@ def test_two_changes_before_the_first_has_come_through() -> None:
     assert it.produced("packer") == {("A", "1"): 2, ("C", "3"): 1}, "a case with one bottle of C is one of C"
 
 
+def test_two_changes_in_one_reading_of_an_outlet() -> None:
+    """The labeler is the outlet: what it took in together is 12 of A, 3 of B and one of C."""
+    it = twelve_and_a_change(out=["left"])
+    it.fill(3)
+    it.begin(("C", 3))
+    it.read_all()
+    it.fill(1)
+    it.label("left", 16)
+    it.read_all(wait=6000)
+    assert [(job["job"], job["total"]) for job in it.told("job.ended")] == [("A", 12), ("B", 3)]
+
+
+def test_a_forecast_is_of_the_job_that_begins_not_of_those_that_machines_work_on() -> None:
+    """120 bottles of product 4 are 20 cases of 6 s each; the packer still packs product 1, a case in half a second."""
+    it = Bottles()
+    it.begin(("B", 4))
+    it.read_all()
+    (_, started) = it.told("job.started")
+    assert (started["job"], it.pipeline.snapshot()["packer"]["product"]) == ("B", "1")
+    assert (started["began"], started["forecast_end"]) == ("2026-11-23T07:00:01.000Z", "2026-11-23T07:02:01.000Z")
+
+
+def test_a_line_that_is_empty_has_no_job_at_once() -> None:
+    it = Bottles()
+    it.begin(("", 0))
+    it.read("filler")
+    assert it.jobs == dict.fromkeys(MACHINES, None)
+
+
+def test_an_outlet_that_counts_anew_owes_its_job_nothing() -> None:
+    """Its counter was not configured for a while: what is counted from then on is of the job that runs."""
+    it = Bottles()
+    it.fill(12)
+    it.label("left", 12)
+    it.pack(2)
+    it.begin(("B", 1))
+    it.read_all(wait=5000)
+    it.fill(6)
+    it.label("left", 6)
+    it.pack(1)
+    it.read_all()
+    rows = it.pipeline.all_rows()
+    rows["machine/packer"] = pack({**unpack(rows)["machine/packer"], "parts": None})
+    it.pipeline = Pipeline(CONFIG)
+    it.pipeline.restore(rows)
+    it.read_all()
+    it.count["packer"] += 1
+    it.read_all()
+    job = it.pipeline.jobs.snapshot(it.at)
+    assert job is not None
+    assert (job["job"], job["total"]) == ("B", 6)
+
+
 def test_a_job_with_none_behind_it_ends_with_its_last_bottle() -> None:
     """No bottle of no job will come: the labelers have none when the twelfth is in, the packer when it is packed."""
     it = Bottles()
@@ -221,9 +274,56 @@ def test_a_checkpoint_of_another_flow_learns_anew_what_lies_before_a_machine() -
 def test_sections_that_are_gone_leave_no_job_to_wait_for() -> None:
     it = twelve_and_a_change()
     rows = it.pipeline.all_rows()
-    alone = Pipeline(line(planned=False))
-    alone.restore(rows)
-    assert {one["job"] for one in alone.snapshot().values()} == {None}
+    it.config = line(planned=False)
+    it.pipeline = Pipeline(it.config)
+    it.pipeline.restore(rows)
+    it.label("left", 12)
+    it.fill(1)
+    it.read_all(wait=5000)
+    it.label("left", 1)
+    it.read_all()
+    assert set(it.jobs.values()) == {None}
+    assert {one["product"] for one in it.pipeline.snapshot().values()} == {None}
+
+
+def test_what_was_made_before_a_job_was_known_is_not_its_own() -> None:
+    """Rows of the machines without that of the line's job: it begins anew, with nothing."""
+    it = Bottles()
+    it.fill(12)
+    it.label("left", 12)
+    it.pack(2)
+    it.read_all(wait=5000)
+    rows = it.pipeline.all_rows()
+    del rows["job"]
+    it.pipeline = Pipeline(CONFIG)
+    it.pipeline.restore(rows)
+    it.read_all()
+    job = it.pipeline.jobs.snapshot(it.at)
+    assert job is not None
+    assert (job["job"], job["total"]) == ("A", 0)
+
+
+def test_a_product_that_becomes_known_is_what_was_made_all_along() -> None:
+    """The recipe says nothing until six bottles lie before the labelers: nothing is changed over to it."""
+    it = Bottles(order=("A", 0))
+    it.fill(6)
+    it.read_all()
+    it.begin(("A", 1))
+    it.read_all()
+    assert {one["product"] for one in it.pipeline.snapshot().values()} == {"1"}
+
+
+def test_a_correction_of_the_job_before_is_taken_from_the_next_one() -> None:
+    """300 of A, one of B; two fewer were A's, so that B made none, and C four of its five."""
+    it = Bottles(line(flow=[], out=["left"]))
+    for order, counts in (("A", [300]), ("B", [1, -2]), ("C", [5]), ("D", [0])):
+        it.begin((order, 1))
+        it.read_all()
+        for count in counts:
+            it.count["left"] += count
+            it.read_all(wait=60_000)
+            it.read_all()
+    assert [(job["job"], job["total"]) for job in it.told("job.ended")] == [("A", 300), ("B", 0), ("C", 4)]
 
 
 def test_an_older_checkpoint_has_one_job_and_no_queues() -> None:
