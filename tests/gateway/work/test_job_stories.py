@@ -326,6 +326,45 @@ def test_a_correction_of_the_job_before_is_taken_from_the_next_one() -> None:
     assert [(job["job"], job["total"]) for job in it.told("job.ended")] == [("A", 300), ("B", 0), ("C", 4)]
 
 
+def test_what_one_machine_learns_from_anothers_reading_is_stored() -> None:
+    """The labelers take B with the left one's reading, from which on two cases of A lie before the packer."""
+    it = twelve_and_a_change()
+    it.fill(1)
+    it.label("left", 13)
+    it.read("filler")
+    it.go_on()
+    it.at += 5000
+    it.read("left")
+    it.stored |= it.pipeline.checkpoint()
+    whole = it.pipeline.all_rows()
+    stored = {name: row for name, row in it.stored.items() if row}
+    assert stored == {name: row for name, row in whole.items() if name in stored}
+    (coming,) = unpack(it.stored)["machine/packer"]["work"]["queue"]["waiting"]
+    assert coming[:2] == ["B", "2"]
+    assert coming[3] == 12
+    it.go_on()
+    assert it.pipeline.all_rows() == whole
+
+
+def test_after_a_crash_a_job_that_is_on_its_way_has_not_ended() -> None:
+    """Only what was committed with the events of the change is left; a PLC that says nothing of it is read first."""
+    it = Bottles()
+    it.fill(12)
+    it.read_all()
+    it.stored |= it.pipeline.checkpoint()
+    it.commits = True
+    it.begin(("B", 1))
+    it.read("filler")
+    it.pipeline = Pipeline(CONFIG)
+    it.pipeline.restore(it.stored)
+    it.at += 2000
+    it.give(Reload(it.at, 0))
+    it.read("left")
+    it.read_all()
+    assert [job["job"] for job in it.told("job.started")] == ["A", "B"]
+    assert it.told("job.ended") == []
+
+
 def test_an_older_checkpoint_has_one_job_and_no_queues() -> None:
     """As it was stored when all machines took a job at once: what the outlets had made before it counts for nothing."""
     it = Bottles()
