@@ -32,8 +32,8 @@ async def test_it_runs_whole(tmp_path: Path) -> None:
         text = FILE.read_text()
         for mine, theirs in (
             ("port: 15020", f"port: {plcs.port}"), (":14840/", f":{plcs.ready['capper']}/"),
-            ("port: 44818", f"port: {plcs.ready['labeler']}"), (":11883", f":{broker_port}"), (":18088", f":{mes.port}"),
-            ("127.0.0.1:8480", listen),
+            ("port: 44818", f"port: {plcs.ready['labeler']}"), (":11883", f":{broker_port}"),
+            (":18088", f":{mes.port}"), ("127.0.0.1:8480", listen),
         ):  # fmt: skip
             assert mine in text
             text = text.replace(mine, theirs)
