@@ -18,6 +18,7 @@ from gateway.checkpoint import pack, unpack
 from gateway.config.model import BufferConfig
 from gateway.events import Event, StoredEvent
 from gateway.outbox.outbox import Outbox
+from gateway.receive.follower import Follower
 from gateway.uplinks.file.config import FileUplink
 from tests.torture.simulated_time import SimulatedTime
 
@@ -51,6 +52,8 @@ class OutboxModel(RuleBasedStateMachine):
         self.cursors = dict.fromkeys(self.listed, (0, 0))
         self.durable = dict(self.cursors)
         self.read: dict[str, list[StoredEvent]] = {}
+        self.receivers = {name: Follower() for name in UPLINKS}
+        """What has been acknowledged, as its receiver follows it."""
         self.last = 0
         self.broken = False
         self.clock_was_set = False
@@ -137,6 +140,9 @@ class OutboxModel(RuleBasedStateMachine):
             self.outbox.acknowledge(uplink, event)
 
         self.do(act())
+        for one in self.read[uplink][: which + 1]:
+            self.receivers[uplink].take(orjson.loads(self.outbox.envelope("/acme").json(one)))
+        assert self.receivers[uplink].is_complete
         if event.seq > self.cursors[uplink][0]:
             self.cursors[uplink] = (event.seq, event.seq)
 

@@ -174,6 +174,7 @@ def told(event: dict[str, Any], stream: str) -> set[int]:
 async def _deliver(outbox: Outbox, name: str, envelope: Envelope, missing: set[int], whole: Whole) -> None:
     """An uplink gets in order, by one chain, all that it had not acknowledged and that is not said to be missing."""
     got: list[int] = []
+    receiver = Follower()
     before = {outbox.stream: "0", whole.stream: str(DELIVERED[name])}
     while outbox.backlog(name):
         events = await outbox.read(name, 400)
@@ -181,9 +182,11 @@ async def _deliver(outbox: Outbox, name: str, envelope: Envelope, missing: set[i
             one = orjson.loads(envelope.json(event))
             assert one["prevseq"] == before[one["stream"]]
             before[one["stream"]] = one["seq"]
+            receiver.take(one)
             if one["stream"] == whole.stream and int(one["seq"]) <= EVENTS:
                 got.append(int(one["seq"]))
         outbox.acknowledge(name, events[-1])
+    assert receiver.is_complete
     if outbox.stream == whole.stream and got[0] == SETTLED[name]:
         del got[0]  # of the commit that set it aside nothing was left: it is delivered and refused once more
     assert got == [seq for seq in range(SETTLED[name] + 1, EVENTS + 1) if seq not in missing]
