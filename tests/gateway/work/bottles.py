@@ -21,6 +21,7 @@ SIGNALS = {
     "order": {"address": "holding:2", "type": "string", "length": 8},
     "recipe": {"address": "holding:6", "type": "uint16"},
     "target": {"address": "holding:7", "type": "uint16"},
+    "speed": {"address": "holding:8", "type": "uint16"},
 }
 PRODUCTS = {
     "signal": "filler_plc.recipe",
@@ -52,6 +53,7 @@ def line(flow: Any = FLOW, uncounted: str = "", *, planned: bool = True, **line_
         ),
     )
     document["line"] |= line_settings
+    document["machines"]["filler"]["ideal"] = {"signal": "filler_plc.speed", "unit": "1/min"}
     if flow is not None:
         document["flow"] = flow
     return Config.model_validate(document)
@@ -66,7 +68,7 @@ class Bottles:
     def __init__(self, config: Config = CONFIG, order: Order = ("A", 1), first: int = 30_000) -> None:
         self.config, self.pipeline = config, Pipeline(config)
         self.at, self.events, self.order = MONDAY, list[Event](), order
-        self.started = MONDAY
+        self.started, self.speed = MONDAY, 120
         self.orders = [order]
         self.stored: dict[str, bytes] = {}
         """Rows of the checkpoint as they were taken."""
@@ -132,7 +134,7 @@ class Bottles:
             (self.count[name] if count is None else count) % 2**16,
             self.scrap if name == "filler" else 0,
         ]
-        said += (*self.order, TARGET) if name == "filler" else ("", 0, 0)
+        said += (*self.order, TARGET, self.speed) if name == "filler" else ("", 0, 0, 0)
         changes: list[Change] = [(number, value, Quality.GOOD, None, None) for number, value in enumerate(said)]
         return self.give(Batch(f"{name}_plc", 0, changes, self.at))
 

@@ -138,6 +138,17 @@ def test_two_changes_before_the_first_has_come_through() -> None:
     assert it.produced("packer") == {("A", "1"): 2, ("C", "3"): 1}, "a case with one bottle of C is one of C"
 
 
+def test_another_ideal_of_the_filler_is_no_change_of_job() -> None:
+    it = twelve_and_a_change()
+    it.speed = 100
+    it.read_all()
+    assert it.pipeline.snapshot()["filler"]["ideal_s"] == 0.6
+    it.label("left", 12)
+    it.pack(2)
+    it.read_all(wait=5000)
+    assert began(it, "job.ended") == [], "all of A is packed, and nothing of B has come"
+
+
 def test_two_changes_in_one_reading_of_an_outlet() -> None:
     """The labeler is the outlet: what it took in together is 12 of A, 3 of B and one of C."""
     it = twelve_and_a_change(out=["left"])
