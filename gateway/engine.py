@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal
 
@@ -14,6 +16,7 @@ from gateway.inputs import ClockStep, Input, Reload, Tick
 from gateway.pipeline import Pipeline
 
 CLOCK_CHECK_S = 1.0
+LAGS = 60
 UNLISTED = "add it to `products.list` with its ideal; until then its parts are counted, and OEE is null"
 
 log = structlog.get_logger("engine")
@@ -35,6 +38,8 @@ class Engine:
         """Told of each input before it is decided; must not raise."""
         self.failed: Exception | None = None
         self.inputs = 0
+        self.lags: deque[float] = deque([0.0], maxlen=LAGS)
+        """Seconds by which the loop came late to the looks at the clock in the last minute."""
         self._pipeline = pipeline
         self._append = append
         self._changed = changed
@@ -122,7 +127,9 @@ class Engine:
     async def follow_clock(self) -> None:
         """Notice when the wall clock is set, and say so."""
         while True:
+            due = time.monotonic() + CLOCK_CHECK_S
             await asyncio.sleep(CLOCK_CHECK_S)
+            self.lags.append(time.monotonic() - due)
             clock = self.clock
             stepped, is_news = clock.step(), clock.look()
             if stepped is None and not is_news:

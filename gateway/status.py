@@ -170,7 +170,7 @@ def _machine(name: str, machine: Answer, now: str) -> tuple[str, ...]:
         _text(parts.get("good")),
         _text(parts.get("scrap")),
         _text(machine.get("rate_per_min")),
-        _percent(window.get("oee")),
+        _percent(window),
     )
 
 
@@ -209,13 +209,12 @@ def _time(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
 
 
-def _percent(bounds: Any) -> str:
-    if not isinstance(bounds, Mapping):
-        return "" if bounds is None else f"{bounds:.1%}"
-    low, high = bounds.get("low"), bounds.get("high")
+def _percent(window: Answer) -> str:
+    """OEE so far: one figure where its bounds are the same."""
+    low, high = window.get("oee_low"), window.get("oee_high")
     if low is None or high is None:
         return ""
-    return f"{low:.1%}" if low == high else f"{low:.1%} to {high:.1%}"
+    return f"{low:.1%}" if f"{low:.1%}" == f"{high:.1%}" else f"{low:.1%} to {high:.1%}"
 
 
 def _text(value: Any) -> str:

@@ -37,12 +37,31 @@ class _LineCollector(Collector):
         yield build
         uptime = time.monotonic() - sources.started
         yield GaugeMetricFamily("linegate_uptime_seconds", "Time since the start", value=uptime)
+        yield GaugeMetricFamily(
+            "linegate_loop_lag_seconds", "Worst lateness of the event loop in a minute", value=sources.worst_lag_s
+        )
+        suspect = sources.clock.is_suspect
+        yield GaugeMetricFamily("linegate_clock_suspect", "1 while nothing synchronises the clock", value=suspect)
+        refused = GaugeMetricFamily("linegate_configuration_refused", "1 while the file was not taken over")
+        refused.add_metric([], sources.is_refused)
+        yield refused
 
     def _devices(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("linegate_device_up", "1 while the device delivers values", labels=["device"])
         for name, runner in self._sources.runners.items():
             up.add_metric([name], runner.is_up(name))
         yield up
+        age = GaugeMetricFamily(
+            "linegate_endpoint_data_age_seconds", "Time since the last scan was read", labels=["endpoint"]
+        )
+        for runner in self._sources.endpoints:
+            if runner.last_batch is not None:
+                age.add_metric([runner.endpoint.name], time.monotonic() - runner.last_batch)
+        yield age
+        bad = GaugeMetricFamily("linegate_device_bad_signals", "Signals that are bad", labels=["device"])
+        for name in self._sources.runners:
+            bad.add_metric([name], self._sources.view.bad_signals(name))
+        yield bad
         round_trip = GaugeMetricFamily(
             "linegate_endpoint_round_trip_seconds", "Duration of the last scan's requests", labels=["endpoint"]
         )
@@ -72,10 +91,25 @@ class _LineCollector(Collector):
             "Jumps of its PackML state that the state model does not have",
             labels=["machine"],
         )
+        state = GaugeMetricFamily("linegate_machine_state", "1: the state that it is in", labels=["machine", "state"])
+        parts = GaugeMetricFamily(
+            "linegate_machine_parts", "Parts of the production day, in the machine's unit", labels=["machine", "kind"]
+        )
+        oee = GaugeMetricFamily(
+            "linegate_machine_oee_ratio", "OEE so far, as it is known", labels=["machine", "window", "bound"]
+        )
         for name, machine in self._sources.view.machines().items():
             if machine["illegal_transitions"] is not None:
                 illegal.add_metric([name], machine["illegal_transitions"])
-        yield illegal
+            state.add_metric([name, machine["state"]], 1)
+            for kind, count in (machine["parts"] or {}).items():
+                if count is not None:
+                    parts.add_metric([name, kind], count)
+            for window, figures in machine["kpi"].items():
+                for bound in ("low", "high"):
+                    if (value := figures[f"oee_{bound}"]) is not None:
+                        oee.add_metric([name, window, bound], value)
+        yield from (state, parts, oee, illegal)
 
     def _store(self) -> Iterator[Metric]:
         outbox, stats = self._sources.outbox, self._sources.outbox.stats
@@ -108,16 +142,21 @@ class _LineCollector(Collector):
     def _uplinks(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("linegate_uplink_up", "1 while the uplink is connected", labels=["uplink"])
         backlog = GaugeMetricFamily("linegate_uplink_backlog_events", "Events to deliver", labels=["uplink"])
+        behind = GaugeMetricFamily(
+            "linegate_uplink_behind_seconds", "At most so old is what waits for it", labels=["uplink"]
+        )
         sent = CounterMetricFamily("linegate_uplink_acknowledged_events", "Events acknowledged", labels=["uplink"])
         refused = CounterMetricFamily("linegate_uplink_refused_events", "Refusals of events", labels=["uplink"])
         again = CounterMetricFamily("linegate_uplink_reconnects", "Connections begun anew", labels=["uplink"])
         for name, runner in self._sources.uplinks.items():
             up.add_metric([name], runner.stats.state == "connected")
             backlog.add_metric([name], self._sources.outbox.backlog(name))
+            if (age := self._sources.behind_s(name)) is not None:
+                behind.add_metric([name], age)
             sent.add_metric([name], runner.stats.acknowledged)
             refused.add_metric([name], runner.stats.refused)
             again.add_metric([name], runner.stats.reconnects)
-        yield from (up, backlog, sent, refused, again)
+        yield from (up, backlog, behind, sent, refused, again)
 
 
 def exposition(sources: Sources) -> bytes:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gateway.runner.device import DeviceRunner
     from gateway.runner.uplink import UplinkRunner
 
+LAG_S = 0.5
+"""From how much on a late event loop is worth a warning."""
 STORE_SILENT_S = 10.0
 """Longest time without a turn of the store task that still counts as alive."""
 
@@ -80,7 +82,7 @@ class Sources:
         """Of every part; a lost PLC or broker is a warning: the daemon itself does its work."""
         uplinks = (self._uplink(name) for name in self.uplinks)
         devices = map(self._device, self.runners)
-        always = self._store(), self._configuration(), self._clock()
+        always = self._store(), self._configuration(), self._clock(), self._loop()
         return [*always, *devices, *uplinks, *self._recording(), *self._products()]
 
     def _products(self) -> Iterator[Check]:
@@ -133,6 +135,19 @@ class Sources:
         words = "the file was not taken over: " + parts.refused.splitlines()[0]
         return Check("configuration", "warn", words, "mend the file, and `linegate reload` it", values)
 
+    def _loop(self) -> Check:
+        worst = self.worst_lag_s
+        values = {"worst_lag_s": round(worst, 3)}
+        if worst < LAG_S:
+            return Check("loop", "pass", values=values)
+        words = f"the event loop came {worst:.1f} s late in the last minute: scans may have been late too"
+        return Check("loop", "warn", words, "see what else the machine computes; give the service more of it", values)
+
+    @property
+    def worst_lag_s(self) -> float:
+        """By how much the event loop came late in the last minute."""
+        return max(self._parts.engine.lags)
+
     def _clock(self) -> Check:
         clock = self.clock
         values = {"synchronised": clock.synchronised, "utc_offset_ms": clock.utc_offset}
@@ -158,6 +173,7 @@ class Sources:
         stats = self.uplinks[name].stats
         values = {
             "backlog": self.outbox.backlog(name),
+            "behind_s": self.behind_s(name),
             "acknowledged": stats.acknowledged,
             "refused": stats.refused,
             "reconnects": stats.reconnects,
@@ -169,6 +185,18 @@ class Sources:
         if stats.state == "connected":
             return Check(f"uplink:{name}", "pass", values=values)
         return Check(f"uplink:{name}", "warn", stats.why or stats.state, stats.remedy, values)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the configuration's file was not taken over when that was asked for last."""
+        return bool(self._parts.refused)
+
+    def behind_s(self, uplink: str) -> float | None:
+        """How old what waits for an uplink is at the most; 0 where nothing does, None before it delivered anything."""
+        if not self.outbox.backlog(uplink):
+            return 0.0
+        until = self.uplinks[uplink].stats.delivered_until
+        return None if until is None else max(0, self.clock.utc() - until) / 1000
 
     def summary(self) -> str:
         """One line for systemd's status and people in a hurry."""

@@ -62,6 +62,8 @@ class UplinkStats:
     """Other gateways of this line that are there beside us: streams, and since when."""
     last_ack: float | None = None
     """Monotonic time of the last acknowledgement."""
+    delivered_until: int | None = None
+    """When what was acknowledged last had happened, UTC in milliseconds; None before the first of this run."""
 
 
 class UplinkRunner:
@@ -160,6 +162,7 @@ class UplinkRunner:
         self._outbox.acknowledge(self.name, events[-1])
         self.stats.acknowledged += len(events)
         self.stats.last_ack = time.monotonic()
+        self.stats.delivered_until = events[-1].time
         self._attempts = 0
         self._refusals.reset()
         self._back()
