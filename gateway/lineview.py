@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gateway.signals import text_of
-from protocols.model import Quality
+from protocols.model import Quality, Value
 
 if TYPE_CHECKING:
     from ext.table import SignalTable
@@ -58,6 +58,11 @@ class LineView:
             if (texts := self._pipeline.texts.get(f"{device}.{name}")) is not None:
                 signals[name]["text"] = text_of(value, texts)
         return signals
+
+    def values(self, device: str) -> list[tuple[Value, int]]:
+        """Value and quality of each of a device's signals, in the order of the configuration."""
+        table = self._tables[device]
+        return [(value, quality) for _, value, quality, _, _ in map(table.read, range(len(table)))]
 
     def bad_signals(self, device: str) -> int:
         """How many of a device's signals are bad."""

@@ -3,8 +3,9 @@
 Ours is the whole way: the outbox on disk, the runner, the uplink, and the cursor's commits. The plain loops encode and
 send the same events out of memory, and keep no account of what arrived: aiomqtt's `publish` awaited one by one,
 aiohttp's `post` of 500, nats-py's `publish_async` of 500, aiokafka's `send` of 500 (its side and ours without
-idempotence, for which the broker and aiokafka have no version in common), `write` and `fsync` of 500. Each client is a
-process of its own; servers do not count.
+idempotence, for which the broker and aiokafka have no version in common), `write` and `fsync` of 500; for Sparkplug
+aiomqtt's `publish` at QoS 0 of a payload an event, of the same metrics. Each client is a process of its own; servers do
+not count.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tests.benchmarks.modbus import processor_s
 from tests.benchmarks.result import Result
@@ -33,6 +34,7 @@ from tests.processes import MOSQUITTO, free_port
 EVENTS = {
     "mqtt": 3_000,
     "mqtt, batches of 100": 10_000,
+    "sparkplug": 10_000,
     "http": 20_000,
     "http, gzip": 20_000,
     "nats": 10_000,
@@ -40,7 +42,14 @@ EVENTS = {
     "file": 20_000,
 }
 """How many each client sends, less than a second's worth."""
-PLAIN = {"mqtt": "aiomqtt", "http": "aiohttp", "nats": "nats-py", "kafka": "aiokafka", "file": "write and fsync"}
+PLAIN = {
+    "mqtt": "aiomqtt",
+    "sparkplug": "aiomqtt, QoS 0",
+    "http": "aiohttp",
+    "nats": "nats-py",
+    "kafka": "aiokafka",
+    "file": "write and fsync",
+}
 BATCH = 500
 REPEATS = 3
 _CLIENT_S = 60.0
@@ -52,6 +61,15 @@ DATA = {
     "because": {"filler_plc.running": {"value": True, "quality": "good", "time": "2026-11-22T06:00:00.250Z"}},
     "parts": {"total": 100, "good": 99, "scrap": 1}, "shift": "early", "production_date": "2026-11-22",
 }  # fmt: skip
+SIX = 1_795_327_200_000
+STATES = ({"state": "execute", "category": "production"}, {"state": "held", "category": "unplanned_stop"})
+
+
+def data(number: int) -> dict[str, Any]:
+    """Of one event; states take turns, for Sparkplug says nothing twice."""
+    from gateway.events import rfc3339
+
+    return {**DATA, **STATES[number % 2], "began": rfc3339(SIX + number)}
 
 
 def section(kind: str, port: int, place: Path) -> dict[str, Any]:
@@ -65,6 +83,8 @@ def section(kind: str, port: int, place: Path) -> dict[str, Any]:
         return {"type": "kafka", "url": f"kafka://127.0.0.1:{port}", "idempotence": False}
     if kind == "nats":
         return {"type": "nats", "url": f"nats://127.0.0.1:{port}"}
+    if kind == "sparkplug":
+        return {"type": "sparkplug", "url": f"mqtt://127.0.0.1:{port}"}
     batch = {"batch": 100} if "batches" in kind else {}
     return {"type": "mqtt", "url": f"mqtt://127.0.0.1:{port}", "state_topic": "off", **batch}
 
@@ -73,22 +93,28 @@ async def ours(kind: str, port: int, place: Path) -> tuple[float, float]:
     """Seconds of processor time and of the clock an event, from the first connection to the last acknowledgement."""
     from pydantic import TypeAdapter
 
-    from gateway.config.model import BufferConfig, LineConfig, UplinkConfig
+    from ext.table import SignalTable
+    from gateway.config.model import BufferConfig, Config, UplinkConfig
     from gateway.events import Envelope, Event
+    from gateway.lineview import LineView
     from gateway.outbox.outbox import Outbox
+    from gateway.pipeline import Pipeline
     from gateway.runner.uplink import UplinkRunner
     from gateway.uplinks.registry import uplink_class
     from gateway.uplinks.uplink import UplinkContext
+    from tests.conftest import line_document
 
     count = EVENTS[kind]
     config: Any = TypeAdapter(UplinkConfig).validate_python(section(kind, port, place) | {"from": "oldest"})
     buffer = BufferConfig.model_validate({"path": "x"})
     outbox = await Outbox.open(place / "buffer.db", buffer, {"plant": config})
-    line = LineConfig(enterprise="acme", site="berlin", area="filling", name="line-3")
-    context = UplinkContext("plant", line, Envelope("/acme", outbox.stream), place, cast(Any, None))
+    line = Config.model_validate(line_document())
+    tables = {name: SignalTable(device.signal_settings) for name, device in line.devices.items()}
+    view = LineView(Pipeline(line), tables, line)
+    context = UplinkContext("plant", line.line, Envelope("/acme", outbox.stream), place, view)
     runner = UplinkRunner("plant", config, lambda: uplink_class(config)(config, context), outbox)
     store = asyncio.create_task(outbox.run())
-    outbox.append(Event("machine.state", "filler", 1_795_327_200_000 + n, DATA) for n in range(count))
+    outbox.append(Event("machine.state", "filler", SIX + n, data(n)) for n in range(count))
     await outbox.flush()
     uplink_class(config)  # its library is imported once
     used, began = processor_s(), time.monotonic()
@@ -110,11 +136,11 @@ async def plain(kind: str, port: int, place: Path) -> tuple[float, float]:
     from gateway.events import Envelope, StoredEvent
     from gateway.uplinks.encoding import Encoding
 
-    data = json.dumps(DATA).encode()
     encoding = Encoding(Envelope("/acme", "0192f0c4-0000-4000-8000-000000000000"), ShapedUplink())
     count = EVENTS[kind]
     events = [
-        StoredEvent(n, n - 1, "machine.state", "filler", 1_795_327_200_000 + n, data) for n in range(1, count + 1)
+        StoredEvent(n, n - 1, "machine.state", "filler", SIX + n, json.dumps(data(n)).encode())
+        for n in range(1, count + 1)
     ]
     async with SENDERS[kind](port, place) as send:
         used, began = processor_s(), time.monotonic()
@@ -147,6 +173,26 @@ async def _aiohttp(port: int, _place: Path) -> AsyncIterator[Send]:
                 assert answer.status == 204
 
         yield post
+
+
+@contextlib.asynccontextmanager
+async def _sparkplug(port: int, _place: Path) -> AsyncIterator[Send]:
+    import aiomqtt
+    import orjson
+    from sparkplub_b_packets.core.sparkplug_b_pb2 import Payload
+
+    async with aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5) as client:
+
+        async def publish(events: Sequence[bytes]) -> None:
+            for number, event in enumerate(events):
+                body, payload = orjson.loads(event), Payload(timestamp=SIX, seq=number % 256)
+                for alias, name in enumerate(("state", "category")):
+                    metric = payload.metrics.add()
+                    metric.alias, metric.timestamp, metric.is_historical = alias, SIX + number, True
+                    metric.string_value = body["data"][name]
+                await client.publish("spBv1.0/berlin/DDATA/other/filler", payload.SerializeToString())
+
+        yield publish
 
 
 @contextlib.asynccontextmanager
@@ -195,7 +241,8 @@ async def _aiokafka(port: int, _place: Path) -> AsyncIterator[Send]:
 
 
 SENDERS: dict[str, Callable[[int, Path], contextlib.AbstractAsyncContextManager[Send]]] = {
-    "mqtt": _aiomqtt, "http": _aiohttp, "nats": _nats_py, "kafka": _aiokafka, "file": _write_and_fsync,
+    "mqtt": _aiomqtt, "sparkplug": _sparkplug, "http": _aiohttp, "nats": _nats_py, "kafka": _aiokafka,
+    "file": _write_and_fsync,
 }  # fmt: skip
 
 
@@ -270,7 +317,8 @@ def servers() -> Iterator[dict[str, int]]:
             assert started[0].stdout is not None
             asyncio.run(make_stream(nats_port))
             http_port = int(started[0].stdout.readline())
-            yield {"http": http_port, "mqtt": port, "nats": nats_port, "kafka": kafka_port, "file": 0}
+            brokers = {"mqtt": port, "sparkplug": port, "nats": nats_port, "kafka": kafka_port}
+            yield {**brokers, "http": http_port, "file": 0}
         finally:
             for process in started:
                 process.terminate()

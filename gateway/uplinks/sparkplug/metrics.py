@@ -25,7 +25,8 @@ PARTS = ("pq", "gq", "sq")
 JOB_TEXTS = ("job", "product", "due")
 JOB_COUNTS = ("target", "total", "good", "scrap")
 
-_QUALITIES = {"good": Quality.GOOD, "uncertain": Quality.STALE, "bad": Quality.BAD}
+QUALITIES = (Quality.BAD, Quality.STALE, Quality.GOOD)
+"""By the quality of signals: bad, uncertain, good."""
 _TYPES = {"bool": DataType.BOOLEAN, "int": DataType.INT64, "float": DataType.DOUBLE, "text": DataType.STRING}
 
 
@@ -59,6 +60,10 @@ class Metrics:
         self.signals = dict(_signals(config, view, users))
         """By `device.signal`, each in one place only."""
         self._by_metric = {(one.owner, one.metric): one for one in self.signals.values()}
+        self._by_device = {
+            name: [self.signals.get(f"{name}.{signal}") for signal in device.signal_settings]
+            for name, device in view.config.devices.items()
+        }
         self._about = {
             "gateway/version": __version__,
             "gateway/stream": envelope.stream,
@@ -103,11 +108,10 @@ class Metrics:
         image = {NODE: {name: Reading(value) for name, value in self._node(with_kpis)}}
         for name, machine in self._view.machines().items():
             image[name] = {metric: Reading(value) for metric, value in _machine(machine, with_kpis)}
-        for device in dict.fromkeys(name.partition(".")[0] for name in self.signals):
-            known = self._view.signals(device)
-            for name, shown in known.items():
-                if (signal := self.signals.get(f"{device}.{name}")) is not None:
-                    image[signal.owner][signal.metric] = Reading(shown["value"], _QUALITIES[shown["quality"]])
+        for device, signals in self._by_device.items():
+            for signal, (value, quality) in zip(signals, self._view.values(device), strict=True):
+                if signal is not None:
+                    image[signal.owner][signal.metric] = Reading(value, QUALITIES[quality])
         return image
 
     def _node(self, with_kpis: bool) -> Iterator[tuple[str, Value]]:

@@ -170,13 +170,14 @@ class Session:
         return Metric(told.datatype, past.value, past.at, alias=told.alias, is_historical=not is_new, quality=quality)
 
     def _is_other(self, image: Mapping[str, Mapping[str, Reading]]) -> bool:
+        """Whether a metric is new, or its value not of the type that it was born with."""
         for owner, readings in image.items():
             told = self._told[owner]
-            for name, reading in readings.items():
+            for name, (value, _) in readings.items():
+                if value is None:
+                    continue
                 known = told.get(name)
-                if known is None and self.metrics.datatype(owner, name, reading.value) is not None:
-                    return True
-                if known is not None and not known.datatype.takes(reading.value):
+                if known is None or (value != known.value and not known.datatype.takes(value)):
                     return True
         return False
 
@@ -219,25 +220,23 @@ class Session:
         return Metric(DataType.INT64, self._bd_seq, now, name=BD_SEQ, alias=1)
 
     def _changes(self, owner: str, readings: Mapping[str, Reading], now: int) -> list[Message]:
-        metrics = []
+        metrics, all_told = [], self._told[owner]
         for name, reading in readings.items():
-            told = self._told[owner].get(name)
-            if told is None or not self._has_changed(owner, name, told, reading):
+            told = all_told.get(name)
+            if told is None or (reading.value == told.value and reading.quality is told.quality):
+                continue
+            if reading.quality is told.quality and self._is_within_deadband(owner, name, told, reading):
                 continue
             quality = reading.quality if (reading.quality, told.quality) != (Quality.GOOD, Quality.GOOD) else None
             told.value, told.quality, told.at = *reading, now
             metrics.append(Metric(told.datatype, reading.value, now, alias=told.alias, quality=quality))
         return self._data(owner, metrics, now)
 
-    def _has_changed(self, owner: str, name: str, told: _Told, reading: Reading) -> bool:
-        if reading.quality is not told.quality:
-            return True
-        if reading.value == told.value:
-            return False
+    def _is_within_deadband(self, owner: str, name: str, told: _Told, reading: Reading) -> bool:
         deadband, numbers = self.metrics.deadband(owner, name), (DataType.INT64, DataType.UINT64, DataType.DOUBLE)
         if not deadband or told.datatype not in numbers or reading.value is None or told.value is None:
-            return True
-        return abs(float(reading.value) - float(told.value)) >= deadband
+            return False
+        return abs(float(reading.value) - float(told.value)) < deadband
 
     def _data(self, owner: str, metrics: Iterable[Metric], now: int) -> list[Message]:
         """In the order of time, in as few messages as fit (5.13: what is not history must be in that order)."""
