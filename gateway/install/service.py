@@ -97,7 +97,7 @@ def _line(plan: Plan, file: Path, line: str) -> None:
             target = CONFIGURATIONS / f"{line}.yaml" if part == file else target
             plan.directories.setdefault(target.parent, 0o755)
             plan.writes.append(Write(target, part.read_bytes(), is_ours=False))
-    if credentials_of(config):
+    if credentials_of(config, line):
         plan.directories[CREDENTIALS / line] = 0o700
     drop_in = UNITS / f"linegate@{line}.service.d" / DROP_IN
     if text := drop_in_text(config, line):

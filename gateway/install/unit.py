@@ -35,7 +35,7 @@ def drop_in_text(config: Config, line: str) -> str:
     sections = []
     if any(isinstance(device, ModbusRtuDevice) for device in config.devices.values()):
         sections.append(_shipped("serial.conf"))
-    if names := credentials_of(config):
+    if names := credentials_of(config, line):
         # without the second line an absent secret would cost the whole line, not its uplink or device alone
         loads = [f"LoadCredential={name}:{CREDENTIALS / line / name}\nSetCredential={name}:\\n\n" for name in names]
         sections.append("".join(("[Service]\n", *loads)))
@@ -44,9 +44,11 @@ def drop_in_text(config: Config, line: str) -> str:
     return MARK + "\n".join(sections) if sections else ""
 
 
-def credentials_of(config: Config) -> list[str]:
-    """Names of the systemd credentials that a configuration uses."""
-    return sorted({one.credential for _, one in secrets_of(config) if one.credential is not None})
+def credentials_of(config: Config, line: str) -> list[str]:
+    """Names of the systemd credentials that a configuration uses, be it by the path that systemd gives them."""
+    named = {one.credential for _, one in secrets_of(config) if one.credential is not None}
+    place = re.escape(f'"/run/credentials/linegate@{line}.service/') + '([^/"]+)"'
+    return sorted(named | set(re.findall(place, config.model_dump_json())))
 
 
 def _writes(config: Config) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,15 @@ def test_installs_a_line_with_what_it_includes_needs_and_may_keep_secret(image: 
     assert "LoadCredential=broker:/etc/linegate/credentials/line-3/broker\n" in drop_in
     assert "ReadWritePaths=-/srv/events\n" in drop_in
     assert "DeviceAllow" not in drop_in
+
+
+def test_keys_named_by_the_path_that_systemd_gives_them(image: Path, tmp_path: Path) -> None:
+    place = "/run/credentials/linegate@line-3.service"
+    tls = {"certificate": "/etc/linegate/ipc.pem", "private_key": f"{place}/ipc.key"}
+    health = {"listen": "0.0.0.0:8480", "tls": tls, "token": {"credential": "health"}}
+    assert install(image, configuration(tmp_path, health=health)).exit_code == 0
+    drop_in = (image / UNITS / "linegate@line-3.service.d/50-line.conf").read_text()
+    assert re.findall("^LoadCredential=(.*):", drop_in, re.MULTILINE) == ["health", "ipc.key"]
 
 
 def test_a_secret_that_is_not_there_is_as_missing_as_without_systemd(tmp_path: Path) -> None:
