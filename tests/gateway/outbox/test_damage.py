@@ -29,6 +29,7 @@ from gateway.outbox.errors import BufferError
 from gateway.outbox.identity import Previous
 from gateway.outbox.outbox import Outbox
 from gateway.outbox.recovery import KEPT, kept_aside
+from gateway.receive.follower import Follower
 from gateway.uplinks.file.config import FileUplink
 
 TIME = 1_795_327_200_000
