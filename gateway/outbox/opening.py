@@ -29,6 +29,7 @@ BUSY_TIMEOUT_S = 1.0
 JOURNAL_SIZE_LIMIT = 16_000_000
 CHECK_S = 5.0
 """Most that the check of a file's pages may take, and that of its rows."""
+_NO_INDEX = (sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
 LIKELY_VERSIONS = 1000
 """A schema beyond is no newer one, but what is left of a header."""
 
@@ -81,8 +82,8 @@ def _open(path: Path, witness: Witness | None) -> tuple[sqlite3.Connection, Iden
     """Raises Damaged."""
     _make_file(path)
     with ExitStack() as opened:
-        db = opened.enter_context(closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)))
         try:
+            db = opened.enter_context(closing(_connected(path)))
             identity = _prepare(db, path, witness)
         except sqlite3.DatabaseError as error:
             if not is_damage(error) and is_passing(error):
@@ -91,6 +92,26 @@ def _open(path: Path, witness: Witness | None) -> tuple[sqlite3.Connection, Iden
             raise Damaged(str(error)) from None
         opened.pop_all()
         return db, identity
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """A connection whose index of the write-ahead log is a file beside it, or in memory where a full disk has no room.
+
+    In memory the buffer is nobody else's to read, which is why it is not always there.
+    """
+    for mode in ("NORMAL", "EXCLUSIVE"):
+        with ExitStack() as opened:
+            db = opened.enter_context(closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)))
+            db.execute(f"PRAGMA locking_mode = {mode}").close()
+            try:
+                db.execute("SELECT count(*) FROM sqlite_schema").close()
+            except sqlite3.OperationalError as error:
+                if mode == "EXCLUSIVE" or error.sqlite_errorcode not in _NO_INDEX:
+                    raise
+                continue
+            opened.pop_all()
+            return db
+    raise AssertionError("unreachable")
 
 
 def _prepare(db: sqlite3.Connection, path: Path, witness: Witness | None) -> Identity:
