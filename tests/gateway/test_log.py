@@ -1,0 +1,45 @@
+"""The log: every event of it is in the operations page, with what to do."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LEVELS = {"info", "warning", "error", "exception", "critical"}
+NOT_THE_DAEMON = ("gateway/demo/", "protocols/simulated/")
+
+
+def said() -> Iterator[tuple[str, str]]:
+    """Each name that is given to a logger, and the file that does."""
+    for path in (*(ROOT / "gateway").rglob("*.py"), *(ROOT / "protocols").rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        if name.startswith(NOT_THE_DAEMON):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                of_log = isinstance(node.func.value, ast.Name) and node.func.value.id == "log"
+                of_self = node.func.attr == "_warn"
+                if (of_log and node.func.attr in LEVELS) or of_self:
+                    yield from ((name, text) for text in texts(node.args[0]))
+
+
+def texts(node: ast.expr) -> Iterator[str]:
+    """The names that an expression may give."""
+    for one in ast.walk(node):
+        if isinstance(one, ast.Constant) and isinstance(one.value, str):
+            yield one.value
+
+
+def test_every_event_of_the_log_is_documented() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    documented = set(re.findall(r"`([a-z_]+)`", "\n".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))))
+    names = list(said())
+    assert len(names) > 50
+    assert {(file, name) for file, name in names if name not in documented} == set()
+
+
+def test_names_are_words_of_the_log() -> None:
+    assert [name for _, name in said() if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name)] == []
