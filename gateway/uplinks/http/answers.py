@@ -14,6 +14,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from gateway.uplinks.http.connection import Answer
+from gateway.uplinks.said import MOST_CHARACTERS, said
 
 REFUSED = frozenset({400, 413, 415, 422})
 """The content is to blame: sent again as it is, it would be refused again."""
@@ -22,7 +23,6 @@ TOO_LARGE = 413
 UNSUPPORTED = 415
 LONGEST_WAIT_S = 600.0
 """What a server's Retry-After is cut to: it may be wrong, and the plant waits."""
-MOST_WORDS = 200
 
 _REMEDIES = {
     401: "check what `token` or `password` names, and that it has not expired; it is tried again each minute",
@@ -47,15 +47,12 @@ def words(answer: Answer, secrets: Iterable[str]) -> str:
     head = f"{answer.status} {_name(answer.status)}".rstrip()
     if 300 <= answer.status < 400:
         return f"{head}: {_place(answer.headers.get('location', ''))}"
-    said = (
-        ""
-        if "html" in answer.headers.get("content-type", "")
-        else answer.body[: 4 * MOST_WORDS].decode("utf-8", "replace")
-    )
+    is_page = "html" in answer.headers.get("content-type", "")
+    text = "" if is_page else answer.body[: 4 * MOST_CHARACTERS].decode("utf-8", "replace")
     for secret in secrets:
-        said = said.replace(secret, "...")
-    said = re.sub(r"[^ -~\u00a1-\u024f]+", " ", said).strip()[:MOST_WORDS]
-    return f"{head}: {said}" if said else head
+        text = text.replace(secret, "...")
+    text = said(text)
+    return f"{head}: {text}" if text else head
 
 
 def remedy(status: int) -> str:
@@ -93,5 +90,5 @@ def _place(location: str) -> str:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return "elsewhere"
-    path = re.sub(r"[^!-~]", "", parts.path)[:MOST_WORDS]
+    path = re.sub(r"[^!-~]", "", parts.path)[:MOST_CHARACTERS]
     return f"to {where}{port}{path}" if where or path else "elsewhere"

@@ -15,7 +15,7 @@ from aiokafka.errors import BrokerResponseError, IncompatibleBrokerVersion, Kafk
 from aiokafka.protocol.metadata import MetadataRequest
 
 from gateway.uplinks.kafka import codes
-from protocols.dial import connect_failed
+from protocols.dial import DIAL_S, connect_failed
 from protocols.driver import ConfigError, ConnectFailed, LinkError, NotConnected
 
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs of a lost connection the runner says, once
@@ -109,7 +109,7 @@ class Brokers:
         connection = self._client.connection(place)
         is_open = False
         try:
-            async with asyncio.timeout(self._client.answer_s):
+            async with asyncio.timeout(min(self._client.answer_s, DIAL_S)):
                 await connection.connect()
             is_open = True
         except (OSError, KafkaError, ValueError, KeyError, AssertionError) as error:

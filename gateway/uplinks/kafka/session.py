@@ -25,6 +25,8 @@ BATCH_BYTES = 500_000
 RETRY_S = 0.1
 PATIENCE_S = 10.0
 """How long the same batch is sent again, while leaders change, before the session is given up."""
+REPLICAS_MS = 5_000
+"""How long a broker waits for its replicas before it says that they are late; less than we wait for the broker."""
 NO_TIMEOUT_MS = 2**31 - 1
 NOBODY = -1
 _MAGIC = 2
@@ -134,7 +136,7 @@ class Session:
             except NotConnected as error:
                 trouble = error
         for place, bodies in by_leader.items():
-            request = ProduceRequest(None, -1, round(PATIENCE_S * 1000), [(self._topic, bodies)])
+            request = ProduceRequest(None, -1, REPLICAS_MS, [(self._topic, bodies)])
             try:
                 answer = await self._brokers.ask(place, request)
             except (ConnectFailed, NotConnected) as error:

@@ -9,8 +9,13 @@ from dataclasses import dataclass
 
 import orjson
 
+from gateway.uplinks.said import said
+
 ABOUT_THE_EVENT = frozenset({10054, 10097})
 """Message or header larger than the stream takes: the same event will be refused again."""
+
+WRONG_STREAM = 10060
+"""The stream that takes the subject is not the one that the message expects."""
 
 _REMEDIES = {
     10002: "raise the account's JetStream limits",
@@ -18,7 +23,6 @@ _REMEDIES = {
     10028: "raise the account's JetStream memory limit",
     10039: "enable JetStream for this user's account",
     10047: "raise the server's JetStream limits, or free its disk",
-    10060: "another stream than before takes this subject: see which streams have it",
     10076: "start the server with JetStream (`-js`)",
     10077: "the stream is full and refuses what is new: raise its limits, or let it discard what is old",
     10109: "the stream is sealed: make another one for this subject",
@@ -38,10 +42,10 @@ class Answer:
     def parsed(cls, body: bytes) -> Answer:
         """Of the JSON that the server sent."""
         try:
-            said = orjson.loads(body)
-            if (error := said.get("error")) is not None:
-                return cls(False, int(error.get("err_code", 0)), str(error.get("description", "error"))[:200])
-            return cls(True) if isinstance(said.get("seq"), int) else _STRANGE
+            answer = orjson.loads(body)
+            if (error := answer.get("error")) is not None:
+                return cls(False, int(error.get("err_code", 0)), said(str(error.get("description", "error"))))
+            return cls(True) if isinstance(answer.get("seq"), int) else _STRANGE
         except (ValueError, AttributeError, TypeError):
             return _STRANGE
 

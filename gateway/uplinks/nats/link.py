@@ -20,6 +20,7 @@ from nats.errors import Error
 
 from gateway.uplinks.nats.answers import NO_STREAM, Answer
 from gateway.uplinks.nats.transport import SocketTransport
+from gateway.uplinks.said import said
 
 PING_S = 15
 CLOSE_S = 2.0
@@ -135,11 +136,11 @@ class Link:
 
     def _on_lost(self, why: str) -> None:
         if not self.lost:
-            said = self._client.last_error
-            self.lost = f"the server ended the connection: {_plain(said)}" if type(said) is Error else why
+            last = self._client.last_error
+            self.lost = f"the server ended the connection: {_plain(last)}" if type(last) is Error else why
             self.changed.set()
 
 
 def _plain(error: Exception) -> str:
     """Without nats-py's name before it and the server's quotes around it."""
-    return str(error).removeprefix("nats: ").strip().strip("'")
+    return said(str(error).removeprefix("nats: ").strip().strip("'"))

@@ -17,14 +17,15 @@ from gateway.config.uplinks import resolved
 from gateway.events import StoredEvent
 from gateway.uplinks.content import Content
 from gateway.uplinks.encoding import Unencodable
-from gateway.uplinks.nats.answers import ABOUT_THE_EVENT, Answer
+from gateway.uplinks.nats.answers import ABOUT_THE_EVENT, WRONG_STREAM, Answer
 from gateway.uplinks.nats.config import TOKEN, NatsUplink
 from gateway.uplinks.nats.link import Link, Login
 from gateway.uplinks.nats.transport import NoTls, SocketTransport, UnwantedTls
+from gateway.uplinks.said import said
 from gateway.uplinks.template import place
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from gateway.uplinks.window import Window
-from protocols.dial import connect_failed, dial, tls_context
+from protocols.dial import DIAL_S, connect_failed, dial, tls_context
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
 from protocols.worker import in_daemon_thread
 
@@ -33,6 +34,7 @@ ANSWER_S = 10.0
 WRITE_S = 1.0
 """A `write` sends nothing more after this long: what a cancellation makes forget, and so repeat, is bounded by it."""
 MSG_ID = "Nats-Msg-Id"
+EXPECTED_STREAM = "Nats-Expected-Stream"
 PREFIX = "ce-"
 """Of attributes as headers (CloudEvents' NATS binding, binary content mode)."""
 
@@ -145,13 +147,27 @@ class NatsPublisher:
         name = f"linegate {self._context.envelope.source} {self._context.name}"
         try:
             await link.connect(
-                url, name, login, context, timeout_s=ANSWER_S, inbox=config.inbox, tls_first=config.tls_first
+                url, name, login, context,
+                timeout_s=min(ANSWER_S, DIAL_S), inbox=config.inbox, tls_first=config.tls_first,
             )  # fmt: skip
             if link.denied:
                 raise self._not_permitted(link)
+            if self._context.trial:
+                await self._try_subject(link)
         except (OSError, ValueError, nats.errors.Error, TimeoutError) as error:
             await self.close()
             raise self._connect_failed(host, error) from None
+
+    async def _try_subject(self, link: Link) -> None:
+        """See whether a stream would take an event: it refuses one that expects another stream, and stores nothing."""
+        message = Message(self._subject(type="gateway.alive", subject="gateway"), {EXPECTED_STREAM: "-"}, b"", 0)
+        self._under_way.append((await link.publish(message.subject, message.headers, message.payload), message))
+        answer = await self._next_answer(link)
+        if answer is None:
+            raise self._not_permitted(link) if link.denied else self._silent()
+        self._under_way.clear()
+        if answer.code != WRONG_STREAM:
+            self._refused(answer, message, 0)
 
     def _connect_failed(self, host: str, error: Exception) -> ConnectFailed | ConfigError:
         if isinstance(error, NoTls):
@@ -163,7 +179,7 @@ class NatsPublisher:
         if isinstance(error, (TimeoutError, ValueError)) or "INFO" in str(error):
             remedy = "check that the port is that of a NATS server, and whether `tls_first` fits it"
             return ConnectFailed(f"{self._peer} does not speak NATS with us", remedy)
-        words = str(error).removeprefix("nats: ").strip("'")
+        words = said(str(error).removeprefix("nats: ").strip("'"))
         if "auth" in words.lower():
             remedy = "check `user` and `password`, `token`, `nkey` or `creds`, and that the server knows this user"
             return ConfigError(f"{self._peer} refuses the client: {words}", remedy)

@@ -28,9 +28,9 @@ async def make(server: NatsServer, context: UplinkContext) -> AsyncIterator[Make
     """Makes uplinks to the server, with settings."""
     made: list[NatsPublisher] = []
 
-    def uplink(**settings: Any) -> NatsPublisher:
+    def uplink(told: UplinkContext = context, **settings: Any) -> NatsPublisher:
         section = {"type": "nats", "url": f"nats://127.0.0.1:{server.port}", **settings}
-        made.append(NatsPublisher(NatsUplink.model_validate(section), context))
+        made.append(NatsPublisher(NatsUplink.model_validate(section), told))
         return made[-1]
 
     yield uplink

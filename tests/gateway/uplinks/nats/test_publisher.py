@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gateway.events import StoredEvent
-from gateway.uplinks.uplink import Rejected
+from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.driver import ConfigError, NotConnected
 from tests.peers.nats import NatsServer, Reader
 
@@ -141,6 +142,28 @@ async def test_what_a_user_may_not_do(
         await deliver()
     assert "permit" in told.value.remedy
     await reader.leave()
+
+
+async def test_a_trial_says_whether_events_would_be_taken(
+    server: NatsServer, make: Make, context: UplinkContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`check --connect`: nothing is stored."""
+    monkeypatch.setattr(QUICK, 0.3)
+    users = '{user: a, password: p, permissions: {publish: "other.>"} }, {user: reader, password: readers-own}'
+    await server.start(f"authorization {{ users: [{users}] }}")
+    monkeypatch.setenv("OWN", "readers-own")
+    monkeypatch.setenv("OTHER", "p")
+    trial = replace(context, trial=True)
+    own = {"user": "reader", "password": {"env": "OWN"}}
+    with pytest.raises(NotConnected, match="no stream takes the subject"):
+        await make(trial, **own).connect()
+    reader = Reader()
+    await reader.follow(server)
+    await make(trial, **own).connect()
+    with pytest.raises(ConfigError, match="permissions violation"):
+        await make(trial, user="a", password={"env": "OTHER"}).connect()
+    await reader.finish()
+    assert reader.messages == []
 
 
 async def test_an_inbox_of_its_own(
