@@ -10,7 +10,8 @@ import click
 import orjson
 
 from gateway import cli_daemon, cli_host
-from gateway.cli_options import DURATION, FILE, JSON, STATE_DIR
+from gateway.cli_buffer import buffer
+from gateway.cli_options import DURATION, FILE, STATE_DIR
 from gateway.receive.cli import receive
 
 
@@ -164,105 +165,6 @@ def explain(file: Path, event: str, state_dir: Path, as_json: bool) -> None:
     sys.exit(explain_event(file, event, state_dir, as_json=as_json))
 
 
-BUFFER_EXAMPLES = """\b
-Examples:
-  linegate buffer stats line-3.yaml --state-dir /var/lib/linegate/line-3
-  linegate buffer export line-3.yaml --type 'machine.*' > events.ndjson
-  linegate buffer quarantine line-3.yaml list
-  linegate buffer quarantine line-3.yaml retry mes 1841
-"""
-TYPES = click.option("--type", "types", multiple=True, metavar="GLOB", help="Only types like this (machine.*).")
-SUBJECTS = click.option("--subject", "subjects", multiple=True, metavar="GLOB", help="Only subjects like this.")
-
-
-@main.group(epilog=BUFFER_EXAMPLES)
-def buffer() -> None:
-    """Look into store-and-forward: through the daemon that runs, else in its file."""
-
-
-@buffer.command()
-@FILE
-@STATE_DIR
-@JSON
-def stats(file: Path, state_dir: Path, as_json: bool) -> None:
-    """Show what is stored, how much waits for each uplink, and what is set aside."""
-    from gateway.buffer.command import Command
-
-    sys.exit(Command(file, state_dir, as_json=as_json).stats())
-
-
-@buffer.command()
-@FILE
-@STATE_DIR
-@JSON
-@click.option("--last", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many numbers back.")
-@TYPES
-@SUBJECTS
-def peek(
-    file: Path, state_dir: Path, as_json: bool, last: int, types: tuple[str, ...], subjects: tuple[str, ...]
-) -> None:
-    """Show the newest stored events."""
-    from gateway.buffer.command import Command
-
-    sys.exit(Command(file, state_dir, as_json=as_json).peek(last, types, subjects))
-
-
-@buffer.command()
-@FILE
-@STATE_DIR
-@click.option("--after", type=click.IntRange(0), default=0, help="Only those with a greater seq.")
-@TYPES
-@SUBJECTS
-def export(file: Path, state_dir: Path, after: int, types: tuple[str, ...], subjects: tuple[str, ...]) -> None:
-    """Print all stored events as CloudEvents, one a line; no cursor moves."""
-    from gateway.buffer.command import Command
-
-    sys.exit(Command(file, state_dir, as_json=True).export(after, types, subjects))
-
-
-@buffer.command()
-@FILE
-@STATE_DIR
-@JSON
-def estimate(file: Path, state_dir: Path, as_json: bool) -> None:
-    """Show how many hours of outage fit, at the rate and size of the newest events."""
-    from gateway.buffer.command import Command
-
-    sys.exit(Command(file, state_dir, as_json=as_json).estimate())
-
-
-@buffer.command()
-@FILE
-@click.argument("what", type=click.Choice(["list", "show", "retry", "export", "delete"]))
-@click.argument("uplink", required=False)
-@click.argument("seqs", nargs=-1, type=click.IntRange(1))
-@click.option("--all", "everything", is_flag=True, help="retry, delete: all of the uplink's.")
-@STATE_DIR
-@JSON
-def quarantine(
-    file: Path,
-    what: str,
-    uplink: str | None,
-    seqs: tuple[int, ...],
-    everything: bool,
-    state_dir: Path,
-    as_json: bool,
-) -> None:
-    """Handle events that an uplink's receiver refused for good.
-
-    list and export: of one UPLINK or all. show: UPLINK SEQ. retry and delete: UPLINK SEQS, or UPLINK --all. What is
-    tried again goes before what the uplink comes to next, and names the last event delivered in its prevseq.
-    """
-    from gateway.buffer.command import Command
-
-    if what == "show" and (uplink is None or len(seqs) != 1):
-        raise click.UsageError("show wants UPLINK and one SEQ")
-    if what in ("retry", "delete") and (uplink is None or bool(seqs) == everything):
-        raise click.UsageError(f"{what} wants UPLINK and SEQS, or UPLINK --all")
-    command = Command(file, state_dir, as_json=as_json)
-    sys.exit(command.quarantine(what, uplink, None if everything else list(seqs)))
-
-
 DISCOVER_EXAMPLES = """\b
 Examples:
   linegate discover opc.tcp://192.168.0.10:4840
@@ -365,7 +267,7 @@ def demo(seconds: float | None, speed: float, seed: int, keep: Path | None) -> N
     sys.exit(run_demo(seconds, speed, seed, keep))
 
 
-for command in (*cli_daemon.COMMANDS, *cli_host.COMMANDS):
+for command in (buffer, *cli_daemon.COMMANDS, *cli_host.COMMANDS):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -39,48 +39,73 @@ class Command:
 
     def _stats(self) -> int:
         (found,) = self._items("buffer.stats")
+        found["classes"] = classes = self._classes()
         if self._as_json:
             return self._json(found)
         rows = [
             ("stream", found["stream"]),
             ("last seq", str(found["last_seq"])),
-            ("oldest stored", f"{found['oldest']}, {found['oldest_time']}" if found["oldest"] else "none"),
-            ("size", _size(found["size_bytes"])),
+            ("oldest stored", f"{found['oldest']}, {found['oldest_time']}" if found["oldest"] is not None else "none"),
+            ("size", f"{_size(found['size_bytes'])}, of that {_size(found['free_bytes'])} free"),
+            ("write-ahead log", _size(found["log_bytes"])),
             ("waiting in memory", str(found["pending"])),
             ("set aside", str(found["quarantined"])),
-            ("storing", f"fails: {found['degraded']}" if found["degraded"] else "works"),
+            ("storing", f"fails: {found['degraded']}" if found["degraded"] else found["exposed"] or "works"),
+            *(("moved aside", name) for name in found["moved_aside"]),
         ]
         self._show(Sheet("buffer", ("what", "is"), rows))
-        backlog = [(name, str(count)) for name, count in found["backlog"].items()]
-        self._show(Sheet("uplinks", ("uplink", ">backlog"), backlog))
-        return TROUBLE if found["degraded"] else GOOD
+        by_class = [(name, f"{of['events']:,}", _size(of["data_bytes"])) for name, of in classes.items()]
+        self._show(Sheet("stored", ("class", ">events", ">data"), by_class))
+        uplinks = [
+            (name, str(found["backlog"].get(name, "")), str(of["position"]), of["detached"] or "")
+            for name, of in found["cursors"].items()
+        ]
+        self._show(Sheet("uplinks", ("uplink", ">backlog", ">settled", "not in the configuration since"), uplinks))
+        return TROUBLE if found["degraded"] or found["exposed"] else GOOD
+
+    def _classes(self) -> dict[str, dict[str, int]]:
+        """Events and bytes by class, added up as the daemon counts them."""
+        progress = Progress(sys.stderr)
+        sums: dict[str, dict[str, int]] = {}
+
+        def add(item: dict[str, Any]) -> None:
+            for name, counts in item["classes"].items():
+                mine = sums.setdefault(name, dict.fromkeys(counts, 0))
+                for what, number in counts.items():
+                    mine[what] += number
+            progress(f"counted up to {item['upto']:,} of {item['of']:,}")
+
+        answer(self._config, self._state_dir, add, "buffer.classes")
+        progress.done()
+        return sums
 
     def peek(self, last: int, types: tuple[str, ...], subjects: tuple[str, ...]) -> int:
         """The newest events."""
         return self._run(lambda: self._listed("buffer.events", last=last, types=types, subjects=subjects))
 
-    def export(self, after: int, types: tuple[str, ...], subjects: tuple[str, ...]) -> int:
+    def export(self, after: int | None, types: tuple[str, ...], subjects: tuple[str, ...]) -> int:
         """Every event, one a line."""
-        return self._run(lambda: self._exported("buffer.events", after=after, types=types, subjects=subjects))
+        begin = {} if after is None else {"after": after}
+        return self._run(lambda: self._exported("buffer.events", **begin, types=types, subjects=subjects))
 
-    def quarantine(self, what: str, uplink: str | None, seqs: list[int] | None) -> int:
+    def quarantine(self, what: str, uplink: str | None, seqs: list[str] | None) -> int:
         """What was refused: looked at, let go once more, or thrown away."""
         if what == "list":
             return self._run(lambda: self._listed("buffer.quarantined", uplink=uplink))
         if what == "export":
             return self._run(lambda: self._exported("buffer.quarantined", uplink=uplink))
         if what == "show":
-            return self._run(lambda: self._shown(uplink, seqs[0] if seqs else 0))
+            return self._run(lambda: self._shown(uplink, seqs[0] if seqs else ""))
         return self._run(lambda: self._changed(what, uplink, seqs))
 
-    def _shown(self, uplink: str | None, seq: int) -> int:
+    def _shown(self, uplink: str | None, seq: str) -> int:
         found = self._items("buffer.quarantined", uplink=uplink, seq=seq)
         if not found:
             raise BufferError(f"{uplink} has no event {seq} in its quarantine", "see `quarantine FILE list`")
         self._out.write(orjson.dumps(found[0], option=orjson.OPT_INDENT_2).decode() + "\n")
         return GOOD
 
-    def _changed(self, what: str, uplink: str | None, seqs: list[int] | None) -> int:
+    def _changed(self, what: str, uplink: str | None, seqs: list[str] | None) -> int:
         do = "buffer.retry" if what == "retry" else "buffer.discard"
         (found,) = self._items(do, uplink=uplink, seqs=seqs)
         words = "wait for another attempt" if what == "retry" else "were deleted"
@@ -99,11 +124,13 @@ class Command:
         if measured["ms"] < LEAST_MEASURED_MS or not measured["events"]:
             raise BufferError("less than a minute of events is stored, which says no rate", "let the line run first")
         per_hour = measured["events"] * HOUR_MS / measured["ms"]
-        each = found["size_bytes"] / (found["last_seq"] - found["oldest"] + 1)
-        free = shutil.disk_usage(self._state_dir).free
+        stored = sum(of["events"] for of in self._classes().values())
+        used = found["size_bytes"] - found["free_bytes"]
+        each = used / stored
+        free = shutil.disk_usage(self._state_dir / Path(limits.path).parent).free
         room = {
-            "max_size": limits.max_size - found["size_bytes"],
-            "min_free_disk": free - limits.min_free_disk,
+            "max_size": limits.max_size - used,
+            "min_free_disk": free - limits.min_free_disk + found["free_bytes"],
         }
         bound = min(room, key=lambda key: room[key])
         hours = max(0, room[bound]) / (per_hour * each)
@@ -126,7 +153,7 @@ class Command:
         if self._as_json:
             return self._exported(do, **given)
         rows = [
-            (one["seq"], one["time"], one["type"].removeprefix("linegate."), one["subject"], *_about(one))
+            (_number(one), one["time"], one["type"].removeprefix("linegate."), one["subject"], *_about(one))
             for one in self._items(do, **given)
         ]
         more = ("uplink", "again", "why") if do == "buffer.quarantined" else ()
@@ -168,6 +195,11 @@ class Command:
         except (ControlError, BufferError) as error:
             sys.stderr.write(f"{error.why}; {error.remedy}\n" if error.remedy else f"{error.why}\n")
             return WRONG
+
+
+def _number(item: dict[str, Any]) -> str:
+    """By what the event is called in a command: its seq, or its id where it is of a stream before this one."""
+    return str(item["quarantine"]["event"] if "quarantine" in item else item["seq"])
 
 
 def _about(item: dict[str, Any]) -> Iterator[str]:

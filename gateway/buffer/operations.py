@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ import orjson
 from gateway.backup import source
 from gateway.control.wire import Refused
 from gateway.events import StoredEvent, rfc3339
+from gateway.outbox import census
 from gateway.outbox.classes import FIRST
 from gateway.outbox.errors import BufferError
 from gateway.outbox.filters import Filter
@@ -34,6 +36,7 @@ class Operations:
             f"buffer.{name}": _refusing(operation)
             for name, operation in {
                 "stats": self._stats,
+                "classes": self._classes,
                 "events": self._events,
                 "quarantined": self._quarantined,
                 "retry": self._retry,
@@ -43,8 +46,9 @@ class Operations:
         self.handlers |= {name: _refusing(operation) for name, operation in source.handlers(outbox).items()}
 
     async def _stats(self, _request: Mapping[str, Any]) -> Items:
-        """One item: numbers, sizes in bytes, backlogs, and the span in ms of the newest events."""
+        """One item: numbers, sizes in bytes, cursors, and the span in ms of the newest events."""
         outbox, stats = self._outbox, self._outbox.stats
+        space = await outbox.inspect(census.space)
         last = outbox.last_seq
         oldest = await outbox.recent(FIRST, 1)
         newest = await outbox.recent(last - 1, 1)
@@ -56,7 +60,10 @@ class Operations:
             "oldest_time": rfc3339(oldest[0].time) if oldest else None,
             "pending": stats.pending,
             "quarantined": stats.quarantined,
-            "size_bytes": stats.size_bytes,
+            **space,
+            "moved_aside": list(stats.aside),
+            "cursors": await outbox.inspect(census.cursors),
+            "exposed": stats.exposed,
             "degraded": stats.degraded,
             "backlog": {name: outbox.backlog(name) for name in self._uplinks},
             "measured": {
@@ -64,6 +71,17 @@ class Operations:
                 "ms": newest[0].time - first[0].time if newest and first else 0,
             },
         }
+
+    async def _classes(self, _request: Mapping[str, Any]) -> Items:
+        """Events and bytes of their data by class, stretch by stretch: the store has more to do than to count."""
+        end = self._outbox.last_seq
+        oldest = await self._outbox.recent(FIRST, 1)
+        after = oldest[0].seq - 1 if oldest else end
+        while after < end:
+            upto = min(after + census.STRETCH, end)
+            counts = await self._outbox.inspect(partial(census.classes, after=after, upto=upto))
+            after = upto
+            yield {"upto": upto, "of": end, "classes": counts}
 
     async def _events(self, request: Mapping[str, Any]) -> Items:
         """Stored events as CloudEvents, behind `after` or the newest `last`; `types` and `subjects` are globs."""
@@ -79,7 +97,9 @@ class Operations:
 
     async def _quarantined(self, request: Mapping[str, Any]) -> Items:
         """What is set aside, of one `uplink` or all, of one `seq` or all, as CloudEvents with `quarantine` beside."""
-        wanted, only = request.get("uplink"), request.get("seq")
+        wanted, only = request.get("uplink"), None
+        if "seq" in request:
+            only = self._stored(request["seq"])
         for uplink in [wanted] if wanted is not None else await self._uplinks_in_quarantine():
             after = FIRST if only is None else only - 1
             while entries := await self._outbox.quarantined(uplink, after, CHUNK):
@@ -96,11 +116,22 @@ class Operations:
 
     async def _retry(self, request: Mapping[str, Any]) -> Items:
         """Deliver once more the events `seqs` of `uplink`, or all where it is null; how many wait for it."""
-        yield {"count": await self._outbox.retry(self._known(request), request["seqs"])}
+        yield {"count": await self._outbox.retry(self._known(request), self._chosen(request))}
 
     async def _discard(self, request: Mapping[str, Any]) -> Items:
         """Throw away the events `seqs` of `uplink`, or all where it is null; how many there were."""
-        yield {"count": await self._outbox.discard(self._known(request), request["seqs"])}
+        yield {"count": await self._outbox.discard(self._known(request), self._chosen(request))}
+
+    def _chosen(self, request: Mapping[str, Any]) -> list[int] | None:
+        return None if request["seqs"] is None else [self._stored(one) for one in request["seqs"]]
+
+    def _stored(self, named: str) -> int:
+        """The stored number of an event by its seq, or by its id where it is of a stream before this one."""
+        stream, _, seq = named.rpartition("-")
+        found = self._envelope.stored_seq(stream or self._envelope.stream, int(seq))
+        if found is None:
+            raise Refused(f"the buffer has no event of the stream {stream}", "see `quarantine FILE list`")
+        return found
 
     def _known(self, request: Mapping[str, Any]) -> str:
         uplink: str = request["uplink"]
@@ -115,13 +146,14 @@ class Operations:
 
     def _set_aside(self, entry: Entry) -> dict[str, Any]:
         event = StoredEvent(entry.seq, entry.seq - 1, entry.type, entry.subject, entry.time, entry.data)
+        made = self._cloud_event(event)
         about = {
             "uplink": entry.uplink,
+            "event": str(entry.seq) if entry.seq > 0 else made["id"],
             "why": entry.why,
             "since": rfc3339(entry.quarantined_at),
             "retrying": entry.retrying,
         }
-        made = self._cloud_event(event)
         del made["prevseq"]  # it has its place in the chain when it is delivered
         return {**made, "quarantine": about}
 

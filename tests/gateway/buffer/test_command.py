@@ -15,6 +15,7 @@ import pytest
 from gateway.config.model import BufferConfig
 from gateway.events import Event
 from gateway.runner.buffer import buffer
+from gateway.uplinks.file.config import FileUplink
 from tests.conftest import line_document
 from tests.processes import Daemon, free_port, simulator, until
 
@@ -67,6 +68,10 @@ async def test_looked_at_beside_the_daemon_and_alone(daemon: Daemon) -> None:
         await until(lambda: len(daemon.events()) >= 3)
         beside = await stats(daemon)
         assert beside["last_seq"] >= 3
+        assert sum(of["events"] for of in beside["classes"].values()) >= beside["last_seq"]
+        assert beside["classes"]["states"]["data_bytes"] > 100
+        assert beside["log_bytes"] > 0
+        assert beside["cursors"]["journal"]["detached"] is None
         assert beside["backlog"].keys() == settings["uplinks"].keys()
         code, out, err = await command(daemon, "export")
         assert code == 0, err
@@ -78,9 +83,15 @@ async def test_looked_at_beside_the_daemon_and_alone(daemon: Daemon) -> None:
         assert "gateway.started.v1" in out
         assert "machine" not in out
         assert await daemon.stop() == 0
+    del settings["uplinks"]["journal"]
+    daemon.file.write_text(json.dumps(settings))
     alone = await stats(daemon)
     assert alone["stream"] == beside["stream"]
     assert alone["last_seq"] >= beside["last_seq"]
+    assert alone["cursors"]["journal"]["detached"]
+    code, out, _ = await command(daemon, "stats")
+    assert code == 0
+    assert out.splitlines()[-2].split()[-5:] == ["not", "in", "the", "configuration", "since"]
     code, out, err = await command(daemon, "estimate")
     assert (code, "less than a minute" in err) == (2, True)
 
@@ -133,6 +144,29 @@ async def test_estimate_says_how_long_an_outage_may_last(daemon: Daemon) -> None
     found = json.loads(out)
     assert found["bound"] == "max_size"
     assert found["events_per_hour"] == pytest.approx(3600, rel=0.01)
-    assert 250 < found["bytes_per_event"] < 600
+    assert 250 < found["bytes_per_event"] < 400
     assert found["hours"] == pytest.approx(found["room"]["max_size"] / 3600 / found["bytes_per_event"], rel=0.01)
     assert (await command(daemon, "estimate"))[1].split()[:2] == ["what", "is"]
+
+
+async def test_what_was_refused_before_the_buffer_was_recovered_is_named_by_its_id(daemon: Daemon) -> None:
+    daemon.state.mkdir(parents=True, exist_ok=True)
+    config = BufferConfig.model_validate({"path": "line.db"})
+    uplinks = {"journal": FileUplink.model_validate({"type": "file", "path": "x", "from": "oldest"})}
+    path = daemon.state / "line.db"
+    async with buffer(path, config, uplinks) as outbox:
+        outbox.append([Event("machine.state", "filler", 1_795_327_200_000 + n, {"n": n}) for n in range(3)])
+        await outbox.quarantine("journal", (await outbox.read("journal", 1))[0], "no such column")
+        stream = outbox.stream
+    path.write_bytes(bytes(4096) + path.read_bytes()[4096:])
+    code, out, err = await command(daemon, "quarantine", "list")
+    assert code == 0, err
+    assert f"{stream}-1" in out
+    assert (await command(daemon, "quarantine", "show", "journal", "1"))[0] == 2
+    code, out, err = await command(daemon, "quarantine", "show", "journal", f"{stream}-1")
+    assert (json.loads(out)["id"], json.loads(out)["data"]) == (f"{stream}-1", {"n": 0}), err
+    assert (await command(daemon, "quarantine", "delete", "journal", f"{stream}-1"))[:2] == (0, "1 were deleted\n")
+    code, out, err = await command(daemon, "export")
+    assert [json.loads(line)["id"] for line in out.splitlines()] == [f"{stream}-{n}" for n in (1, 2, 3)]
+    code, _, err = await command(daemon, "quarantine", "delete", "journal", "0192f0c4-6b7e-4d0e-9a52-6c1a8d2f4f10-1")
+    assert (code, "no event of the stream" in err) == (2, True)
