@@ -14,6 +14,7 @@ from rich.console import Console
 from gateway.buffer.asking import answer
 from gateway.config.apart import load_apart
 from gateway.control.wire import ControlError
+from gateway.outbox.bounds import Bounds
 from gateway.outbox.errors import BufferError
 from gateway.progress import Progress
 from gateway.sheet import Sheet, aligned, drawn
@@ -129,7 +130,7 @@ class Command:
         each = used / stored
         free = shutil.disk_usage(self._state_dir / Path(limits.path).parent).free
         room = {
-            "max_size": limits.max_size - used,
+            "max_size": limits.max_size - Bounds.of(limits).log - used,
             "min_free_disk": free - limits.min_free_disk + found["free_bytes"],
         }
         bound = min(room, key=lambda key: room[key])

@@ -24,7 +24,7 @@ from gateway.events import Envelope, Event, Former
 from gateway.outbox.classes import FIRST, TABLES, merged, table_of
 from gateway.outbox.encode import encode
 from gateway.outbox.errors import BufferError, is_full
-from gateway.outbox.gaps import gap
+from gateway.outbox.gaps import Episode, gap
 from gateway.outbox.identity import APPLICATION_ID
 from gateway.outbox.migrate import migrate
 from gateway.outbox.salvage import EventRow, Salvage, Saved
@@ -244,9 +244,9 @@ class _Recovery:
         """What to tell of what is missing behind `floor`, which is how far every uplink is."""
         why = f"the buffer was {self._ended}: {self._why}"
         envelope = Envelope("", self._stream, former)
-        gaps = []
+        gaps = [self._told(account, envelope) for account in self._saved.accounts]
         self._counts["missing"] = 0
-        for hole in _told(_holes(db, floor, envelope), envelope):
+        for hole in _few(_holes(db, floor, envelope), envelope):
             base, stream = envelope.numbered(hole.first)
             self._counts["missing"] += hole.number
             gaps.append(
@@ -266,6 +266,24 @@ class _Recovery:
             gaps.append(gap("damaged", words, class_="checkpoint"))
         return gaps
 
+    def _told(self, account: Episode, envelope: Envelope) -> Event:
+        """What the old buffer had not come to tell."""
+        if account.first is None or account.last is None:
+            return account.gap()
+        first, last = account.first - self._last, account.last - self._last
+        base, stream = envelope.numbered(first)
+        return gap(
+            "dropped",
+            account.why,
+            number=account.count,
+            first=first - base,
+            last=last - base,
+            class_=account.class_,
+            began=account.began,
+            ended=account.ended,
+            stream=stream,
+        )
+
 
 def _holes(db: sqlite3.Connection, floor: int, envelope: Envelope) -> Iterator[Hole]:
     """Stretches of missing numbers, each of one stream, in order."""
@@ -283,7 +301,7 @@ def _holes(db: sqlite3.Connection, floor: int, envelope: Envelope) -> Iterator[H
         before, time_before = seq, at
 
 
-def _told(holes: Iterator[Hole], envelope: Envelope) -> Iterator[Hole]:
+def _few(holes: Iterator[Hole], envelope: Envelope) -> Iterator[Hole]:
     """As they are, while they are few; what comes behind many is one stretch for each stream."""
     yield from itertools.islice(holes, MOST_GAPS)
     for _, rest in itertools.groupby(holes, lambda hole: envelope.numbered(hole.first)):

@@ -17,6 +17,7 @@ from gateway.checkpoint import is_row
 from gateway.events import Former
 from gateway.outbox.classes import TABLES
 from gateway.outbox.encode import LAST_TIME
+from gateway.outbox.gaps import Episode
 from gateway.outbox.migrate import migrate
 from gateway.outbox.pages import Pages, Row, Value
 
@@ -38,6 +39,8 @@ class Saved:
     checkpoint: dict[str, bytes] = field(default_factory=dict)
     quarantine: dict[tuple[str, int], tuple[Any, ...]] = field(default_factory=dict)
     """By uplink and seq; the values are the other columns."""
+    accounts: list[Episode] = field(default_factory=list)
+    """Of events that were dropped, and of which no gap has told yet."""
     broken: set[str] = field(default_factory=set)
     """Tables of which some may be missing."""
 
@@ -55,6 +58,7 @@ class Salvage:
             ("cursor", self._cursor),
             ("checkpoint", self._checkpoint),
             ("quarantine", self._quarantine),
+            ("episode", self._account),
         ):
             self._read(table, take)
 
@@ -142,6 +146,14 @@ class Salvage:
                     retry = 1 if event[4:] == [1] else 0
                     self.saved.quarantine[uplink, seq] = (why, at, *event[:4], retry)
                     return True
+        return False
+
+    def _account(self, row: Row) -> bool:
+        match row.values:
+            case (str(class_), str(why), "dropped", _, first, last, int(count), int(began), int(ended)):
+                first, last = (seq if isinstance(seq, int) else None for seq in (first, last))
+                self.saved.accounts.append(Episode(class_, why, count, first, last, began, ended))
+                return True
         return False
 
 

@@ -26,6 +26,7 @@ from gateway.checkpoint import pack
 from gateway.config.model import BufferConfig
 from gateway.events import Envelope, Event, StoredEvent
 from gateway.outbox.errors import BufferError
+from gateway.outbox.gaps import Episode, write
 from gateway.outbox.identity import Previous
 from gateway.outbox.outbox import Outbox
 from gateway.outbox.recovery import KEPT, kept_aside
@@ -364,3 +365,21 @@ async def test_damage_that_is_met_while_running_ends_the_store_and_is_recovered_
     outbox = await go_on(path, whole)
     assert outbox.previous is not None
     assert outbox.previous.ended == "damaged"
+
+
+def test_drops_that_no_gap_has_told_yet_are_told_by_the_new_buffer(whole: Whole, tmp_path: Path) -> None:
+    path = harmed(tmp_path, whole)
+    with closing(sqlite3.connect(path)) as db:
+        write(db, Episode("trends", "no room", 3, 10, 14, TIME, TIME + 1))
+        db.commit()
+    path.write_bytes(HEADER.do(path.read_bytes()))
+
+    async def once() -> None:
+        await (await Outbox.open(path, CONFIG, dict.fromkeys(DELIVERED, SECTION))).close(clean=False)
+
+    asyncio.run(once())
+    with closing(sqlite3.connect(path)) as db:
+        ((data,),) = db.execute("SELECT data FROM gap WHERE seq > 0")
+    told = orjson.loads(data)
+    assert (told["what"], told["class"], told["count"]) == ("dropped", "trends", 3)
+    assert (told["of_stream"], told["from"], told["to"]) == (whole.stream, "10", "14")
