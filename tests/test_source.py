@@ -19,7 +19,7 @@ FORBIDDEN = {
 }
 MOST_LINES = 400
 TASK_MAKERS = {"create_task", "ensure_future", "gather", "wait", "TaskGroup", "run_in_executor", "to_thread", "shield"}
-HEAVY = ("pymodbus", "aiomqtt", "paho", "asyncua", "pycomm3", "aiokafka", "nats")
+HEAVY = ("pymodbus", "aiomqtt", "paho", "asyncua", "pycomm3", "aiokafka", "nats", "google", "sparkplub_b_packets")
 KNOWS_EVERY_PART = {"app.py", "parts.py", "service.py", "cli.py"}
 
 

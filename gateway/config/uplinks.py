@@ -164,13 +164,17 @@ def _server(text: str) -> str:
     return text
 
 
+Server = Annotated[str, AfterValidator(_server)]
+"""`host` or `host:port`"""
+
+
 class ClusterUplink(ServerUplink):
     """What uplinks may say whose other side is a cluster of servers."""
 
     PORTS: ClassVar[tuple[int, int]]
     """Without and with TLS, where none is written."""
 
-    others: Annotated[tuple[Annotated[str, AfterValidator(_server)], ...], Field(strict=False)] = Field(
+    others: Annotated[tuple[Server, ...], Field(strict=False)] = Field(
         default=(), examples=['["server-2.example", "server-3.example:9092"]']
     )
     """More servers of the same cluster, `host` or `host:port`, to begin with where the first is away."""

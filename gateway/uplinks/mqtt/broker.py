@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -34,12 +33,10 @@ log = structlog.get_logger("uplink")
 class Broker:
     """Where it is, and who we are there; every error names it."""
 
-    def __init__(self, config: BrokerUplink, context: UplinkContext, url: str) -> None:
+    def __init__(self, config: BrokerUplink, context: UplinkContext, server: tuple[str, int]) -> None:
         self._config = config
         self._context = context
-        parts = urlsplit(url)
-        self._host = parts.hostname or ""
-        self._port = parts.port or (8883 if config.is_secure else 1883)
+        self._host, self._port = server
 
     @property
     def peer(self) -> str:

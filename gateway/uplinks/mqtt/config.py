@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -24,6 +24,7 @@ class BrokerUplink(ServerUplink):
     SCHEMES = ("mqtt", "mqtts")
     SERVER = "a broker"
     EXAMPLES = ("mqtt://host:1883", "mqtts://host:8883")
+    PORTS: ClassVar[tuple[int, int]] = (1883, 8883)
 
     url: str = Field(examples=["mqtt://broker.example:1883"])
     """`mqtt://host:1883`, or `mqtts://host:8883` for TLS."""
@@ -40,6 +41,11 @@ class BrokerUplink(ServerUplink):
         yield from super().notes
         if self.version != 5:
             yield "version", f"{HIDES}; use 5 where the broker speaks it"
+
+    @property
+    def server(self) -> tuple[str, int]:
+        """Host and port of the URL."""
+        return self.host, urlsplit(self.url).port or self.PORTS[self.is_secure]
 
     @property
     def broker(self) -> str:

@@ -38,7 +38,7 @@ class MqttPublisher:
         self._config = config
         self._context = context
         self._messages = Messages(config, context)
-        self._broker = Broker(config, context, config.url)
+        self._broker = Broker(config, context, config.server)
         self._link: Link | None = None
         self._limit = config.in_flight
         self._window = 1

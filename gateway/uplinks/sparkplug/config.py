@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
-from gateway.config.uplinks import Glob
+from gateway.config.uplinks import ClusterUplink, Glob, Server
 from gateway.uplinks.mqtt.config import BrokerUplink, topic_template
 from protocols.settings import Duration, between, shown
 
@@ -25,17 +25,17 @@ def _id(text: str) -> str:
 Id = Annotated[str, AfterValidator(_id)]
 
 
-class SparkplugUplink(BrokerUplink):
+class SparkplugUplink(BrokerUplink, ClusterUplink):
     """The line as a Sparkplug B 3.0 edge node, its machines as devices. Commands are refused, but for a rebirth."""
 
     CASELESS = "Sparkplug hosts"
 
     type: Literal["sparkplug"] = Field(examples=["sparkplug"])
     """A Sparkplug B edge node."""
-    fallbacks: Annotated[tuple[str, ...], Field(min_length=1, max_length=10, strict=False)] = Field(
-        default=(), examples=['["mqtt://other.example:1883"]']
+    others: Annotated[tuple[Server, ...], Field(strict=False)] = Field(
+        default=(), examples=['["other.example", "third.example:1883"]']
     )
-    """URLs of further brokers: each new connection goes to the next one. There is one connection at a time."""
+    """Further brokers, `host` or `host:port`: each new connection goes to the next. There is one at a time."""
     group: Id | None = None
     """Group ID; the site where it is left out."""
     node: Id | None = None
@@ -52,15 +52,6 @@ class SparkplugUplink(BrokerUplink):
     """The same for the figures of the KPI windows that are under way."""
     proof_topic: Annotated[str, topic_template("uplink")] = "linegate/{enterprise}/{site}/{area}/{line}/{uplink}/proof"
     """Template of the topic of the QoS 1 messages whose acknowledgement proves that those before them arrived."""
-
-    @field_validator("fallbacks")
-    @classmethod
-    def _check_fallbacks(cls, urls: tuple[str, ...], info: object) -> tuple[str, ...]:
-        checked = tuple(cls._check_url(url) for url in urls)
-        first = getattr(info, "data", {}).get("url", "")
-        if first and any(url.partition(":")[0] != first.partition(":")[0] for url in checked):
-            raise ValueError("all brokers have the same `tls`: write all URLs with mqtt:// or all with mqtts://")
-        return checked
 
     @field_validator("proof_topic")
     @classmethod

@@ -50,10 +50,9 @@ class SparkplugNode:
     def __init__(self, config: SparkplugUplink, context: UplinkContext) -> None:
         self._config = config
         self._context = context
-        urls = (config.url, *config.fallbacks)
         turn = context.kept.get("turn", 0)
-        context.kept["turn"] = (turn + 1) % len(urls)
-        self._broker = Broker(config, context, urls[turn % len(urls)])
+        context.kept["turn"] = (turn + 1) % len(config.servers)
+        self._broker = Broker(config, context, config.servers[turn])
         line = context.line
         self._place = Place(config.group or line.site, config.node or line.name)
         self._host = None if config.primary_host is None else PrimaryHost(config.primary_host)

@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 NDEATH, NBIRTH = "spBv1.0/berlin/NDEATH/line-3", "spBv1.0/berlin/NBIRTH/line-3"
 
 
-def node(port: int, told: UplinkContext, *fallbacks: int, **settings: Any) -> SparkplugNode:
+def node(port: int, told: UplinkContext, *others: int, **settings: Any) -> SparkplugNode:
     section = {"type": "sparkplug", "url": f"mqtt://127.0.0.1:{port}", "primary_host": "scada", **settings}
-    if fallbacks:
-        section["fallbacks"] = [f"mqtt://127.0.0.1:{other}" for other in fallbacks]
+    section["others"] = [f"127.0.0.1:{other}" for other in others]
     return SparkplugNode(SparkplugUplink.model_validate(section), told)
 
 
