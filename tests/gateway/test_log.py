@@ -21,7 +21,7 @@ def said() -> Iterator[tuple[str, str]]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
                 of_log = isinstance(node.func.value, ast.Name) and node.func.value.id == "log"
-                of_self = node.func.attr == "_warn"
+                of_self = node.func.attr in ("_warn", "warn")
                 if (of_log and node.func.attr in LEVELS) or of_self:
                     yield from ((name, text) for text in texts(node.args[0]))
 
