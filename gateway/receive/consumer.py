@@ -48,6 +48,10 @@ class Consumer:
         self.is_ready = True
         self._show.note(f"listening: {where}")
 
+    def note(self, words: str) -> None:
+        """See `Receiver`."""
+        self._show.note(words)
+
     def strange(self, where: str, why: str) -> None:
         """See `Receiver`. Said once a place."""
         if where not in self._strange and len(self._strange) < 1000:

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import aiomqtt
+import orjson
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -30,6 +31,8 @@ _REMEDIES = {
     0xA2: "this broker takes no wildcards: write the topic in full",
 }
 _LOGIN = "check --user, and what --password-env or --password-file names, and that the broker knows this user"
+UNSPECIFIED = 0x80
+"""Also paho's word for a connection that broke."""
 _OF_311 = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}
 """What CONNACK's codes of MQTT 3.1.1 (3.2.2.3) are in MQTT 5."""
 
@@ -109,12 +112,14 @@ class MqttSource:
                 messages.append(await anext(incoming))
             events = []
             for one in messages:
-                if one.retain:
-                    continue  # kept for who comes late: it has its place in the chain when it is sent
-                try:
-                    events += decode(bytes(one.payload) if isinstance(one.payload, bytes | bytearray) else b"")
-                except NotAnEvent as error:
-                    receiver.strange(str(one.topic), str(error))
+                payload = bytes(one.payload) if isinstance(one.payload, bytes | bytearray) else b""
+                if words := _state(payload):
+                    receiver.note(words)
+                elif not one.retain:  # what is kept for who comes late has its place in the chain when it is sent
+                    try:
+                        events += decode(payload)
+                    except NotAnEvent as error:
+                        receiver.strange(str(one.topic), str(error))
             receiver.take(events)
             for one in messages:
                 client._client.ack(one.mid, one.qos)
@@ -123,7 +128,7 @@ class MqttSource:
         """What happened, and what to do; where paho hides why it did not connect, a second attempt finds out."""
         peer = f"{self._host}:{self._port}"
         code = _code(error, is_connected)
-        if code is not None and code >= 0x80:
+        if code is not None and code > UNSPECIFIED:
             words = f"{peer} {'ended the connection' if is_connected else 'refuses this client'}: {reasons.words(code)}"
             kind = ConfigError if code in reasons.ABOUT_THE_CLIENT or code == 0x8E else NotConnected
             return kind(words, _LOGIN if code in (0x86, 0x87) else _REMEDIES.get(code, "see the broker's log"))
@@ -138,6 +143,17 @@ class MqttSource:
             return failed
         remedy = "check that the port fits mqtt:// or mqtts://, and whether the broker wants a client certificate"
         return NotConnected(f"{peer} ended the connection before the session began", remedy)
+
+
+def _state(payload: bytes) -> str:
+    """What a gateway, or the broker in its stead, says on its state topic; empty for anything else."""
+    try:
+        found = orjson.loads(payload)
+        return (
+            f"gateway of {found['source']}, uplink {found['uplink']}: {found['state']} {found.get('time', '')}".strip()
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
 
 
 def _code(error: aiomqtt.MqttError, is_connected: bool) -> int | None:

@@ -68,6 +68,9 @@ class Receiver(Protocol):
         Whatever else it raises ends the source, and nothing of this is acknowledged.
         """
 
+    def note(self, words: str) -> None:
+        """Something worth a line that is no event."""
+
     def strange(self, where: str, why: str) -> None:
         """What came there is no event."""
 

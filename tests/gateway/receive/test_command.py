@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,55 @@ async def test_what_is_missing_is_told_and_is_the_exit_code(tmp_path: Path) -> N
     assert (code, "is no state that `linegate receive` wrote" in words) == (2, True)
 
 
+async def test_a_broker_that_comes_back(tmp_path: Path) -> None:
+    """The loss is said, the consumer connects again; what the gateway says of itself is shown, and is no event."""
+    port = free_port()
+    topic = "acme/gateway/state"
+    async with receive(f"mqtt://127.0.0.1:{port}/acme/#", "--count", "2", "--mqtt", "3.1.1") as late:
+        assert await late.end("wait") == 1, "the first time it has to work"
+    async with broker(tmp_path / "broker", port):
+        one = receive(f"mqtt://127.0.0.1:{port}/acme/#", "--count", "2", "--mqtt", "3.1.1")
+        consumer = await one.__aenter__()
+        await consumer.listens()
+        async with aiomqtt.Client("127.0.0.1", port) as plant:
+            state = {"state": "online", "source": "/acme", "stream": "s", "uplink": "plant", "version": "1"}
+            await plant.publish(topic, json.dumps(state), qos=1, retain=True)
+            await plant.publish("acme/x", json.dumps(event(1, 0)), qos=1)
+        await until(lambda: b"machine.state" in consumer.out)
+    try:
+        await until(lambda: b"the connection broke" in consumer.err)
+        async with broker(tmp_path / "broker", port), aiomqtt.Client("127.0.0.1", port) as plant:
+            await until(lambda: consumer.err.count(b"listening") == 2)
+            await plant.publish("acme/x", json.dumps(event(2, 1)), qos=1)
+            assert await consumer.end("wait") == 0
+        assert b"gateway of /acme, uplink plant: online" in consumer.err
+        assert b"left out" not in consumer.err
+    finally:
+        await one.__aexit__(None, None, None)
+
+
+async def test_posts_over_tls_from_who_has_a_certificate(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    port = free_port()
+    files = [f"--{name}={tmp_path}/{file}" for name, file in
+             (("certificate", "server.pem"), ("private-key", "server.key"), ("ca", "ca.pem"))]  # fmt: skip
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    async with receive(f"https://127.0.0.1:{port}/", *files, "--user", "mes", "--password-env", "MES_TOKEN",
+                       environment=TOKEN) as one:  # fmt: skip
+        await one.listens()
+        async with aiohttp.ClientSession(
+            headers={"Authorization": aiohttp.encode_basic_auth("mes", "s3cret")}
+        ) as session:
+            url, body = f"https://127.0.0.1:{port}/any", json.dumps([event(1, 0)])
+            with pytest.raises(aiohttp.ClientError):
+                await session.post(url, data=body, ssl=context)
+            context.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+            async with session.post(url, data=body, ssl=context) as answer:
+                assert answer.status == 204
+        assert await one.end() == 0, one.err
+        assert b"1 received" in one.out
+
+
 async def test_posts_are_answered_when_they_are_stored(tmp_path: Path) -> None:
     port, written = free_port(), tmp_path / "written.ndjson"
     written.write_bytes(b'{"whole": 1}\n{"torn')
@@ -230,10 +280,11 @@ async def test_clear_errors_with_remedies(tmp_path: Path) -> None:
             ((f"mqtt://127.0.0.1:{port}",), 2, "not authorized"),
             ((f"mqtt://127.0.0.1:{port}", "--mqtt", "3.1.1"), 2, "not authorized"),
             ((f"mqtts://127.0.0.1:{secure}",), 1, "set --ca to the certificate of the authority"),
+            ((f"mqtts://127.0.0.1:{secure}", "--ca", f"{tmp_path}/ca.pem", "--for", "1s"), 0, "listening: # at"),
             ((mine,), 2, "choose an address of this machine and a free port"),
             ((f"file://{several}",), 2, "has several: a.ndjson, b.ndjson; name the one to follow"),
         ]
-        told = await asyncio.gather(*(said(*arguments, "--for", "20s") for arguments, _, _ in cases))
+        told = await asyncio.gather(*(said(*arguments) for arguments, _, _ in cases))
         for (arguments, code, words), (got, error) in zip(cases, told, strict=True):
             assert (got, words in error) == (code, True), (arguments, got, error)
             assert "Traceback" not in error
