@@ -49,8 +49,8 @@ class Gateway:
     def events(self, count: int) -> list[Event]:
         """Of all classes in turn."""
         begin, self.made = self.made + 1, self.made + count
-        data = [{"n": n, "x": "x" * 2000} for n in range(begin, self.made + 1)]
-        return [Event(TYPES[one["n"] % 4], "filler", BEGIN, one) for one in data]
+        numbers = range(begin, self.made + 1)
+        return [Event(TYPES[n % 4], "filler", BEGIN, {"n": n, "x": "x" * 2000}) for n in numbers]
 
     async def append(self, count: int) -> None:
         """Events, and an attempt to store them."""

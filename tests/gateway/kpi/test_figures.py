@@ -97,6 +97,20 @@ def test_unknown_time_of_which_a_counter_tells_is_no_part_of_u() -> None:
     assert told(hours, *names) == [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5]
 
 
+def test_the_high_bound_takes_unknown_time_to_have_been_as_fast_as_the_rest() -> None:
+    """Half an hour is known, in which twice as many parts were made as the ideal says."""
+    hour = window(1000, pq=3600, minutes={"production": 30, "unknown": 30}, unrecovered=HOUR // 2)
+    assert told(hour, "oee_low", "oee", "oee_high") == [1.0, 2.0, 2.0]
+
+
+def test_the_downtime_rate_is_of_known_time_and_start_up_scrap_is_no_process_defect() -> None:
+    time = {"production": 30, "unplanned_stop": 15, "unknown": 15}
+    hour = window(1000, pq=1200, sq=60, minutes=time, down_ms=15 * MINUTE, start_up_ns=20 * 1000 * NS)
+    assert told(hour, "downtime_rate") == [round(15 / 45, 6)]
+    (losses,) = told(hour, "losses")
+    assert (losses["process_defects"], losses["start_up"]) == (40.0, 20.0)
+
+
 def test_ambiguous_parts_widen_the_bounds() -> None:
     hour = window(1000, pq=1800)
     hour.products[""].spread, hour.products[""].spread_ns = 360, 360 * 1000 * NS

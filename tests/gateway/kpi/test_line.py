@@ -134,6 +134,45 @@ def test_a_job_is_shown_once_it_has_come_to_the_end_of_the_line() -> None:
     assert (shown["job"], shown["oee"] > 0) == ("7", True)
 
 
+def test_a_line_is_not_told_again_where_nothing_of_it_has_changed() -> None:
+    """The second machine, which is not the constraint, stands still over the end of the hour: it is told twice."""
+    stop: list[Input] = [Batch("q", 0, good(run=False), MONDAY + HOUR - 500)]
+    stop += [Batch("q", 0, good(run=True), MONDAY + HOUR + 300_000)]
+    events = decided(Pipeline(config()), sorted([*story(70), *stop], key=lambda one: one.at))
+    second = [event.data for event in events if (event.type, event.subject) == ("machine.kpi", "second")]
+    hours = [one["rev"] for one in of_line(events) if one["began"] == "2026-11-23T07:00:00.000Z"]
+    assert len([one for one in second if one["began"] == "2026-11-23T07:00:00.000Z"]) == 2
+    assert hours == [0]
+
+
+def test_a_job_ends_on_one_machine_after_the_other_and_is_one_window_of_the_line() -> None:
+    """The second machine has what lay before it to use up, so that its job begins and ends later."""
+    made = document(jobs={"signal": "p.order"})
+    made["devices"]["p"]["signals"] = {**SIGNALS, "order": {"address": "holding:4", "type": "uint16"}}
+
+    def order(number: int, second: int) -> Batch:
+        return Batch("p", 0, [(3, number, Quality.GOOD, None, None)], MONDAY + second * 1_000 + 500)
+
+    inputs = sorted([*story(30), order(7, 300), order(8, 900)], key=lambda one: one.at)
+    events = decided(Pipeline(Config.model_validate(made)), [*inputs, Tick(MONDAY + HOUR // 2 + 5_000)])
+    jobs = [event.data for event in events if event.data.get("window") == "job" and event.data["job"] == "7"]
+    first, second, line = jobs
+    assert first["ended"] < second["ended"]
+    assert (line["kpi"].split("-")[0], line["gq"], line["began"]) == ("line", second["gq"], first["began"])
+    assert line["categories"] == first["categories"]
+
+
+def test_a_window_that_lasted_no_time_leaves_nothing_behind() -> None:
+    """A job that comes and goes in one instant."""
+    made = document(jobs={"signal": "p.order"})
+    made["devices"]["p"]["signals"] = {**SIGNALS, "order": {"address": "holding:4", "type": "uint16"}}
+    pipeline = Pipeline(Config.model_validate(made))
+    at = MONDAY + 120_000
+    orders: list[Input] = [Batch("p", 0, [(3, number, Quality.GOOD, None, None)], at) for number in (7, 0)]
+    decided(pipeline, [*story(2), *orders, Tick(at + HOUR)])
+    assert pipeline.line.checkpoint()["deltas"].keys() <= {f"first-hour-{MONDAY}"}
+
+
 def test_a_job_that_never_comes_to_the_end_of_the_line_is_forgotten_when_it_freezes() -> None:
     """The first machine works on it for a minute, the second takes none of it."""
     made = document(jobs={"signal": "p.order"}, kpi={"freeze": "1h"})

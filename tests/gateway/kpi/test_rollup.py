@@ -175,3 +175,77 @@ def test_the_constraint_does_not_depend_on_which_machines_have_told() -> None:
     given = plant({"a": 500.0, "b": 1_000.0, "c": 900.0}, None)
     assert constraint_of(given, {"a": tallies(10, 0, 500), "c": tallies(10, 0, 900)}) == ("b",)
     assert constraint_of(given._replace(constraint="a"), {"c": tallies(10, 0, 900)}) == ("a",)
+
+
+def test_scrap_is_in_the_lines_unit_too() -> None:
+    """5 cases of 12 are scrapped at the end, 7 bottles before."""
+    given = plant({"a": 500.0, "b": 12_000.0}, None, each={"b": 12})
+    figures = roll_up(given, {"a": tallies(3_367, 7, 500), "b": tallies(275, 5, 12_000)}).figures
+    assert (figures["gq"], figures["sq"], figures["pq"]) == (3_300, 67, 3_367)
+    assert (figures["ideal_s"], figures["ideal_good_s"]) == (3_367.0, 3_300.0)
+    assert figures["losses"]["process_defects"] == 67.0
+
+
+def test_what_a_stage_does_not_say_is_not_known_of_the_line() -> None:
+    machines = {"a": tallies(3_000, 0, 1_000), "b": tallies(3_000, 0, 900)}
+    given = plant({"a": 1_000.0, "b": 900.0}, None)
+    machines["a"].counts_scrap = False
+    told = roll_up(given, machines).figures
+    assert (told["quality"], told["sq"], told["gq"], told["throughput_yield"]) == (None, None, 3_000, None)
+    assert (told["oee"], told["effectiveness"]) == (round(3_000 / 3_600, 6), round(3_000 / 3_600, 6))
+    machines["b"].counts = False
+    told = roll_up(given, machines).figures
+    assert (told["gq"], told["oee"], told["availability"]) == (None, None, 1.0)
+
+
+def test_a_product_that_is_not_listed_on_any_machine_leaves_no_oee() -> None:
+    machines = {"a": tallies(3_000, 0, 1_000), "b": tallies(3_000, 0, 900)}
+    machines["a"].unlisted = True
+    told = roll_up(plant({"a": 1_000.0, "b": 900.0}, None), machines).figures
+    assert (told["oee"], told["oee_low"], told["oee_high"], told["flags"]) == (None, None, None, ["unlisted_product"])
+
+
+def test_losses_of_the_line_are_of_its_parts_and_not_of_the_constraints() -> None:
+    """The constraint made 600 parts in unknown time, and 20 of its scrap in setup."""
+    machines = {"a": tallies(3_000, 40, 1_000), "b": tallies(2_900, 0, 900)}
+    machines["a"].unknown_ns, machines["a"].start_up_ns = 600 * 10**9, 20 * 10**9
+    losses = roll_up(plant({"a": 1_000.0, "b": 900.0}, None), machines).figures["losses"]
+    assert (losses["minor_stops_and_speed"], losses["process_defects"], losses["start_up"]) == (660.0, 40.0, 0.0)
+
+
+def test_weighed_time_is_the_window_to_the_millisecond() -> None:
+    flow = [{"from": ["a", "b", "c"], "to": ["d"]}]
+    machines = {name: tallies(100, 0, 3_000, setup=n, blocked=1) for n, name in enumerate("abc", 1)}
+    machines["d"] = tallies(300, 0, 100)
+    line = roll_up(plant({"a": 3_000.0, "b": 3_000.0, "c": 3_000.0, "d": 100.0}, flow), machines)
+    assert line.figures["categories"] == {"blocked": 0.001, "production": 3599.997, "setup": 0.002}
+    machines["b"].time["setup"], machines["b"].time["production"] = 3, HOUR - 4
+    machines["c"].time["setup"], machines["c"].time["production"] = 4, HOUR - 5
+    uneven = roll_up(plant({"a": 3_000.0, "b": 3_000.0, "c": 3_000.0, "d": 100.0}, flow), machines)
+    assert sum(round(1_000 * one) for one in uneven.figures["categories"].values()) == HOUR
+
+
+def test_scrap_that_is_ambiguous_at_an_outlet_lowers_the_bound() -> None:
+    """Of its 3,000 cases-worth 60 bottles may be scrap."""
+    machines = {"a": tallies(3_000, 0, 1_000), "b": tallies(250, 0, 6_000)}
+    machines["b"].products[""].less_ns = 5 * 6_000 * 10**6
+    told = roll_up(plant({"a": 1_000.0, "b": 6_000.0}, None, each={"b": 12}), machines).figures
+    assert (told["oee"], told["oee_low"]) == (round(3_000 / 3_600, 6), round(2_940 / 3_600, 6))
+    assert told["flags"] == ["ambiguous"]
+
+
+def test_no_more_is_uncovered_than_is_planned() -> None:
+    """Ten minutes are planned on the constraint; the outlet was not read for half an hour."""
+    out = tallies(0, 0, 900, unknown=1_800_000)
+    out.unrecovered = 1_800_000
+    machines = {"a": tallies(0, 0, 1_000, planned_stop=3_000_000), "b": out}
+    told = roll_up(plant({"a": 1_000.0, "b": 900.0}, None), machines).figures
+    assert (told["unrecovered_s"], told["oee"], told["oee_low"], told["oee_high"]) == (600.0, None, 0.0, 1.0)
+
+
+def test_an_ideal_is_suspect_beyond_what_any_machine_bears() -> None:
+    machines = {"a": tallies(5_400, 0, 1_000), "b": tallies(5_400, 0, 500)}
+    given = plant({"a": 1_000.0, "b": 500.0}, None)
+    assert roll_up(given, machines).figures["flags"] == ["suspect_ideal"]
+    bears = given._replace(rules={"a": Rules(), "b": Rules(max_plausible=2.0)})
+    assert roll_up(bears, machines).figures["flags"] == []
