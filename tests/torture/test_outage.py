@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from gateway.config.model import BufferConfig, Config
 from gateway.config.uplinks import UplinkSettings
 from gateway.events import Envelope, Event
 from gateway.lineview import LineView
+from gateway.outbox.bounds import FULL
+from gateway.outbox.classes import CLASSES, table_of
 from gateway.outbox.outbox import Outbox
 from gateway.pipeline import Pipeline
 from gateway.runner.backoff import Backoff
@@ -159,6 +162,73 @@ async def test_a_day_without_its_server_is_kept_and_told_in_order(
         book.agrees_with(copy)
         assert copy.last == book.last
         await _shrink(gateway, time, day, full)
+
+
+@pytest.mark.timeout(180)
+async def test_a_day_without_its_server_in_a_buffer_that_is_too_small(
+    tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The day goes on, in bounded files and memory; what matters least goes, and the rest comes with word of it."""
+    time = SimulatedTime(BEGIN).install(monkeypatch)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    mes: UplinkSettings = HttpUplink.model_validate({"type": "http", "url": url, "from": "oldest"})
+    day, made, resident_at = Day(config), Counter[str](), list[int]()
+    async with running(tmp_path, config, {"max_size": "4MB", "retain": "1h"}, mes=mes) as gateway:
+        for hour in range(24):
+            for _ in range(60):
+                events = day.minute()
+                gateway.outbox.append(events)
+                made.update(CLASSES[table_of(event.type)] for event in events)
+                time.pass_(MINUTE_S)
+                await gateway.outbox.flush()
+                assert gateway.bytes_on_disk() <= 4 * MEGABYTE
+            if hour in (9, 15):  # the account of what went runs on
+                await (gateway.crash() if hour == 9 else gateway.stop())
+                await gateway.start()
+            resident_at.append(resident())
+        grown = resident_at[-1] - resident_at[5]
+        assert grown < 20 * MEGABYTE, f"{grown / MEGABYTE:.0f} MB more after eighteen hours"
+        assert gateway.outbox.stats.full == FULL
+        lost, got = await _take_what_is_left(gateway, port)
+    assert lost + got == made
+    assert lost["states"] > 0, "it was far too small"
+    assert sum(got[name] for name in ("trends", "production", "kpis")) < 100, "states stay longest"
+    assert got["states"] > 1000
+
+
+async def _take_what_is_left(gateway: Gateway, port: int) -> tuple[Counter[str], Counter[str]]:
+    """The server is back: by class what gaps tell, and what comes, each naming the one before."""
+    lost, got, last = Counter[str](), Counter[str](), 0
+    server = Collector()
+
+    async def take(post: Post) -> web.StreamResponse:
+        nonlocal last
+        for event in post.events:
+            assert int(event["prevseq"]) == last, f"{event['seq']} comes after {last}"
+            last = int(event["seq"])
+            kind = event["type"].removeprefix("linegate.").removesuffix(".v1")
+            if kind == "gateway.gap":
+                lost[event["data"]["class"]] += event["data"]["count"]
+                assert sum(lost.values()) == 0 or int(event["data"]["to"]) < last
+            else:
+                got[CLASSES[table_of(kind)]] += 1
+        server.posts.clear()
+        server.taken.clear()
+        return web.Response(status=202)
+
+    server.answer = take
+    await server.start(port=port)
+
+    async def all_is_told() -> bool:
+        await gateway.outbox.flush()
+        return not gateway.outbox.backlog("mes") and not gateway.outbox.stats.full
+
+    try:
+        await until(all_is_told, 60)
+    finally:
+        await server.stop()
+    return lost, got
 
 
 async def _take_all(gateway: Gateway, port: int) -> Book:
