@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -14,6 +14,9 @@ from protocols.model import Change
 
 FORMAT = "linegate.recording"
 VERSION = 1
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""By version: a header's body of that version to the body of the next. The first that can be read is the first key, or
+VERSION where there is none."""
 Opening = Literal["start", "roll", "gap"]
 
 
@@ -87,6 +90,9 @@ def unpack(data: bytes) -> Header:
         if not isinstance(body, dict) or body.pop("format") != FORMAT:
             raise RecordingError(*foreign)
         version = body.pop("version")
+        while version in MIGRATIONS:
+            body = MIGRATIONS[version](body)
+            version += 1
         if version != VERSION:
             why = f"it is of version {version}, this version of linegate reads {VERSION}"
             raise RecordingError(why, "replay it with the version that wrote it, or with a newer one")
