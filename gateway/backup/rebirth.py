@@ -91,7 +91,7 @@ def _begin_stream(db: sqlite3.Connection, stream: str) -> None:
 
 
 def _forget_counts(db: sqlite3.Connection, readings: Readings) -> None:
-    """What machines' counters stood at, and the minute that ran: its event was to come after the copy."""
+    """What machines' counters stood at, and the minute that ran: its event came after the copy."""
     rows = dict(db.execute("SELECT name, body FROM main.checkpoint WHERE name LIKE ?", (f"{MACHINE_ROW}%",)))
     for name, row in unpack(rows).items():
         if (parts := row["parts"]) is None:
@@ -102,6 +102,7 @@ def _forget_counts(db: sqlite3.Connection, readings: Readings) -> None:
             counter |= {"base": known.get(signal), "pending": None, "doubts": 0}
             if signal not in known:
                 counter["outage_from"] = None
+                parts["doubts"] += 1  # what lies between machines is not known either
         body = {key: value for key, value in row.items() if key != "v"}
         db.execute("UPDATE main.checkpoint SET body = ? WHERE name = ?", (pack(body), name))
 

@@ -19,6 +19,7 @@ from gateway.backup.archive import BackupError
 from gateway.backup.copy import copy_buffer
 from gateway.backup.rebirth import last_readings, rebirth
 from gateway.backup.source import handlers
+from gateway.checkpoint import pack, unpack
 from gateway.config.model import BufferConfig
 from gateway.events import Event, StoredEvent
 from gateway.outbox.errors import BufferError
@@ -143,7 +144,7 @@ def test_the_newest_readings_of_a_stream() -> None:
         last_readings(lines, "c", 5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.booleans()), min_size=1, max_size=4),
 )
@@ -182,3 +183,36 @@ async def _restored_again_and_again(steps: list[tuple[int, int, bool]]) -> None:
     for stream, seq, prevseq in got:
         assert prevseq == last.get(stream, "0")
         last[stream] = seq
+
+
+def counter(base: int | None, **other: Any) -> dict[str, Any]:
+    plain = {"highest": 65535, "base": base, "outage_from": None, "pending": None, "doubts": 0, "shift_parts": 7}
+    return plain | other
+
+
+@pytest.mark.parametrize("moved", [True, False])
+async def test_counters_go_on_where_it_is_known_from_what(tmp_path: Path, moved: bool) -> None:
+    counters = {"plc.a": counter(100), "plc.b": counter(5, outage_from=3, pending={"at": 1}, doubts=1)}
+    rows = {
+        "machine/filler": pack({"at": 7, "parts": {"minute": [1, 2], "doubts": 4, "counters": counters}}),
+        "machine/robot": pack({"at": 7, "parts": None}),
+    }
+    async with opened(tmp_path / "old.db", "ahead") as outbox:
+        outbox.checkpoint = lambda _subjects: rows
+        await outbox.flush()
+        outbox.checkpoint = lambda _subjects: {}
+        await copied(outbox, tmp_path / "copy.db")
+    readings = {"filler": {"plc.a": 140}}
+    await asyncio.to_thread(rebirth, tmp_path / "copy.db", tmp_path / "new.db", moved=moved, readings=readings)
+    async with opened(tmp_path / "new.db", "ahead") as outbox:
+        found = unpack(await outbox.load_checkpoint())
+    before = unpack(rows)
+    if moved:
+        assert found == before
+        return
+    assert found["machine/filler"]["parts"] == {
+        "minute": None,
+        "doubts": 5,
+        "counters": {"plc.a": counter(140), "plc.b": counter(None)},
+    }
+    assert found["machine/robot"] == before["machine/robot"]
