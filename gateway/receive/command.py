@@ -21,7 +21,7 @@ from rich.console import Console
 from gateway.receive.consumer import Consumer, load
 from gateway.receive.follower import Follower, Hole
 from gateway.receive.show import Objects, Plain, Show, Terminal
-from gateway.receive.source import Settings, source_for
+from gateway.receive.source import Enough, Settings, source_for
 from gateway.runner.backoff import Backoff
 from protocols.driver import ConfigError, ConnectFailed, LinkError, NotConnected
 
@@ -114,6 +114,8 @@ class _Command:
             before = consumer.new
             try:
                 await self._make(self._settings).run(consumer)
+            except Enough:
+                return
             except LinkError as error:
                 if not consumer.is_ready:
                     raise
@@ -131,6 +133,8 @@ class _Command:
                 self._draw(consumer, show)
         except OSError as error:
             consumer.fail(error)
+        if consumer.is_over:
+            self._stop()  # what was taken has been acknowledged since
         asyncio.get_running_loop().call_later(DRAW_S, self._look, consumer, show)
 
     def _draw(self, consumer: Consumer, show: Show) -> None:

@@ -11,6 +11,7 @@ import orjson
 
 from gateway.receive.follower import Follower
 from gateway.receive.show import Show
+from gateway.receive.source import Enough
 from protocols.driver import ConfigError
 
 STATE = "linegate_receive"
@@ -29,7 +30,7 @@ class Consumer:
         count: int | None,
         stop: Callable[[], None],
     ) -> None:
-        """`out` takes new events, `state` the follower's; `stop` is called after `count` of them."""
+        """`out` takes new events, `state` the follower's, until there are `count`; `stop` is for what fails."""
         self.follower = follower
         self.is_ready = False
         """Whether the source has ever listened."""
@@ -48,6 +49,11 @@ class Consumer:
         self.is_ready = True
         self._show.note(f"listening: {where}")
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there are as many as were asked for."""
+        return self._count is not None and self.new >= self._count
+
     def note(self, words: str) -> None:
         """See `Receiver`."""
         self._show.note(words)
@@ -65,6 +71,8 @@ class Consumer:
 
     def take(self, events: Sequence[dict[str, Any]]) -> None:
         """See `Receiver`."""
+        if self.is_over:
+            raise Enough
         lines = []
         try:
             for event in events:
@@ -77,8 +85,6 @@ class Consumer:
         except OSError as error:
             self.fail(error)
             raise
-        if self._count is not None and self.new >= self._count:
-            self._stop()
 
     def _store(self, lines: Sequence[bytes]) -> None:
         if self._out is not None and lines:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from gateway.config.uplinks import LOOPBACK, resolved
 from gateway.receive.decode import CODINGS, MOST_BYTES, decode, decompress
 from gateway.receive.follower import NotAnEvent
-from gateway.receive.source import Receiver, Settings
+from gateway.receive.source import Enough, Receiver, Settings
 from protocols.dial import server_context
 from protocols.driver import ConfigError
 from protocols.settings import TlsConfig
@@ -110,6 +110,8 @@ class HttpSource:
             return _say(400, str(error))
         except ClientDisconnect:
             return _say(400, "the request ended early")
+        except Enough:
+            return _say(503, "this receiver ends")
         except OSError as error:
             return _say(503, f"the events could not be stored: {error.strerror}")
         return Response(status_code=204)

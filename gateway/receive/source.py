@@ -56,6 +56,10 @@ class Settings:
         return urlsplit(self.url).scheme in ("mqtts", "https", "tls", "kafkas")
 
 
+class Enough(Exception):
+    """The receiver takes no more."""
+
+
 class Receiver(Protocol):
     """Who takes the events."""
 
@@ -63,9 +67,9 @@ class Receiver(Protocol):
         """The source listens, there."""
 
     def take(self, events: Sequence[dict[str, Any]]) -> None:
-        """Show and store; on return they may be acknowledged. Raises NotAnEvent, and then none was taken.
+        """Show and store; on return they may be acknowledged.
 
-        Whatever else it raises ends the source, and nothing of this is acknowledged.
+        Raises Enough, NotAnEvent or OSError, and then nothing of this is acknowledged.
         """
 
     def note(self, words: str) -> None:
