@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Never
 
@@ -27,6 +27,8 @@ STEP = 4
 """A wave grows by this factor with each that is taken, and shrinks by it with each that is refused."""
 PREFIX = "ce_"
 """Of attributes as headers (CloudEvents' Kafka binding, binary content mode)."""
+THERE = -1
+"""In place of a partition: the event is stored already."""
 RECORD_BYTES = 21
 """Most that a record adds to its key, value and headers."""
 
@@ -39,6 +41,17 @@ class Record:
     value: bytes
     headers: list[tuple[str, bytes]]
     time_ms: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """One event of a wave."""
+
+    seq: int
+    prevseq: int
+    partition: int
+    """Or THERE."""
     size: int
 
 
@@ -60,6 +73,8 @@ class KafkaPublisher:
         self._most = 1
         self._most_bytes = BATCH_BYTES
         self._largest = 0
+        self._ahead: dict[int, int] = {}
+        """Events that are stored while one before them is not: their seq, and the prevseq that they went out with."""
         self._trouble: ConnectFailed | NotConnected | None = None
 
     async def connect(self) -> None:
@@ -96,17 +111,15 @@ class KafkaPublisher:
             wave, batches = self._wave(session, events)
             bodies = {number: (batch, await self._built(batch)) for number, batch in batches.items()}
             verdicts, self._trouble = await session.produce(bodies)
-            done = 0
-            while done < len(wave) and verdicts.get(wave[done][0]) in codes.STORED:
-                done += 1
+            done = self._stored(wave, {**verdicts, THERE: 0})
             if done == len(wave):
-                self._grow(wave, batches)
+                self._grow(wave)
             if done:
                 return done
-            number, _ = wave[0]
-            if number not in verdicts:
+            first = wave[0].partition
+            if first not in verdicts:
                 raise self._trouble or NotConnected("it is not connected")
-            self._refused(verdicts[number], [size for partition, size in wave if partition == number])
+            self._refused(verdicts[first], [going.size for going in wave if going.partition == first])
 
     async def close(self) -> None:
         """Idempotent."""
@@ -115,11 +128,14 @@ class KafkaPublisher:
             self._brokers.close()
         self._worker.stop()
 
-    def _wave(self, session: Session, events: Sequence[StoredEvent]) -> tuple[list[tuple[int, int]], dict[int, Batch]]:
-        """The next events, each as its partition and size, and their batches. Raises Rejected for the first alone."""
-        wave: list[tuple[int, int]] = []
+    def _wave(self, session: Session, events: Sequence[StoredEvent]) -> tuple[list[Going], dict[int, Batch]]:
+        """The next events, and the batches of those that are not there. Raises Rejected for the first alone."""
+        wave: list[Going] = []
         batches: dict[int, Batch] = {}
         for event in events[: self._most]:
+            if self._ahead.get(event.seq) == event.prevseq:
+                wave.append(Going(event.seq, event.prevseq, THERE, 0))
+                continue
             try:
                 record = self._record(event)
             except Unencodable as error:
@@ -133,7 +149,7 @@ class KafkaPublisher:
             if not batch.append(record.time_ms, record.key, record.value, record.headers):
                 break
             batches[number] = batch
-            wave.append((number, record.size))
+            wave.append(Going(event.seq, event.prevseq, number, record.size))
             if record.size > self._largest:
                 break
         return wave, batches
@@ -151,10 +167,22 @@ class KafkaPublisher:
             return batch.build()
         return await self._worker.call(batch.build)
 
-    def _grow(self, wave: Sequence[tuple[int, int]], batches: dict[int, Batch]) -> None:
+    def _stored(self, wave: Sequence[Going], verdicts: Mapping[int, int]) -> int:
+        """How many of the prefix are stored; what is behind it is remembered."""
+        is_stored = [verdicts.get(going.partition) in codes.STORED for going in wave]
+        done = is_stored.index(False) if False in is_stored else len(wave)
+        for going in wave[:done]:
+            self._ahead.pop(going.seq, None)
+        behind = zip(wave[done:], is_stored[done:], strict=True)
+        self._ahead |= {going.seq: going.prevseq for going, stored in behind if stored}
+        return done
+
+    def _grow(self, wave: Sequence[Going]) -> None:
         self._most = min(STEP * max(self._most, len(wave)), self._config.batch)
-        for number in batches:
-            self._largest = max(self._largest, sum(size for partition, size in wave if partition == number))
+        sizes: dict[int, int] = {}
+        for going in wave:
+            sizes[going.partition] = sizes.get(going.partition, 0) + going.size
+        self._largest = max(self._largest, *sizes.values())
 
     def _refused(self, code: int, sizes: Sequence[int]) -> None:
         """Go on with less; or raise what the verdict on the first event, or on the client, is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +111,31 @@ async def test_a_leader_that_moves(front: Front, reader: Reader, make: Make) -> 
     await deliver(uplink, events(100, start=101))
     await reader.finish()
     assert sorted(int(event["seq"]) for event in reader.events) == list(range(1, 201))
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_rough_day(front: Front, reader: Reader, make: Make, seed: int) -> None:
+    """Answers lost, leaders moving, replicas lagging, batches too large, at random: all of it once, in order."""
+    chance = random.Random(seed)
+    await front.start()
+
+    def verdict(_partition: int, batch: bytes) -> int:
+        front.loses = int(chance.random() < 0.2)
+        if len(batch) > 20_000:
+            return MESSAGE_TOO_LARGE
+        return chance.choice([0, 0, 0, NOT_THE_LEADER, 7, 19])
+
+    front.verdict = verdict
+    uplink = make(front.port, compression=chance.choice(["none", "zstd"]))
+    await uplink.connect()
+    for start in range(1, 1000, 100):
+        await deliver(uplink, events(100, start=start, size=chance.choice([0, 0, 500])))
+    await reader.finish()
+    order: dict[str, list[int]] = defaultdict(list)
+    for event in reader.events:
+        order[event["subject"]].append(int(event["seq"]))
+    assert sorted(seq for seqs in order.values() for seq in seqs) == list(range(1, 1001))
+    assert all(seqs == sorted(seqs) for seqs in order.values())
 
 
 async def test_a_batch_that_is_too_large_is_divided(front: Front, reader: Reader, make: Make) -> None:
