@@ -20,6 +20,7 @@ from gateway.uplinks.mqtt import broker, reasons
 from gateway.uplinks.mqtt.broker import Broker
 from gateway.uplinks.mqtt.link import Link, Lost
 from gateway.uplinks.mqtt.messages import Message
+from gateway.uplinks.said import said
 from gateway.uplinks.sparkplug.births import next_bd_seq
 from gateway.uplinks.sparkplug.config import SparkplugUplink
 from gateway.uplinks.sparkplug.host import HostState, PrimaryHost
@@ -283,11 +284,11 @@ class SparkplugNode:
 
     def _refuse(self, name: str) -> None:
         """Nothing is ever written to a machine."""
-        key = f"command {name}"
-        if key not in self._context.said and len(self._context.said) < MOST_NAMES:
-            self._context.said.add(key)
+        name = said(name)
+        if f"command {name}" not in self._context.said and len(self._context.said) < MOST_NAMES:
+            self._context.said.add(f"command {name}")
             log.warning(
-                "command_refused", uplink=self._context.name, metric=name[:100],
+                "command_refused", uplink=self._context.name, metric=name,
                 why="linegate only reads", remedy=f"the one command that it takes is {REBIRTH}",
             )  # fmt: skip
 

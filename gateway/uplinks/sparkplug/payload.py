@@ -137,7 +137,11 @@ def commands(body: bytes) -> list[Command] | None:
         message.ParseFromString(body)
     except DecodeError:
         return None
-    return [
-        Command(one.name if one.HasField("name") else f"alias {one.alias}", one.boolean_value)
-        for one in message.metrics
-    ]
+    return [Command(_name(one), one.boolean_value) for one in message.metrics]
+
+
+def _name(metric: Any) -> str:
+    if not metric.HasField("name"):
+        return f"alias {metric.alias}"
+    name: str | bytes = metric.name  # bytes where they are no UTF-8
+    return name if isinstance(name, str) else name.decode("utf-8", "replace")

@@ -94,14 +94,14 @@ class LiveLine:
                 table.put(number, value)
         return self.feed(Batch(device, 0, table.take(), self._next() if at is None else at))
 
-    def lose(self, device: str) -> list[StoredEvent]:
+    def lose(self, device: str, at: int | None = None) -> list[StoredEvent]:
         """It does not answer any more."""
         self.tables[device].fail_all("no answer")
-        return self.feed(DeviceState(device, False, self._next(), "127.0.0.1", "no answer", "look at the cable"))
+        return self.feed(DeviceState(device, False, at or self._next(), "127.0.0.1", "no answer", "look at the cable"))
 
-    def find(self, device: str) -> list[StoredEvent]:
+    def find(self, device: str, at: int | None = None) -> list[StoredEvent]:
         """It answers again."""
-        return self.feed(DeviceState(device, True, self._next()))
+        return self.feed(DeviceState(device, True, at or self._next()))
 
     def _next(self) -> int:
         """Now, but later than all before."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from sparkplub_b_packets.core.sparkplug_b_pb2 import Payload
 from structlog.testing import capture_logs
 
 from gateway.events import StoredEvent
@@ -142,6 +143,34 @@ async def test_data_wait_for_the_births_that_a_host_asked_for(
         await tap.idle()
         kinds = [packet.topic.split("/")[2] for packet in tap.of(PUBLISH) if packet.topic.startswith("spBv1.0")]
         assert kinds == ["NBIRTH", "DBIRTH", "DBIRTH"] * 2 + ["DDATA", "NDEATH"]
+
+
+async def test_what_was_not_proven_comes_again_as_history(
+    broker: Broker, script: Script, line: LiveLine, told: UplinkContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It went out as the present, but no receipt came: on the next connection it is the past."""
+    monkeypatch.setattr("gateway.uplinks.mqtt.broker.PUBACK_S", 0.1)
+    monkeypatch.setattr("gateway.uplinks.mqtt.broker.FAREWELL_S", 0.1)
+    script.answer = lambda number, mid: b"\x40\x02" + mid if number <= 4 else b"nothing"  # births and their proof
+    silent = node(await script.start(), told)
+    await silent.connect()
+    events = [event for event in line.see("filler_plc", fault=17) if event.type == "machine.state"]
+    silent._most = len(events)
+    with pytest.raises(NotConnected, match="does not acknowledge"):
+        await silent.write(events)
+    await silent.close()
+    assert len(script.publishes) == 7, "data, their proof, and the death"
+    await broker.start()
+    async with MqttTap(broker.port) as tap:
+        one = node(tap.port, told)
+        await one.connect()
+        one._most = len(events)
+        assert await one.write(events) == len(events)
+        (data,) = [packet for packet in tap.of(PUBLISH) if "/DDATA/" in packet.topic]
+        metrics = Payload.FromString(data.payload).metrics
+        assert "held" in [metric.string_value for metric in metrics]
+        assert all(metric.is_historical for metric in metrics)
+        await one.close()
 
 
 async def test_a_reload_is_a_birth_of_the_new_line(broker: Broker, line: LiveLine, told: UplinkContext) -> None:
