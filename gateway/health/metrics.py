@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
@@ -13,6 +15,7 @@ from prometheus_client.registry import Collector
 from gateway.health.sources import Sources
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+_PROCESS = ProcessCollector(namespace="linegate", registry=None)
 
 
 class _LineCollector(Collector):
@@ -37,6 +40,9 @@ class _LineCollector(Collector):
         yield build
         uptime = time.monotonic() - sources.started
         yield GaugeMetricFamily("linegate_uptime_seconds", "Time since the start", value=uptime)
+        yield from _PROCESS.collect()
+        yield GaugeMetricFamily("linegate_threads", "Threads", value=threading.active_count())
+        yield GaugeMetricFamily("linegate_tasks", "Tasks of the event loop", value=len(asyncio.all_tasks()))
         yield GaugeMetricFamily(
             "linegate_loop_lag_seconds", "Worst lateness of the event loop in a minute", value=sources.worst_lag_s
         )
