@@ -27,6 +27,7 @@ from gateway.health.server import HealthServer
 from gateway.health.sources import Sources
 from gateway.outbox.outbox import Outbox
 from gateway.parts import Parts
+from gateway.people import People
 from gateway.pipeline import Pipeline
 from gateway.runner.crew import Crew, end
 from gateway.runner.reload import Reloader
@@ -148,6 +149,7 @@ class App:
             crew.begin("alive", self._alive(parts))
             crew.begin("status", self._tell_status(sources))
             handlers = Operations(outbox, parts.uplinks, self._config.source).handlers
+            handlers |= People(parts.engine, sources).handlers
             if self._file is not None:
                 reloader = Reloader(self._file, parts, crew, self._notifier, partial(self._listen_anew, crew, sources))
                 crew.begin("reload", reloader.run())

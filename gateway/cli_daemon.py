@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from getpass import getuser
 from pathlib import Path
 
 import click
 
-from gateway.cli_options import FILE, JSON, STATE_DIR
+from gateway.cli_options import DURATION, FILE, JSON, STATE_DIR
 
 RELOAD_EXAMPLES = """\b
 Examples:
@@ -60,4 +61,65 @@ def status(url: str, signals: bool, watch: bool, token_env: str | None, ca: str 
     sys.exit(show_status(Where(url, token, ca), signals=signals, watch=watch, as_json=as_json))
 
 
-COMMANDS = (reload, status)
+VERIFY_EXAMPLES = """\b
+Examples:
+  linegate verify line-3.yaml --machine filler --for 15min
+  linegate verify line-3.yaml --machine filler --for 15min --hand-count 1790 --state-dir /var/lib/linegate/line-3
+"""
+
+
+@click.command(epilog=VERIFY_EXAMPLES)
+@FILE
+@click.option("--machine", required=True, metavar="NAME", help="Whose parts.")
+@click.option("--for", "seconds", type=DURATION, required=True, help="How long you count (15min).")
+@click.option("--hand-count", type=click.IntRange(0), metavar="N", help="What you counted; else asked for at the end.")
+@click.option("--tolerance", type=click.IntRange(0), default=1, show_default=True, help="Parts that a hand may be off.")
+@click.option("--who", default=getuser, help="Your name; by default the one that you are logged in by.")
+@JSON
+@STATE_DIR
+def verify(
+    file: Path,
+    machine: str,
+    seconds: float,
+    hand_count: int | None,
+    tolerance: int,
+    who: str,
+    as_json: bool,
+    state_dir: Path,
+) -> None:
+    """Compare what gateway, PLC and hand count of one machine: begin to count when this begins, end when it does.
+
+    It goes on to the daemon that runs, and is kept as a machine.verified event: nobody trusts an OEE without it.
+    """
+    from gateway.verify import Count, verify_file
+
+    count = Count(machine, seconds, hand_count, who, tolerance)
+
+    def ask() -> int:
+        return int(click.prompt("Parts that you counted", type=click.IntRange(0), err=True))
+
+    sys.exit(verify_file(file, state_dir, count, ask, as_json=as_json))
+
+
+MUTE_EXAMPLES = """\b
+Examples:
+  linegate mute line-3.yaml --machine filler --for 1h --why "new program, testing"
+  linegate mute line-3.yaml --machine filler --for 0s
+"""
+
+
+@click.command(epilog=MUTE_EXAMPLES)
+@FILE
+@click.option("--machine", required=True, metavar="NAME", help="Which.")
+@click.option("--for", "seconds", type=DURATION, required=True, help="How long (1h), at most a day; 0s ends it.")
+@click.option("--why", default="", help="What you do there.")
+@click.option("--who", default=getuser, help="Your name; by default the one that you are logged in by.")
+@STATE_DIR
+def mute(file: Path, machine: str, seconds: float, why: str, who: str, state_dir: Path) -> None:
+    """Say that you work online on a machine: its events are marked (`muted`) for that time, and none is left out."""
+    from gateway.verify import mute_machine
+
+    sys.exit(mute_machine(file, state_dir, machine, seconds, who, why))
+
+
+COMMANDS = (reload, status, verify, mute)

@@ -48,6 +48,32 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Verified:
+    """A person counted the parts that a machine made in a time, beside the gateway and the PLC."""
+
+    machine: str
+    began: int
+    """Engine time; `at` is its end."""
+    gateway: int | None
+    plc: int | None
+    hand: int
+    agrees: bool
+    who: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """A person works on a machine online: its events are marked until `until`; at once again where that is `at`."""
+
+    machine: str
+    until: int
+    who: str
+    why: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reload:
     """The engine begins or ends: after a start (what was before it was not seen), with a new configuration, to stop."""
 
@@ -58,4 +84,4 @@ class Reload:
     """As in ClockStep."""
 
 
-Input: TypeAlias = Batch | Tick | DeviceState | ClockStep | Note | Reload
+Input: TypeAlias = Batch | Tick | DeviceState | ClockStep | Note | Verified | Mute | Reload

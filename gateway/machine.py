@@ -9,6 +9,7 @@ from typing import Any
 from gateway.config.model import MachineConfig, Reasons
 from gateway.deadlines import earliest
 from gateway.events import Event
+from gateway.inputs import Mute, Note, Verified
 from gateway.kpi.counting import Counting, Since
 from gateway.kpi.task import Task
 from gateway.kpi.windows import Policy, Running, Windows
@@ -22,7 +23,7 @@ from gateway.states.packml import UNKNOWN
 from gateway.states.ruleset import Evidence, Ruleset, Verdict
 from gateway.states.stops import Stops
 from gateway.states.told import shown
-from gateway.tell import Teller
+from gateway.tell import Teller, said_event
 from gateway.work.assignment import Assignment
 from gateway.work.making import Making
 from protocols.model import Value
@@ -71,7 +72,7 @@ class Machine:
         self._publisher = Publisher(name, self._timeline, self._stops, self.windows, self.parts, teller)
         self._verdict: Verdict | None = None
         self._mode_now = None if config.mode is None else UNKNOWN
-        self._time = teller.time
+        self._teller, self._time = teller, teller.time
         self._planned = self._time.planned(name, 0)
         self._at = 0
         self.making.pace(0)
@@ -307,16 +308,26 @@ class Machine:
         """KPI windows that are open, and what each sums up to so far."""
         return self.windows.running(self._publisher.unsettled, now)
 
+    def said(self, given: Note | Verified | Mute) -> Event:
+        """A person said something about it."""
+        self.dirty = True
+        if isinstance(given, Mute):
+            self._teller.muted = given.at, given.until
+        return said_event(given, self._teller)
+
     def snapshot(self, now: int) -> dict[str, Any]:
         """The machine as it is now, for people."""
         current = self._timeline.current
         minute = None if self.counting is None else self.counting.last_minute
+        muted_until = self._teller.muted[1]
         decision = current.decision if current is not None else GATEWAY_OFF
         account = self._accounts.of(decision, self._context()) if current is None else current.account
         return {
             **shown(current, decision, account, self.task, self.rules.jumps),
             "parts": None if self.parts is None else self.parts.figures(self.parts.day),
             "rate_per_min": None if minute is None or now - minute[0] > 2 * MINUTE_MS else minute[1],
+            "ever": None if self.parts is None else self.parts.figures(self.parts.ever),
+            "muted_until": self._time.text(muted_until) if now < muted_until else None,
             "kpi": self.windows.snapshot(self._publisher.unsettled, now),
         }
 
@@ -324,6 +335,7 @@ class Machine:
         """Plain values from which `restore` goes on."""
         return {
             "at": self._at,
+            "muted": self._teller.muted,
             "timeline": self._timeline.checkpoint(),
             **self.rules.checkpoint(),
             "mode": self._mode_now,
@@ -339,6 +351,7 @@ class Machine:
     def restore(self, saved: dict[str, Any], windows: list[dict[str, Any]], values: Mapping[str, Value]) -> int:
         """Go on from a checkpoint, with its closed windows and the signals' values; the engine time that it is of."""
         self._at = int(saved["at"])
+        self._teller.muted = tuple(saved.get("muted", (0, 0)))
         self._timeline.restore(saved["timeline"])
         if (work := saved.get("work")) is not None:
             self._assignment.restore(work)

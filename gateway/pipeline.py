@@ -16,7 +16,7 @@ from gateway.deadlines import Deadlines
 from gateway.devices import Device, Proof, notice_event
 from gateway.events import Event
 from gateway.flow.ledger import Ledger
-from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
+from gateway.inputs import ClockStep, DeviceState, Input, Mute, Note, Reload, Tick, Verified
 from gateway.kpi.line import LINE, LineWindows
 from gateway.kpi.policy import policy_of
 from gateway.linetime import LineTime
@@ -24,7 +24,7 @@ from gateway.machine import Machine
 from gateway.machine_rows import machine_rows, window_rows, windows_of
 from gateway.readings import NOT_READ, Readings
 from gateway.signals import moduli
-from gateway.tell import Teller, note_event
+from gateway.tell import Teller
 from gateway.trends.line import Trends
 from gateway.trends.ways import Point, Seen
 from gateway.work.assignment import Assignment
@@ -123,8 +123,8 @@ class Pipeline:
             self._follow_clock(given.at, events)
             for index, machine in enumerate(self._machines):
                 self._sample(index, machine.rules.signals, given.at, events)
-        elif isinstance(given, Note):
-            events.append(note_event(given, self._teller))
+        elif isinstance(given, (Note, Verified, Mute)):
+            events += [machine.said(given) for machine in self._machines if machine.name == given.machine]
         events += self.line.follow(self.ledger)
         return events, self._deadlines.next()
 

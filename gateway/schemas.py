@@ -236,6 +236,26 @@ class OperatorEntry(OfLine):
     when: str
 
 
+class MachineVerified(OfLine):
+    """A person counted by hand: parts of one time by gateway, by the PLC's counter, and by hand."""
+
+    began: str
+    ended: str
+    gateway: int | None
+    plc: int | None
+    hand: int
+    agrees: bool
+    who: str
+
+
+class MachineMuted(OfLine):
+    """A person works on the machine online: its events until then carry `muted`, and none is left out."""
+
+    until: str
+    who: str
+    why: str
+
+
 class PreviousRun(TypedDict):
     """The run before this one; damaged, missing, restored: a whole buffer, and the stream of this one is new."""
 
@@ -334,6 +354,8 @@ EVENT_DATA: dict[str, type] = {
     "signal.quarantined": SignalTransition,
     "signal.restored": SignalTransition,
     "operator.entry": OperatorEntry,
+    "machine.verified": MachineVerified,
+    "machine.muted": MachineMuted,
     "gateway.started": GatewayStarted,
     "gateway.stopped": GatewayStopped,
     "gateway.gap": GatewayGap,

@@ -17,6 +17,7 @@ class OfLine(TypedDict):
     unit: str
     config_digest: str
     clock_suspect: NotRequired[bool]
+    muted: NotRequired[bool]
 
 
 class Bounds(TypedDict):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.events import Event
-from gateway.inputs import Note
+from gateway.inputs import Mute, Note, Verified
 from gateway.kpi.task import Task
 from gateway.linetime import LineTime
 
@@ -19,6 +19,8 @@ class Teller:
         self.time = line_time
         self._common = common
         self._task = Task()
+        self.muted = (0, 0)
+        """From when until when somebody works online on the machine: its events of that time are marked."""
 
     def own(self) -> Teller:
         """One for a machine, which has a job and a product of its own."""
@@ -34,11 +36,31 @@ class Teller:
         of_line = {**work, **self._common, **self.time.of_event(at if began is None else began)}
         if self.time.is_suspect:
             of_line["clock_suspect"] = True
+        if self.muted[0] <= at < self.muted[1]:
+            of_line["muted"] = True
         return Event(kind, subject, self.time.utc(at), {**of_line, **data})
 
 
-def note_event(note: Note, teller: Teller) -> Event:
+def said_event(said: Note | Verified | Mute, teller: Teller) -> Event:
     """A person's word, as it was given."""
+    if isinstance(said, Note):
+        return _note(said, teller)
+    if isinstance(said, Mute):
+        data = {"until": teller.time.text(said.until), "who": said.who, "why": said.why}
+        return teller.event("machine.muted", said.machine, said.at, data)
+    found = {
+        "began": teller.time.text(said.began),
+        "ended": teller.time.text(said.at),
+        "gateway": said.gateway,
+        "plc": said.plc,
+        "hand": said.hand,
+        "agrees": said.agrees,
+        "who": said.who,
+    }
+    return teller.event("machine.verified", said.machine, said.at, found)
+
+
+def _note(note: Note, teller: Teller) -> Event:
     data = {
         "entry": f"{note.machine}-note-{note.at}",
         "what": "note",
