@@ -181,12 +181,17 @@ def _configure(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _check(db: sqlite3.Connection, path: Path) -> None:
-    """Raises Damaged for what is found in time in the pages, and then in their rows; in between is the migration."""
+    """Raises Damaged for what is found in time in the pages, and after an unclean stop in their rows.
+
+    In between is the migration.
+    """
     with _in_time(db, path, "pages"):
         found = [str(row).replace("\n", " ") for (row,) in db.execute("PRAGMA quick_check(10)")]
         if found != ["ok"]:
             raise Damaged("; ".join(found))
     migrate(db)
+    if db.execute("SELECT 1 FROM meta WHERE clean = 1").fetchone():
+        return
     with _in_time(db, path, "rows"):
         if why := check_rows(db):
             raise Damaged(why)

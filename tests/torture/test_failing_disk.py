@@ -22,6 +22,7 @@ TROUBLES = [
     ("wal.write", errno.ENOSPC, STORE),
     ("wal.sync", errno.EIO, STORE),
     ("wal.write", errno.EIO, STORE),
+    ("wal.write", errno.EROFS, STORE),
     ("journal.write", errno.ENOSPC, UPLINK),
     ("journal.sync", errno.EIO, UPLINK),
 ]
