@@ -23,7 +23,7 @@ def test_it_is_accepted_as_it_stands() -> None:
 
 @pytest.mark.timeout(120)
 async def test_it_runs_whole(tmp_path: Path) -> None:
-    """Only ports differ: the PLCs are simulated ones, the broker and the MES real ones of the test."""
+    """Killed once, too. Only ports differ: the PLCs are simulated, the broker, the MES and the SCADA host are real."""
     mes, broker_port, listen = Collector(), free_port(), f"127.0.0.1:{free_port()}"
     await mes.start()
     (tmp_path / "mes_token").write_text("s3cret\n")
@@ -58,14 +58,20 @@ async def test_it_runs_whole(tmp_path: Path) -> None:
             return len(shown) == 3 and labels in devices["labeler"]["tags"]
 
         await until(is_shown)
+        await one.kill()
+        await scada.until(lambda: scada.kinds()[-1] == "NDEATH")
+        assert (known := await scada.line())["bdSeq"] == 0
+        assert not any(device["online"] for device in known["devices"].values())
+        await one.start()
+        await until(is_shown)
         assert await one.stop() == 0
         known = await scada.line()
     await mes.stop()
     assert known["complaints"] == []
     assert tuple(known["devices"]) == MACHINES
-    assert (known["online"], known["deaths"]) == (False, 1), "it has said that it goes"
+    assert (known["online"], known["deaths"], known["bdSeq"]) == (False, 2, 1), "it has said that it goes"
     speed = known["devices"]["filler"]["tags"]["signals/filler_plc/speed"]
     assert (speed["type"], speed["unit"]) == ("Double", "1/min")
     assert known["devices"]["capper"]["tags"]["signals/capper_plc/caps"]["type"] == "Int64"
-    assert [event["seq"] for event in mes.taken] == [event["seq"] for event in one.events()]
+    assert {event["seq"] for event in mes.taken} == {event["seq"] for event in one.events()}
     assert {event["subject"] for event in mes.taken} >= {*MACHINES, "gateway"}
