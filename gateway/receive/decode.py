@@ -28,7 +28,7 @@ def decode(body: bytes) -> list[dict[str, Any]]:
         raise NotAnEvent(f"this is neither JSON nor MessagePack: {error}") from None
     events = found if isinstance(found, list) else [found]
     for event in events:
-        read(event)
+        check(event)
     return events
 
 
@@ -41,8 +41,17 @@ def decode_message(headers: Mapping[str, str], prefix: str, body: bytes) -> list
         event["data"] = orjson.loads(body)
     except ValueError as error:
         raise NotAnEvent(f"this is no JSON: {error}") from None
-    read(event)
+    check(event)
     return [event]
+
+
+def check(event: Any) -> None:
+    """Raise NotAnEvent for what cannot be followed, or not be written as JSON again."""
+    read(event)
+    try:
+        orjson.dumps(event)
+    except TypeError as error:
+        raise NotAnEvent(f"this is no event of linegate: {error}") from None
 
 
 def decompress(coding: str, body: bytes) -> bytes:

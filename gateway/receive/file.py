@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 import msgpack
 import zstandard
 
-from gateway.receive.decode import decode
-from gateway.receive.follower import NotAnEvent, read
+from gateway.receive.decode import check, decode
+from gateway.receive.follower import NotAnEvent
 from gateway.receive.source import Receiver, Settings
 from protocols.driver import ConfigError, NotConnected
 
@@ -184,7 +184,7 @@ class Parser:
         while True:
             try:
                 event = self._unpacker.unpack()
-                read(event)
+                check(event)
             except msgpack.OutOfData:
                 return
             except NotAnEvent as error:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 REVISED = {"machine.state": "interval", "machine.stop": "stop", "machine.kpi": "kpi", "line.kpi": "kpi"}
 """Types that are told again under one id, and the field that has the id: of one id the highest `rev` stands."""
 
+MOST_SEQ = 2**63
 MOST_STREAMS = 10_000
 MOST_RANGES = 10_000
 """Stretches of received numbers that are remembered of a stream; one without filters has one."""
@@ -346,7 +347,7 @@ def read(event: Mapping[str, Any]) -> tuple[str, str, str, int, int, Mapping[str
         kind, source, stream = event["type"], event["source"], event["stream"]
         seq, prevseq = int(event["seq"]), int(event["prevseq"])
         data = event.get("data", event)
-        if seq < 1 or prevseq < 0 or not isinstance(data, Mapping):
+        if not (1 <= seq < MOST_SEQ and 0 <= prevseq < MOST_SEQ and isinstance(data, Mapping)):
             raise ValueError("numbers begin with 1, and data is an object")
         return str(kind).removeprefix("linegate.").removesuffix(".v1"), str(source), str(stream), seq, prevseq, data
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -356,7 +357,8 @@ def read(event: Mapping[str, Any]) -> tuple[str, str, str, int, int, Mapping[str
 def _number(value: object) -> int:
     """A number as events have it, plain or as a decimal string; 0 for anything else."""
     try:
-        return int(value) if isinstance(value, int | str) else 0
+        number = int(value) if isinstance(value, int | str) else 0
+        return number if 0 <= number < MOST_SEQ else 0
     except ValueError:
         return 0
 

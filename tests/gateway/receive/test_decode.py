@@ -53,6 +53,26 @@ def test_what_is_no_event_is_refused(body: bytes) -> None:
         decode_message({"ce-specversion": "1.0"}, "ce-", body)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"seq": "9" * 30},
+        {"prevseq": "9" * 30},
+        {"data": {"x": b"bytes"}},
+        {"data": {1: 2}},
+        {"x": msgpack.Timestamp(1)},
+    ],
+)
+def test_what_could_not_be_kept_is_refused_at_the_door(more: dict[str, Any]) -> None:
+    event = {"type": "x", "source": "/a", "stream": "s", "seq": "1", "prevseq": "0", "data": {}}
+    assert decode(msgpack.packb(event))
+    with pytest.raises(NotAnEvent):
+        decode(msgpack.packb(event | more))
+    deep = orjson.dumps(event).replace(b"{}", b'{"a":' * 900 + b"1" + b"}" * 900)
+    with pytest.raises(NotAnEvent):
+        decode(deep)
+
+
 def test_a_body_that_grows_beyond_all_bounds_is_refused_before_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 1_000_000)
     body = bytes(30_000_000)
