@@ -354,3 +354,39 @@ def test_people_see_the_windows_that_run() -> None:
     assert {kind: (one["oee"], one["pq"]) for kind, one in shown.items()} == {
         "hour": (1.0, 600), "shift": (1.0, 600), "day": (1.0, 600),
     }  # fmt: skip
+
+
+def test_parts_without_an_ideal_leave_no_figure_that_needs_one() -> None:
+    """Product 8 has none, and neither has the machine; the parts count all the same."""
+    products = {"signal": "plc.recipe", "list": {"7": {"ideal": {"m": "1s"}}, "8": {}}}
+    config = machine(products=products, parts={"total": "plc.count"}, no_output=0)
+    steps: list[Step] = [(0, {"recipe": 7, "run": True}), (10 * MINUTE, {"count": 500})]
+    steps += [(20 * MINUTE, {"recipe": 8}), (30 * MINUTE, {"count": 900}), (90 * MINUTE, {"recipe": 7})]
+    first, second = standing(run(config, *steps, (100 * MINUTE, {"count": 1000}), tick(3 * HOUR)), "hour")[:2]
+    assert (first["pq"], first["ideal_s"], first["oee"], first["effectiveness"]) == (900, None, None, None)
+    assert [(one["product"], one["ideal_s"]) for one in first["by_product"]] == [("7", 500.0), ("8", None)]
+    assert (second["pq"], second["ideal_s"]) == (100, 100.0)
+
+
+def test_a_window_of_two_jobs_and_products_names_neither() -> None:
+    products = {"signal": "plc.recipe", "list": {"7": {}, "8": {}}}
+    config = machine(**COUNTED, products=products, jobs={"signal": "plc.order"})
+    steps: list[Step] = [
+        (59 * MINUTE, {"order": "A", "recipe": 7}),
+        (150 * MINUTE, {"order": "B"}),
+        (4 * HOUR, {"recipe": 8}),
+    ]
+    hours = standing(run(config, *steps, tick(6 * HOUR)), "hour")
+    assert [(one["job"], one["product"]) for one in hours] == [
+        (None, None), ("A", "7"), (None, "7"), ("B", "7"), ("B", None),
+    ]  # fmt: skip
+
+
+def test_what_is_shown_of_a_window_that_runs_is_never_below_0() -> None:
+    """Five rejects are seen before any part."""
+    config = machine(ideal="1s", no_output=0, parts={"total": "plc.count", "scrap": "plc.scrap"})
+    pipeline = Pipeline(config)
+    for one in inputs([(0, {"run": True}), (MINUTE, {"scrap": 5}), tick(2 * MINUTE)]):
+        pipeline.process(one)
+    hour = pipeline.snapshot()["m"]["kpi"]["hour"]
+    assert (hour["pq"], hour["gq"], hour["sq"], hour["oee"]) == (0, 0, 0, 0.0)
