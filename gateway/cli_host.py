@@ -71,10 +71,13 @@ Examples:
 @click.command(epilog=BACKUP_EXAMPLES)
 @FILE
 @STATE_DIR
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="By default LINE-TIME.tar.zst, here.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="File, or directory; by default LINE-TIME.tar.zst."
+)
+@click.option("--keep", type=click.IntRange(1), help="Of this line's archives in the directory the newest stay.")
 @click.option("--recordings/--no-recordings", default=True, show_default=True, help="With what was recorded.")
 @click.option("--move", is_flag=True, help="Give the line up here: no daemon may run, and none starts again.")
-def backup(file: Path, state_dir: Path, output: Path | None, recordings: bool, move: bool) -> None:
+def backup(file: Path, state_dir: Path, output: Path | None, keep: int | None, recordings: bool, move: bool) -> None:
     """Write buffer, checkpoint, recordings, certificates and configuration into one archive, beside a running daemon.
 
     The archive holds private keys, and is to be kept as safe as they are. With --move nothing is counted twice and
@@ -82,7 +85,9 @@ def backup(file: Path, state_dir: Path, output: Path | None, recordings: bool, m
     """
     from gateway.backup.command import backup_line
 
-    sys.exit(backup_line(file, state_dir, output, recordings=recordings, move=move))
+    if keep is not None and (output is None or not output.is_dir()):
+        raise click.UsageError("--keep wants --output DIRECTORY")
+    sys.exit(backup_line(file, state_dir, output, keep, recordings=recordings, move=move))
 
 
 RESTORE_EXAMPLES = """\b

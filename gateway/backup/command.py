@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway.backup.archive import BackupError
-from gateway.backup.making import back_up
+from gateway.backup.making import archives, back_up
 from gateway.backup.restoring import restore
 from gateway.checkpoint import CheckpointError
 from gateway.config.apart import load_apart
@@ -18,8 +18,10 @@ from gateway.progress import Progress
 GOOD, TROUBLE = 0, 1
 
 
-def backup_line(file: Path, state_dir: Path, output: Path | None, *, recordings: bool, move: bool) -> int:
-    """Make an archive of the line that `file` describes."""
+def backup_line(
+    file: Path, state_dir: Path, output: Path | None, keep: int | None, *, recordings: bool, move: bool
+) -> int:
+    """Make an archive of the line that `file` describes; beside it so many of its own may stay."""
     config = load_apart(file)
 
     def work(progress: Progress) -> None:
@@ -27,6 +29,8 @@ def backup_line(file: Path, state_dir: Path, output: Path | None, *, recordings:
         progress.done()
         size = target.stat().st_size / 1e6
         sys.stdout.write(f"{target}: {len(made.members)} files, {size:,.1f} MB, up to seq {made.last_seq}, read back\n")
+        for old in [] if keep is None else archives(target.parent, file.stem)[:-keep]:
+            old.unlink(missing_ok=True)
         if move:
             sys.stdout.write(f"this machine has given the line up: no daemon starts on {state_dir} any more\n")
 

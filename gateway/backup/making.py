@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import tempfile
 import time
@@ -36,6 +37,7 @@ from gateway.outbox.lock import BufferLock
 from gateway.recording.files import recorded
 from gateway.selftest import MOVED
 
+ENDING = ".tar.zst"
 Progress = Callable[[str], None]
 
 
@@ -55,7 +57,8 @@ def back_up(
     """
     now_ms = time.time_ns() // 1_000_000
     stamp = rfc3339(now_ms)
-    target = output or Path(f"{file.stem}-{stamp[:19].replace('-', '').replace(':', '')}Z.tar.zst")
+    name = f"{file.stem}-{stamp[:19].replace('-', '').replace(':', '')}Z{ENDING}"
+    target = Path(name) if output is None else output / name if output.is_dir() else output
     if target.exists():
         raise BackupError(f"{target} exists", "give another name with --output")
     buffer = state_dir / config.buffer.path
@@ -85,6 +88,12 @@ def back_up(
     finally:
         partial_name.unlink(missing_ok=True)
     return target, manifest
+
+
+def archives(directory: Path, line: str) -> list[Path]:
+    """A line's archives that have the name that they get by default, the oldest first."""
+    named = re.compile(re.escape(line) + r"-[0-9]{8}T[0-9]{6}Z" + re.escape(ENDING))
+    return sorted(path for path in directory.iterdir() if named.fullmatch(path.name))
 
 
 def _contents(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway.install.service import InstallError, Plan, carry_out, installing, show, uninstalling
+from gateway.install.unit import BACKUPS
 
 GOOD, TROUBLE, WRONG = 0, 1, 2
 
@@ -28,6 +29,7 @@ def install(
         sys.stdout.write(
             f"\nNext: put its secrets, if any, into /etc/linegate/credentials/{name}/ (a file each, mode 0600), then\n"
             f"  systemctl enable --now linegate@{name}\n  systemctl status linegate@{name}\n"
+            f"and for an archive each night in {BACKUPS}:\n  systemctl enable --now linegate-backup@{name}.timer\n"
         )
     return code
 

@@ -12,9 +12,20 @@ from typing import TextIO
 
 from gateway.check import load_or_exit
 from gateway.config.loader import files_of
-from gateway.install.unit import CREDENTIALS, MARK, UNIT, credentials_of, drop_in_text, is_line_name, unit_text
+from gateway.install.unit import (
+    BACKUP_TIMER,
+    BACKUPS,
+    CREDENTIALS,
+    MARK,
+    UNIT,
+    UNITS,
+    credentials_of,
+    drop_in_text,
+    is_line_name,
+    unit_text,
+)
 
-UNITS = Path("/etc/systemd/system")
+SYSTEM = Path("/etc/systemd/system")
 CONFIGURATIONS = Path("/etc/linegate")
 DATA = (Path("/var/lib/private/linegate"), Path("/var/lib/linegate"))
 """Where systemd keeps the state directories of a unit with a user of its own, and the links to them."""
@@ -61,8 +72,9 @@ def installing(root: Path, file: Path | None, line: str | None, command: Path) -
     """What has to be there for the unit, and for the line that `file` describes. Raises InstallError; exits with 2
     where the configuration has problems.
     """
-    plan = Plan({UNITS: 0o755, CONFIGURATIONS: 0o755, CREDENTIALS: 0o700}, hidden=_hidden(root, command))
-    plan.writes.append(Write(UNITS / UNIT, unit_text(command).encode()))
+    directories = {SYSTEM: 0o755, CONFIGURATIONS: 0o755, CREDENTIALS: 0o700, BACKUPS: 0o700}
+    plan = Plan(directories, hidden=_hidden(root, command))
+    plan.writes += [Write(SYSTEM / name, unit_text(name, command).encode()) for name in UNITS]
     if file is not None:
         _line(plan, file, line or file.stem)
     plan.commands.append(("daemon-reload",))
@@ -99,7 +111,7 @@ def _line(plan: Plan, file: Path, line: str) -> None:
             plan.writes.append(Write(target, part.read_bytes(), is_ours=False))
     if credentials_of(config, line):
         plan.directories[CREDENTIALS / line] = 0o700
-    drop_in = UNITS / f"linegate@{line}.service.d" / DROP_IN
+    drop_in = SYSTEM / f"linegate@{line}.service.d" / DROP_IN
     if text := drop_in_text(config, line):
         plan.directories[drop_in.parent] = 0o755
         plan.writes.append(Write(drop_in, text.encode()))
@@ -113,15 +125,16 @@ def uninstalling(root: Path, lines: Sequence[str], *, data: bool) -> Plan:
     for line in lines or _installed(root):
         if not is_line_name(line):
             raise InstallError(f"{line} is no line's name", "give names as in linegate@NAME.service")
-        if _below(root, UNITS / UNIT).exists():
-            plan.commands.append(("disable", "--now", f"linegate@{line}.service"))
-        plan.removes.append(UNITS / f"linegate@{line}.service.d" / DROP_IN)
-        plan.removes.append(UNITS / f"linegate@{line}.service.d")
+        if _below(root, SYSTEM / UNIT).exists():
+            timer = BACKUP_TIMER.replace("@", f"@{line}")
+            plan.commands.append(("disable", "--now", f"linegate@{line}.service", timer))
+        plan.removes.append(SYSTEM / f"linegate@{line}.service.d" / DROP_IN)
+        plan.removes.append(SYSTEM / f"linegate@{line}.service.d")
         if data:
             plan.removes += [place / line for place in DATA]
             plan.removes += [CONFIGURATIONS / f"{line}.yaml", CREDENTIALS / line]
     if not lines:
-        plan.removes.append(UNITS / UNIT)
+        plan.removes += [SYSTEM / name for name in UNITS]
         plan.removes += [*DATA, CONFIGURATIONS] if data else []
     plan.commands.append(("daemon-reload",))
     return plan
@@ -130,8 +143,8 @@ def uninstalling(root: Path, lines: Sequence[str], *, data: bool) -> Plan:
 def _installed(root: Path) -> list[str]:
     """Lines with a drop-in, a configuration, data, or that are started with the system."""
     patterns = (
-        (UNITS, "linegate@*.service.d"),
-        (UNITS / "multi-user.target.wants", "linegate@*.service"),
+        (SYSTEM, "linegate@*.service.d"),
+        (SYSTEM / "multi-user.target.wants", "linegate@*.service"),
         (CONFIGURATIONS, "*.yaml"),
         *((place, "*") for place in DATA),
     )

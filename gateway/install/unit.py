@@ -13,8 +13,11 @@ from gateway.uplinks.file.config import FileUplink
 from protocols.modbus.config import ModbusRtuDevice
 
 UNIT = "linegate@.service"
+BACKUP_TIMER = "linegate-backup@.timer"
+UNITS = (UNIT, "linegate-backup@.service", BACKUP_TIMER)
 MARK = "# Written by `linegate install-service`, which replaces it: changes belong into a drop-in of your own.\n"
 CREDENTIALS = Path("/etc/linegate/credentials")
+BACKUPS = Path("/var/backups/linegate")
 _COMMAND = "/opt/linegate/bin/linegate"
 _LINE = re.compile(r"[A-Za-z0-9_-]{1,28}")
 """What follows `lg-` in the name of a user (systemd's strict rules allow 31 characters)."""
@@ -25,9 +28,9 @@ def is_line_name(name: str) -> bool:
     return _LINE.fullmatch(name) is not None
 
 
-def unit_text(command: Path) -> str:
-    """The unit, for the `linegate` at `command`."""
-    return MARK + _shipped(UNIT).replace(_COMMAND, _quoted(command))
+def unit_text(name: str, command: Path) -> str:
+    """One of UNITS, for the `linegate` at `command`."""
+    return MARK + _shipped(name).replace(_COMMAND, _quoted(command))
 
 
 def drop_in_text(config: Config, line: str) -> str:

@@ -196,3 +196,16 @@ def test_what_cannot_be_backed_up_is_said(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "there is no buffer" in done.stderr
     assert not [path for path in os.listdir(tmp_path) if path.startswith((".a", "a."))]
+
+
+def test_of_a_lines_archives_the_newest_stay(tmp_path: Path) -> None:
+    days = [f"{line}-2026010{day}T000000Z.tar.zst" for line in ("line-3", "line-33") for day in (1, 2)]
+    for name in days:
+        (tmp_path / name).touch()
+    (tmp_path / "line-3.yaml").write_text(json.dumps(line_document()))
+    (tmp_path / "line-3.db").touch()
+    done = backing_up(tmp_path / "line-3.yaml", "--state-dir", tmp_path, "--output", tmp_path, "--keep", "2")
+    assert done.returncode == 0, done.stderr
+    kept = {path.name for path in tmp_path.glob("*.zst")}
+    assert kept - set(days) == {Path(done.stdout.split(":")[0]).name}
+    assert set(days) - kept == {days[0]}

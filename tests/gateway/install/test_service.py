@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.install.unit import MARK
+from gateway.install.unit import MARK, UNIT
 from protocols.secrets import Secret
 from tests.conftest import line_document
 
@@ -69,10 +69,9 @@ def install(root: Path, *arguments: str | Path) -> Result:
 def of_this_system(root: Path) -> Path:
     """The image's units as systemd-analyze finds them here: the command's path is that of the image's file."""
     units = root / UNITS
-    (unit,) = units.glob("*.service")
-    text = unit.read_text()
-    assert "ExecStart=/opt/linegate/bin/linegate run /etc/linegate/%i.yaml\n" in text
-    unit.write_text(text.replace("=/opt/", f"={root}/opt/"))
+    assert "ExecStart=/opt/linegate/bin/linegate run /etc/linegate/%i.yaml\n" in (units / UNIT).read_text()
+    for unit in units.glob("*.service"):
+        unit.write_text(unit.read_text().replace("=/opt/", f"={root}/opt/"))
     return units
 
 
@@ -93,8 +92,9 @@ def test_systemd_takes_every_line_of_it_and_finds_it_hardened(
     image: Path, tmp_path: Path, sections: dict[str, Any], threshold: int
 ) -> None:
     assert install(image, configuration(tmp_path, **sections)).exit_code == 0
-    instance = of_this_system(image) / "linegate@line-3.service"
-    verified = analyze("verify", instance)
+    units = of_this_system(image)
+    instance, timer = units / "linegate@line-3.service", units / "linegate-backup@line-3.timer"
+    verified = analyze("verify", instance, timer, timer.with_suffix(".service"))
     assert verified.stdout + verified.stderr == ""  # it exits with 0 over unknown keys
     assert verified.returncode == 0
     judged = analyze("security", "--offline=true", f"--threshold={threshold}", instance)
@@ -199,7 +199,7 @@ def test_uninstalls_what_it_wrote_and_data_only_when_asked(image: Path, tmp_path
     assert own.exists()
     own.unlink()
     assert linegate("uninstall-service", "--root", image).exit_code == 0
-    assert not list((image / UNITS).iterdir())
+    assert not list((image / UNITS).iterdir()), "unit, drop-ins, and the backup's service and timer"
     assert buffer.exists()
     assert (image / "etc/linegate/line-3.yaml").exists()
 
