@@ -73,7 +73,7 @@ class Brokers:
 
     def place_of(self, partition: int) -> Place:
         """Where its leader is. Raises NotConnected where it has none."""
-        place = self._places.get(self.leaders[partition])
+        place = self._places.get(self.leaders.get(partition, -1))
         if place is None:
             raise NotConnected(f"partition {partition} of {self._topic} has no leader", codes.remedy(5))
         return place
@@ -139,7 +139,7 @@ class Brokers:
 
     def _take(self, place: Place, metadata: Any) -> None:
         """Remember who leads what. Raises NotConnected or ConfigError where the topic cannot be used."""
-        for code, _, *_, partitions in metadata.topics:
+        for code, _, *_, partitions in metadata.topics or [(codes.UNKNOWN_TOPIC, "", ())]:
             if code or not partitions:
                 code = code or codes.UNKNOWN_TOPIC
                 kind = ConfigError if code in codes.ABOUT_THE_CLIENT else NotConnected

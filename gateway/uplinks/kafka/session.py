@@ -29,6 +29,7 @@ REPLICAS_MS = 5_000
 """How long a broker waits for its replicas before it says that they are late; less than we wait for the broker."""
 NO_TIMEOUT_MS = 2**31 - 1
 NOBODY = -1
+_SEE_LOGS = "see the brokers' logs"
 _MAGIC = 2
 _SEQUENCES = 2**31
 
@@ -115,8 +116,8 @@ class Session:
             trouble = await self._round(left, verdicts)
             if not left:
                 return verdicts, None
-            if trouble is not None and asyncio.get_running_loop().time() >= give_up_at:
-                return verdicts, trouble
+            if asyncio.get_running_loop().time() >= give_up_at:
+                return verdicts, trouble or NotConnected("a broker leaves out what became of a batch", _SEE_LOGS)
             await asyncio.sleep(RETRY_S)
             try:
                 await self._learn()
@@ -141,21 +142,27 @@ class Session:
                 answer = await self._brokers.ask(place, request)
             except (ConnectFailed, NotConnected) as error:
                 trouble = error
-                continue
-            for _, parts in answer.topics:
-                for partition, code, *_ in parts:
-                    if code in codes.STORED or not codes.is_passing(code):
-                        batch, _ = left.pop(partition)
-                        verdicts[partition] = code
-                        if code in codes.STORED:
-                            self._sequences[partition] = (batch.count + self._next(partition)) % _SEQUENCES
-                    else:
-                        why = f"{place[0]}:{place[1]}: partition {partition} of {self._topic}: {codes.words(code)}"
-                        trouble = NotConnected(why, codes.remedy(code))
+            else:
+                trouble = self._settle(place, answer, left, verdicts) or trouble
         return trouble
 
-    def _next(self, partition: int) -> int:
-        return self._sequences.get(partition, 0)
+    def _settle(
+        self, place: Place, answer: Any, left: dict[int, tuple[Batch, bytes]], verdicts: dict[int, int]
+    ) -> NotConnected | None:
+        """Note one broker's verdicts; why a batch has to go again, where one has."""
+        trouble = None
+        for partition, code, *_ in (part for _, parts in answer.topics for part in parts):
+            if partition not in left:
+                continue  # nobody asked
+            if code not in codes.STORED and codes.is_passing(code):
+                why = f"{place[0]}:{place[1]}: partition {partition} of {self._topic}: {codes.words(code)}"
+                trouble = NotConnected(why, codes.remedy(code))
+                continue
+            batch, _ = left.pop(partition)
+            verdicts[partition] = code
+            if code in codes.STORED:
+                self._sequences[partition] = (self._sequences.get(partition, 0) + batch.count) % _SEQUENCES
+        return trouble
 
     async def _learn(self) -> None:
         before = len(self._brokers.leaders)
