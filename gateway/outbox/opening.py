@@ -47,6 +47,8 @@ def open_buffer(path: Path, lock: BufferLock, uplinks: Collection[str]) -> tuple
     """
     finish(path)
     witness = lock.witness
+    if witness is not None and witness.damaged and _stream(path) not in (None, witness.stream):
+        witness = None  # somebody has put a sound one there since
     why = "" if witness is None else witness.damaged or _missing(path)
     if not why:
         try:
@@ -211,13 +213,16 @@ def _in_time(db: sqlite3.Connection, path: Path, what: str) -> Iterator[None]:
         db.set_progress_handler(None, 0)
 
 
+def _stream(path: Path) -> str | None:
+    """Whose file it is, as far as it says."""
+    with closing(Salvage(path)) as salvage:
+        return salvage.saved.stream
+
+
 def _check_ours(path: Path, why: str) -> None:
     """A file of which nothing says that it was a buffer is not touched. Raises BufferError."""
-    salvage = Salvage(path)
-    try:
+    with closing(Salvage(path)) as salvage:
         is_ours = salvage.saved.stream is not None or next(salvage.events(), None) is not None
-    finally:
-        salvage.close()
     if not is_ours:
         remedy = "give `buffer.path` a name of its own, or move the file away"
         raise BufferError(f"{path} is no buffer: {why}", remedy)

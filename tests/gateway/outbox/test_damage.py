@@ -28,6 +28,7 @@ from gateway.events import Envelope, Event, StoredEvent
 from gateway.outbox.errors import BufferError
 from gateway.outbox.gaps import Episode, write
 from gateway.outbox.identity import Previous
+from gateway.outbox.lock import BufferLock
 from gateway.outbox.outbox import Outbox
 from gateway.outbox.recovery import KEPT, kept_aside
 from gateway.receive.follower import Follower
@@ -383,3 +384,64 @@ def test_drops_that_no_gap_has_told_yet_are_told_by_the_new_buffer(whole: Whole,
     told = orjson.loads(data)
     assert (told["what"], told["class"], told["count"]) == ("dropped", "trends", 3)
     assert (told["of_stream"], told["from"], told["to"]) == (whole.stream, "10", "14")
+
+
+def test_without_a_word_of_how_far_it_was_all_that_is_there_is_delivered(whole: Whole, tmp_path: Path) -> None:
+    """Identity, cursors, quarantine and the roots of events and checkpoint are gone, and no witness is there."""
+    path = harmed(tmp_path, whole)
+    lay_out(tmp_path, {"buffer.db.lock": b"1234\n"})
+    content = path.read_bytes()
+    path.write_bytes(content[: 2 * 4096] + bytes(5 * 4096) + content[7 * 4096 :])
+
+    async def look() -> None:
+        outbox = await Outbox.open(path, CONFIG, dict.fromkeys(DELIVERED, SECTION))
+        assert outbox.previous is not None
+        assert (outbox.previous.last_seq, outbox.previous.ended) == (EVENTS, "damaged")
+        assert await outbox.load_checkpoint() == {}
+        told = outbox.last_seq
+        task = asyncio.get_running_loop().create_task(outbox.run())
+        first = (await outbox.read("mes", 1))[0]
+        assert orjson.loads(outbox.envelope(SOURCE).json(first))["prevseq"] == "0"
+        numbers = [orjson.loads(event.data).get("n") for event in await outbox.recent(-ALL, ALL)]
+        assert outbox.backlog("mes") == outbox.backlog("copy") == len(numbers)
+        assert numbers[:-told] == sorted(numbers[:-told])
+        assert len(numbers) - told > EVENTS * 9 // 10
+        await outbox.close(clean=False)
+        await task
+
+    asyncio.run(look())
+
+
+def test_what_the_engine_knew_goes_on_whole_or_not_at_all(whole: Whole, tmp_path: Path) -> None:
+    path = harmed(tmp_path, whole)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DELETE FROM checkpoint WHERE name = 'engine'")
+        db.commit()
+    path.write_bytes(HEADER.do(path.read_bytes()))
+
+    async def look() -> None:
+        outbox = await Outbox.open(path, CONFIG, dict.fromkeys(DELIVERED, SECTION))
+        assert await outbox.load_checkpoint() == {}
+        await outbox.close(clean=False)
+
+    asyncio.run(look())
+
+
+def test_a_sound_buffer_in_the_place_of_one_known_to_be_damaged_is_gone_on_with(whole: Whole, tmp_path: Path) -> None:
+    """As `linegate restore` puts it there."""
+    path = harmed(tmp_path, whole)
+    other = tmp_path / "other.db"
+
+    async def once(place: Path) -> Outbox:
+        outbox = await Outbox.open(place, CONFIG, dict.fromkeys(DELIVERED, SECTION))
+        await outbox.close()
+        return outbox
+
+    lock = BufferLock(path)
+    lock.note_damage(whole.stream, EVENTS, "malformed")
+    lock.release()
+    stream = asyncio.run(once(other)).stream
+    other.rename(path)
+    found = asyncio.run(once(path))
+    assert (found.stream, found.previous) == (stream, Previous(stream, 0, "clean"))
+    assert kept_aside(path) == []
