@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import orjson
 import structlog
 
 from gateway.checkpoint import ENGINE_ROW
@@ -245,9 +246,12 @@ class _Recovery:
         why = f"the buffer was {self._ended}: {self._why}"
         envelope = Envelope("", self._stream, former)
         gaps = [self._told(account, envelope) for account in self._saved.accounts]
+        known = _told_before(db, envelope)
         self._counts["missing"] = 0
         for hole in _few(_holes(db, floor, envelope), envelope):
             base, stream = envelope.numbered(hole.first)
+            if (stream, hole.first - base, hole.last - base) in known:
+                continue
             self._counts["missing"] += hole.number
             gaps.append(
                 gap(
@@ -283,6 +287,16 @@ class _Recovery:
             ended=account.ended,
             stream=stream,
         )
+
+
+def _told_before(db: sqlite3.Connection, envelope: Envelope) -> set[tuple[str, int, int]]:
+    """Stretches, by stream, first and last number, that a stored gap says to be gone."""
+    told = set()
+    for seq, data in db.execute("SELECT seq, data FROM gap"):
+        match gone := orjson.loads(data):
+            case {"from": str(first), "to": str(last)} if first.isdecimal() and last.isdecimal():
+                told.add((gone.get("of_stream", envelope.numbered(seq).stream), int(first), int(last)))
+    return told
 
 
 def _holes(db: sqlite3.Connection, floor: int, envelope: Envelope) -> Iterator[Hole]:

@@ -178,12 +178,12 @@ async def _deliver(outbox: Outbox, name: str, envelope: Envelope, missing: set[i
     """An uplink gets in order, by one chain, all that it had not acknowledged and that is not said to be missing."""
     got: list[int] = []
     receiver = Follower()
-    before = {outbox.stream: "0", whole.stream: str(DELIVERED[name])}
+    before = {whole.stream: str(DELIVERED[name])}
     while outbox.backlog(name):
         events = await outbox.read(name, 400)
         for event in events:
             one = orjson.loads(envelope.json(event))
-            assert one["prevseq"] == before[one["stream"]]
+            assert one["prevseq"] == before.get(one["stream"], "0")
             before[one["stream"]] = one["seq"]
             receiver.take(one)
             if one["stream"] == whole.stream and int(one["seq"]) <= EVENTS:
@@ -300,7 +300,7 @@ async def test_a_recovery_that_is_cut_short_goes_on_where_it_was(
 async def test_streams_before_the_one_before_keep_their_names_and_few_files_are_kept(
     whole: Whole, tmp_path: Path
 ) -> None:
-    path = harmed(tmp_path, whole, HEADER)
+    path = harmed(tmp_path, whole, HEADER, Harm("buffer.db", "zeros", 0.6, 2))
     clock = itertools.count(1)
     streams = []
     for _ in range(KEPT + 1):
@@ -445,3 +445,22 @@ def test_a_sound_buffer_in_the_place_of_one_known_to_be_damaged_is_gone_on_with(
     found = asyncio.run(once(path))
     assert (found.stream, found.previous) == (stream, Previous(stream, 0, "clean"))
     assert kept_aside(path) == []
+
+
+@pytest.mark.parametrize("end", range(3000, 4097, 200))
+async def test_tables_that_the_schema_no_longer_names_are_found(whole: Whole, tmp_path: Path, end: int) -> None:
+    path = harmed(tmp_path, whole)
+    content = path.read_bytes()
+    path.write_bytes(content[: end - 200] + b"\xa5" * 200 + content[end:])
+    await go_on(path, whole)
+
+
+async def test_an_event_that_is_no_json_any_more_is_missing(whole: Whole, tmp_path: Path) -> None:
+    """Its page is sound, and SQLite finds nothing."""
+    path = harmed(tmp_path, whole)
+    content = path.read_bytes()
+    assert content.count(b'{"n":1000,') == 1
+    path.write_bytes(content.replace(b'{"n":1000,', b'{"n":10\xa50,'))
+    outbox = await go_on(path, whole)
+    assert outbox.stream != whole.stream
+    assert outbox.last_seq == 1
