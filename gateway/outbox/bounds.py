@@ -109,10 +109,9 @@ class Space:
         """Whether `want` more pages, in the file and in its log, are more than all files may take."""
         return self.pages + 2 * want > self.all
 
-    @property
-    def is_relieved(self) -> bool:
-        """Whether some time will pass until something has to go."""
-        return self.lacks(self.most // 16) <= 0
+    def is_relieved(self, want: int) -> bool:
+        """Whether some time will pass until something has to go, where a commit takes as much as `want` pages."""
+        return self.lacks(self.most // 8 + 2 * want) <= 0
 
     @property
     def to_keep(self) -> int:

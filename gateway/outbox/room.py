@@ -56,6 +56,8 @@ class Room:
         self._inexact: set[str] = set()
         """Where something left it, by being delivered."""
         self._since = time.monotonic()
+        self._most_wanted = 0
+        """Pages that the largest commit of a running episode asked for."""
         self._limit = 0
         """What this connection was told to hold to; 0: nothing yet."""
 
@@ -104,6 +106,7 @@ class Room:
         if space.is_beyond(want):
             self.trim(batch, 0)
             want = self._want(batch, space)
+        self._most_wanted = max(want, self._most_wanted) if self._accounts else want
         for _ in range(STEPS):
             lacks = space.lacks(want)
             if lacks <= 0 or not await self._drop((lacks + space.slack) * space.page_bytes, space.why):
@@ -227,7 +230,7 @@ class Room:
 
     async def _has_room(self, space: Space) -> bool:
         """Whether the next that goes is nobody's loss."""
-        if space.is_relieved:
+        if space.is_relieved(self._most_wanted):
             return True
         settled = {name: self._settled(name, self.cursors) for name in TABLES}
         arms = " UNION ALL ".join(f"SELECT min(seq) - {upto} AS n FROM {name}" for name, upto in settled.items())

@@ -260,7 +260,8 @@ class Store:
             wanted = cursor.retries[:limit]
             marks = ", ".join("?" * len(wanted))
             sql = f"SELECT {_COLUMNS} FROM quarantine WHERE uplink = ? AND seq IN ({marks}) ORDER BY seq"
-            return transaction.chain(await fetch(self._connection, sql, (uplink, *wanted)), cursor.delivered)
+            stored_as = dict(self.pending.renamed).get(uplink, uplink)
+            return transaction.chain(await fetch(self._connection, sql, (stored_as, *wanted)), cursor.delivered)
         last = min(self.last_seq, cursor.position + SEARCHED)
         sql = merged(_COLUMNS, f"seq > :position AND seq <= :last AND {cursor.filter.condition}", cursor.filter.tables)
         parameters = {"position": cursor.position, "last": last, "limit": limit, **cursor.filter.parameters}
