@@ -6,8 +6,8 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def _restore(
         raise BackupError(locked.why, "stop the service first: systemctl stop linegate@LINE") from None
     try:
         targets = dict(_targets(place, config, state_dir, config_dir))
-        there = [*_in_the_way(targets), *_of_the_state(buffer, state_dir)]
+        there = dict(_in_the_way(place, targets, buffer, config, state_dir, config_dir))
         if there and not force:
             names = ", ".join(sorted(map(str, there)))
             raise BackupError(f"there is already {names}", "restore elsewhere, or move it aside with --force")
@@ -122,29 +122,34 @@ def _targets(place: Path, config: Config, state_dir: Path, config_dir: Path) -> 
                 yield path, target / path.relative_to(place / name)
 
 
-def _in_the_way(targets: dict[Path, Path]) -> Iterator[Path]:
-    """Files that others are to replace; a configuration that is the same is as good."""
+def _in_the_way(
+    place: Path, targets: Mapping[Path, Path], buffer: Path, config: Config, state_dir: Path, config_dir: Path
+) -> Iterator[tuple[Path, Path]]:
+    """What is to go, and its name where things go: two trust lists or two recordings would become a third."""
+    for end in ("", "-wal", "-shm"):
+        yield from _there(buffer.with_name(buffer.name + end))
+    yield from _there(state_dir / MOVED)
+    yield from _there(state_dir / "pki")
+    if (place / RECORDINGS).exists():
+        yield from _there(recordings_of(config, state_dir))
     for source, target in targets.items():
-        if target.exists() and target.read_bytes() != source.read_bytes():
-            yield target
+        is_configuration = source.is_relative_to(place / CONFIGURATION)
+        if is_configuration and target.exists() and target.read_bytes() != source.read_bytes():
+            yield target, Path(CONFIGURATION) / target.relative_to(config_dir)
 
 
-def _of_the_state(buffer: Path, state_dir: Path) -> Iterator[Path]:
-    """What makes a state directory one that is in use."""
-    for path in (buffer, buffer.with_name(buffer.name + "-wal"), buffer.with_name(buffer.name + "-shm")):
-        if path.exists():
-            yield path
-    if (moved := state_dir / MOVED).exists():
-        yield moved
+def _there(path: Path) -> Iterator[tuple[Path, Path]]:
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        yield path, Path(path.name)
 
 
-def _move_aside(there: list[Path], state_dir: Path) -> Path:
+def _move_aside(there: Mapping[Path, Path], state_dir: Path) -> Path:
     stamp = rfc3339(time.time_ns() // 1_000_000)[:19].replace("-", "").replace(":", "")
     aside = state_dir / f"before-restore-{stamp}Z"
     aside.mkdir(mode=0o700)
-    for path in there:
-        with suppress(FileNotFoundError):
-            shutil.move(path, aside / path.name)
+    for path, name in there.items():
+        _make_directory((aside / name).parent, 0o700)
+        shutil.move(path, aside / name)
     return aside
 
 

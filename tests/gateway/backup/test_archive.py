@@ -156,11 +156,12 @@ def test_restore_is_all_or_nothing(tmp_path: Path) -> None:
     assert (config / "parts").stat().st_mode & 0o777 == 0o755
     assert linegate("check", config / "line-3.yaml").exit_code == 0
 
-    (new / "pki/trusted/plc.der").write_bytes(b"another")
+    (new / "pki/trusted/other.der").write_bytes(b"another")
+    (config / "parts/reasons.yaml").write_text('{"reasons": {"40": "no glue"}}')
     before = contents(new)
     refused = linegate("restore", archive, *places)
     assert refused.exit_code == 1
-    assert f"there is already {new}/line-3.db, {new}/pki/trusted/plc.der; restore elsewhere" in refused.output
+    assert f"there is already {config}/parts/reasons.yaml, {new}/line-3.db, {new}/pki; restore" in refused.output
     assert contents(new) == before
 
     lock = BufferLock(new / "line-3.db")
@@ -173,9 +174,11 @@ def test_restore_is_all_or_nothing(tmp_path: Path) -> None:
     assert {path.stat().st_uid for path in new.rglob("*")} == {new.stat().st_uid}
     assert (new / "pki").stat().st_mode & 0o777 == 0o700
     (aside,) = new.glob("before-restore-*")
-    assert (aside / "plc.der").read_bytes() == b"another"
+    assert (aside / "pki/trusted/other.der").read_bytes() == b"another"
+    assert "no glue" in (aside / "config/parts/reasons.yaml").read_text()
     assert (aside / "line-3.db").read_bytes() == before[new / "line-3.db"]
-    assert (new / "pki/trusted/plc.der").read_bytes() == b"trusted"
+    assert [path.name for path in (new / "pki/trusted").iterdir()] == ["plc.der"], "nobody else is trusted"
+    assert "no caps" in (config / "parts/reasons.yaml").read_text()
 
 
 def test_a_damaged_archive_restores_nothing(tmp_path: Path) -> None:
