@@ -93,6 +93,7 @@ async def test_one_gap_tells_an_episode_over_restarts(bench: Bench) -> None:
     assert (told["what"], told["class"], told["from"]) == ("dropped", "trends", "1")
     assert told["count"] == int(told["to"]) == 300 - count
     assert again.stats.full == ""
+    assert list(await again._connection.execute_fetchall("SELECT * FROM episode")) == [], "told once"
 
 
 async def test_what_only_one_waits_for_that_is_away_goes_as_others_have_it(bench: Bench) -> None:
@@ -236,6 +237,8 @@ async def test_what_everybody_has_goes_first_then_class_after_class(bench: Bench
                 assert found[lesser] <= 2, f"{kind} went before {lesser}"
     assert outbox.stats.events_lost > 40
     assert found["machine.state"] == 30, "states go last"
+    ((pages,),) = await outbox._connection.execute_fetchall("PRAGMA max_page_count")
+    assert pages * 4096 <= MEGABYTE * 7 // 8, "the rest is for the write-ahead log"
 
 
 async def test_memory_is_bounded_while_nothing_can_be_stored(bench: Bench) -> None:
