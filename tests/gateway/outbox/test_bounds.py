@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from jsonschema import Draft202012Validator
 from structlog.testing import capture_logs
 
 from gateway.config.model import BufferConfig
 from gateway.events import Event, StoredEvent
 from gateway.outbox import bounds, room
 from gateway.outbox.outbox import Outbox
+from gateway.schemas import event_schemas
 from gateway.uplinks.file.config import FileUplink
 from tests.gateway.outbox.conftest import TIME
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from tests.gateway.outbox.conftest import Bench
 
 MEGABYTE = 1_000_000
+GAP = Draft202012Validator(event_schemas()["urn:linegate:gateway.gap.v1"])
 
 
 def large(count: int, kind: str = "machine.state") -> list[Event]:
@@ -58,6 +61,8 @@ async def take_and_be_told(outbox: Outbox, name: str) -> tuple[int, list[dict[st
     await outbox.flush()
     events += await take(outbox, name)
     told = [orjson.loads(event.data) for event in events if event.type == "gateway.gap"]
+    for one in told:
+        GAP.validate(one)
     return len(events) - len(told), told
 
 
