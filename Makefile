@@ -57,6 +57,7 @@ bench: $(VENV)/built services $(NODE_PEER)/node_modules/installed
 
 torture: $(VENV)/built services
 	TORTURE_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 0 tests/gateway/outbox/test_model.py
+	TORTURE_EXAMPLES=300 $(BIN)/python -m pytest -q --timeout 0 tests/gateway/outbox/test_model_bounds.py
 	$(BIN)/python -m tests.torture $(TORTURE_ARGS)
 
 package: $(VENV)/built
