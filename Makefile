@@ -6,13 +6,14 @@ NODE_PEER := tests/peers/opcua/node
 CPPPO_PEER := tests/peers/cpppo
 SOURCES := $(wildcard ext/*.pyx ext/*.pxd) setup.py pyproject.toml
 
-.PHONY: help demo test bench torture package lint format clean services
+.PHONY: help demo test bench torture soak package lint format clean services
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo                            simulated PLCs, the daemon, and where to look (DEMO_ARGS=\"--for 60s --speed 10\")"
 	@echo "make test                            every test (TEST_ARGS=\"-k outbox\")"
 	@echo "make torture                         kills the daemon under load, 200 times (TORTURE_ARGS=\"--kills 1000 --seed 7\")"
+	@echo "make soak                            faults on every side for minutes or hours; nothing may leak (SOAK_ARGS=\"--for 8h\")"
 	@echo "make package                         an archive for machines without internet, into dist/"
 	@echo "make lint                            ruff, mypy, stubs"
 	@echo "make bench                           figures as ratios, into bench/results.json"
@@ -59,6 +60,9 @@ torture: $(VENV)/built services
 	TORTURE_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 0 tests/gateway/outbox/test_model.py
 	TORTURE_EXAMPLES=300 $(BIN)/python -m pytest -q --timeout 0 tests/gateway/outbox/test_model_bounds.py
 	$(BIN)/python -m tests.torture $(TORTURE_ARGS)
+
+soak: $(VENV)/built services
+	$(BIN)/python -m tests.soak $(SOAK_ARGS)
 
 package: $(VENV)/built
 	$(BIN)/python scripts/package.py

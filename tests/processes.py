@@ -165,6 +165,18 @@ async def daemon(state: Path, document: dict[str, Any], *arguments: str, **optio
             await one.kill()
 
 
+async def reload(one: Daemon, document: dict[str, Any] | None = None, *arguments: str) -> tuple[int, str, str]:
+    """Write the file, and say what `linegate reload` ended with: code, standard output, standard error."""
+    if document is not None:
+        one.file.write_text(json.dumps(document))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", "reload", str(one.file), "--state-dir", str(one.state), *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    return process.returncode or 0, out.decode(), err.decode()
+
+
 @asynccontextmanager
 async def broker(place: Path, port: int) -> AsyncIterator[None]:
     """A mosquitto that takes connections."""

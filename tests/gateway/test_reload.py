@@ -17,23 +17,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import FILLER_MACHINE, FILLER_SIGNALS, line_document
-from tests.processes import Daemon, Simulator, daemon, free_port, simulator, until
+from tests.processes import Daemon, Simulator, daemon, free_port, reload, simulator, until
 
 SPEED = 5
 """Times real time at which the simulated PLCs live."""
 EDITS = 8
-
-
-async def reload(one: Daemon, document: dict[str, Any] | None = None, *arguments: str) -> tuple[int, str, str]:
-    """Write the file, and say what `linegate reload` ended with: code, standard output, standard error."""
-    if document is not None:
-        one.file.write_text(json.dumps(document))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "reload", str(one.file), "--state-dir", str(one.state), *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 30)
-    return process.returncode or 0, out.decode(), err.decode()
 
 
 async def plumbing(one: Daemon) -> dict[str, Any]:

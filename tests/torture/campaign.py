@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import json
 import sqlite3
 import time
 from collections import Counter
@@ -16,14 +14,13 @@ from random import Random
 from typing import Any
 
 import aiomqtt
-from ruamel.yaml import YAML
 
-from gateway.demo.configuration import MACHINES, write_configuration
 from tests.mangler import Mangler
 from tests.processes import Daemon, Simulator, broker, free_port, simulator, until
 from tests.torture import layer
 from tests.torture.book import Book, Broken
 from tests.torture.journal import Journals
+from tests.torture.line import COUNTERS_BEGIN, KEEP, all_delivered, has_read, line_document
 from tests.torture.steps import BIRTH, RANDOM, Step, plan
 
 SPEED = 5.0
@@ -35,13 +32,6 @@ STEP_S = 4.0
 """How long a step is waited for, from the start's end."""
 RUN_S = 0.5
 """Longest life of a daemon that is killed at any moment."""
-ROTATE, KEEP = "100kB", 30
-"""Of the file uplink; a daemon's life fills fewer than `KEEP` files, so that none goes unread."""
-PARTS, REJECTS = 1_000_000, 30_000
-"""Where the PLCs' counters begin: too high to have been reset unseen, so that no number is ambiguous."""
-COUNTERS = {
-    "filler": ("bottles", "rejects"), "capper": ("caps", "bad_caps"), "labeler": ("labels", "rejected"),
-}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -91,15 +81,17 @@ class Campaign:
         machines = ("--capper", "0", "--labeler", "0", "--extra-registers", str(EXTRA))
         speed = ("--speed", str(SPEED))
         port = free_port()
-        counters = ("--bottles", str(PARTS), "--rejects", str(REJECTS))
         truth = ("--truth", str(self._place / "truth.ndjson"))
         async with (
-            simulator("--seed", str(self.figures.seed), "--frozen", *speed, *machines, *counters, *truth) as plc,
+            simulator("--seed", str(self.figures.seed), "--frozen", *speed, *machines, *COUNTERS_BEGIN, *truth) as plc,
             broker(self._place / "broker", port),
             self._subscribed(port),
             Mangler(port) as proxy,
         ):
-            one = Daemon(self._state, await asyncio.to_thread(self._document, plc, proxy.port))
+            ports = {"filler": plc.port, "capper": plc.ready["capper"], "labeler": plc.ready["labeler"]}
+            document = await asyncio.to_thread(line_document, self._state, ports, proxy.port, SPEED, EXTRA)
+            document["buffer"] |= {"commit_interval": "10ms", "retain": "1s"}
+            one = Daemon(self._state, document)
             try:
                 await self._kill_as_planned(one, plc, proxy, library)
                 await self._end(one, plc, proxy)
@@ -134,7 +126,7 @@ class Campaign:
         await one.start()
         self.figures.starts += 1
         truths = (await plc.ask(action="truth"))["machines"]
-        await until(lambda: _has_read(one, truths))
+        await until(lambda: has_read(one, truths))
         if (code := await one.stop()) != 0:
             raise Broken(f"the daemon ended with exit code {code}, see {one.log}")
         await plc.tell(action="thaw")
@@ -190,8 +182,8 @@ class Campaign:
         await one.start()
         self.figures.starts += 1
         truths: dict[str, dict[str, Any]] = (await plc.ask(action="freeze"))["machines"]
-        await until(lambda: _has_read(one, truths), 30)
-        await until(lambda: _all_delivered(one), 60)
+        await until(lambda: has_read(one, truths), 30)
+        await until(lambda: all_delivered(one), 60)
         if (code := await one.stop()) != 0:
             raise Broken(f"the daemon ended with exit code {code}, see {one.log}")
         self._look(one)
@@ -226,27 +218,6 @@ class Campaign:
                 self._listening.cancel()
                 await asyncio.gather(self._listening, return_exceptions=True)
 
-    def _document(self, plc: Simulator, mqtt: int) -> dict[str, Any]:
-        """The demo's line, fitted to the simulator, with more signals, a second uplink and haste in everything."""
-        ports = {"filler": plc.port, "capper": plc.ready["capper"], "labeler": plc.ready["labeler"]}
-        places = write_configuration(self._state, ports, SPEED, free_port())
-        document: dict[str, Any] = json.loads(json.dumps(YAML(typ="safe").load(places.configuration)))
-        signals = document["devices"]["filler_plc"]["signals"]
-        for number in range(EXTRA):
-            signals[f"extra_{number}"] = {"address": f"holding:{1000 + 2 * number}", "type": "float32"}
-            document["trends"][f"filler_plc.extra_{number}"] = {"on_change": True}
-        document["buffer"] = {"path": "line.db", "commit_interval": "10ms", "retain": "1s"}
-        document["uplinks"] = {
-            "journal": {"type": "file", "path": "events.ndjson", "rotate": ROTATE, "keep": KEEP, "from": "oldest"},
-            "plant": {
-                "type": "mqtt",
-                "url": f"mqtt://127.0.0.1:{mqtt}",
-                "from": "oldest",
-                "topic": "events/{subject}/{type}",
-            },
-        }
-        return document
-
 
 def _oldest(file: Path) -> int:
     with closing(sqlite3.connect(file)) as connection:
@@ -258,20 +229,3 @@ def _since(log: Path, begin: int) -> bytes:
     with log.open("rb") as file:
         file.seek(begin)
         return file.read()
-
-
-async def _has_read(one: Daemon, truths: dict[str, dict[str, Any]]) -> bool:
-    """The counters' last readings are the PLCs'."""
-    devices = json.loads((await one.get("/api/line?signals"))[1])["devices"]
-    for machine, (parts, rejects) in COUNTERS.items():
-        signals = devices[MACHINES[machine]]["signals"]
-        truth = truths[machine]
-        counted = truth["good"] - REJECTS if machine == "labeler" else truth["total"]
-        if (signals[parts]["value"], signals[rejects]["value"]) != (PARTS + counted, REJECTS + truth["rejects"]):
-            return False
-    return True
-
-
-async def _all_delivered(one: Daemon) -> bool:
-    uplinks = (await one.line())["uplinks"]
-    return all(uplink["backlog"] == 0 for uplink in itertools.chain(uplinks.values()))

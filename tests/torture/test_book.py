@@ -87,6 +87,16 @@ def test_time_that_is_missing_or_open(final: bool, ended: str | None) -> None:
         book.is_without_gaps_of_time()
 
 
+def test_the_last_intervals_may_wait_for_what_makes_them_final() -> None:
+    book = Book("mes")
+    for seq, (interval, final) in enumerate((("a", False), ("b", False), ("c", False)), 1):
+        book.take(state(seq, 0, final, began=str(seq), ended=str(seq + 1), interval=interval))
+    book.is_without_gaps_of_time(some_wait=True)
+    book.take(state(4, 1, True, began="2", ended="3", interval="b"))
+    with pytest.raises(Broken, match="is not followed by"):
+        book.is_without_gaps_of_time(some_wait=True)
+
+
 def test_two_uplinks_that_differ() -> None:
     one, other = Book("mes"), Book("plant")
     one.take(event(1))
