@@ -1,4 +1,4 @@
-"""The command line for the computer that a line's daemon runs on: its service, and moving to another one."""
+"""The command line for the computer that a line's daemon runs on: its service, moving to another one, and help."""
 
 from __future__ import annotations
 
@@ -124,4 +124,33 @@ def restore(archive: Path, state_dir: Path, config_dir: Path, events: Path | Non
     sys.exit(restore_line(archive, state_dir, config_dir, events, force=force))
 
 
-COMMANDS = (install_service, uninstall_service, backup, restore)
+SUPPORT_EXAMPLES = """\b
+Examples:
+  sudo linegate support /etc/linegate/line-3.yaml --state-dir /var/lib/linegate/line-3
+  linegate support line-3.yaml --log daemon.log --recording --output /tmp
+"""
+
+
+@click.command(epilog=SUPPORT_EXAMPLES)
+@FILE
+@STATE_DIR
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="File, or directory; by default LINE-support-TIME.zip."
+)
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The daemon's log where it is not in systemd's journal.",
+)
+@click.option("--recording", is_flag=True, help="With the newest file of the recording, which is not redacted.")
+def support(file: Path, state_dir: Path, output: Path | None, log: Path | None, recording: bool) -> None:
+    """Put what somebody needs who helps into one archive without secrets: configuration, health, log, events.
+
+    It works with the daemon up, down or stuck, and with a FILE that has problems; what could not be had is said.
+    """
+    from gateway.support.command import support_line
+
+    sys.exit(support_line(file, state_dir, output, log, recording=recording))
+
+
+COMMANDS = (install_service, uninstall_service, backup, restore, support)

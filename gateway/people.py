@@ -1,4 +1,4 @@
-"""What people tell the daemon of its machines, through the control socket."""
+"""What people ask the daemon and tell it of its machines, through the control socket."""
 
 from __future__ import annotations
 
@@ -21,10 +21,22 @@ class People:
     def __init__(self, engine: Engine, sources: Sources) -> None:
         self._engine, self._sources = engine, sources
         self.handlers: dict[str, Callable[[Mapping[str, Any]], Items]] = {
+            "health": self._health,
+            "metrics": self._metrics,
             "line": self._line,
             "machine.verified": self._verified,
             "machine.mute": self._mute,
         }
+
+    async def _health(self, _request: Mapping[str, Any]) -> Items:
+        """One item: what /health answers."""
+        yield self._sources.report()
+
+    async def _metrics(self, _request: Mapping[str, Any]) -> Items:
+        """One item: what /metrics answers, as `text`."""
+        from gateway.health.metrics import exposition  # its library is for those who ask
+
+        yield {"text": exposition(self._sources).decode()}
 
     async def _line(self, _request: Mapping[str, Any]) -> Items:
         """One item: what /api/line?signals answers, with the engine's time in milliseconds as `at`."""

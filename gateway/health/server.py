@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway.health.guard import Guard
-from gateway.health.sources import Check, Sources
+from gateway.health.sources import Sources
 from protocols.dial import load_own, server_context
 from protocols.driver import ConfigError
 from protocols.worker import in_daemon_thread
@@ -30,7 +30,6 @@ RENEW_S = 3600
 """How often the certificate's files are read again: they are replaced before they expire, and nobody restarts us."""
 MOST_EVENTS = 1000
 BACKLOG = 64
-WORST = ("pass", "warn", "fail")
 
 log = structlog.get_logger("health")
 
@@ -137,17 +136,8 @@ class HealthServer:
         return PlainTextResponse(text, 200 if ready else 503)
 
     async def _health(self, _: Request) -> Response:
-        checks = self._sources.checks()
-        status = max((check.status for check in checks), key=WORST.index)
-        body = {
-            "status": status,
-            "version": "1",
-            "releaseId": self._sources.version,
-            "serviceId": self._sources.config.source,
-            "description": self._sources.summary(),
-            "checks": {check.name: [_shown(check)] for check in checks},
-        }
-        return _json(body, 503 if status == "fail" else 200, "application/health+json")
+        report = self._sources.report()
+        return _json(report, 503 if report["status"] == "fail" else 200, "application/health+json")
 
     async def _metrics(self, _: Request) -> Response:
         from gateway.health.metrics import CONTENT_TYPE, exposition  # its library is for those who ask
@@ -188,15 +178,6 @@ class _Server(uvicorn.Server):
 
     async def renew(self) -> None:
         """Nothing to do; a server with a certificate looks for a newer one."""
-
-
-def _shown(check: Check) -> dict[str, Any]:
-    shown: dict[str, Any] = {"status": check.status, "observedValue": dict(check.values)}
-    if check.output:
-        shown["output"] = check.output
-    if check.remedy:
-        shown["remedy"] = check.remedy
-    return shown
 
 
 def _json(body: Any, status: int = 200, content_type: str = "application/json") -> Response:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LAG_S = 0.5
 """From how much on a late event loop is worth a warning."""
+WORST = ("pass", "warn", "fail")
 STORE_SILENT_S = 10.0
 """Longest time without a turn of the store task that still counts as alive."""
 
@@ -35,6 +36,11 @@ class Check:
     output: str = ""
     remedy: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+
+    def shown(self) -> dict[str, Any]:
+        """As application/health+json has it."""
+        said = {"output": self.output, "remedy": self.remedy}
+        return {"status": self.status, "observedValue": dict(self.values), **{k: v for k, v in said.items() if v}}
 
 
 class Sources:
@@ -77,6 +83,18 @@ class Sources:
     def alive(self) -> bool:
         """Whether the store task turns; that this runs shows that the loop does."""
         return time.monotonic() - self.outbox.heartbeat < STORE_SILENT_S
+
+    def report(self) -> dict[str, Any]:
+        """The body of /health: application/health+json."""
+        checks = self.checks()
+        return {
+            "status": max((check.status for check in checks), key=WORST.index),
+            "version": "1",
+            "releaseId": self.version,
+            "serviceId": self.config.source,
+            "description": self.summary(),
+            "checks": {check.name: [check.shown()] for check in checks},
+        }
 
     def checks(self) -> list[Check]:
         """Of every part; a lost PLC or broker is a warning: the daemon itself does its work."""

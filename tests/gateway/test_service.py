@@ -20,6 +20,7 @@ from gateway.config.model import Config
 from gateway.outbox.outbox import Outbox
 from gateway.systemd import Notifier
 from tests.conftest import line_document
+from tests.gateway import confidential
 from tests.processes import Daemon, free_port, simulator, until
 
 
@@ -277,25 +278,24 @@ async def test_what_the_engine_cannot_bear_ends_the_daemon(tmp_path: Path, manag
 
 
 async def test_no_secret_and_no_device_string_in_the_log_as_it_came(tmp_path: Path, manager: Manager) -> None:
-    os.environ["LINEGATE_TEST_SECRET"] = "hunter2-in-the-clear"
-    uplinks = {
-        "plant": {
-            "type": "mqtt", "url": f"mqtt://127.0.0.1:{free_port()}", "user": "gw",
-            "password": {"env": "LINEGATE_TEST_SECRET"},
-        }
-    }  # fmt: skip
-    async with simulator("--chaos", "off") as plc:
-        one = under(manager, tmp_path, uplinks=uplinks)
-        document = json.loads(one.file.read_text())
+    """Whatever takes a secret, also where servers repeat what they were told, and where it is in the wrong place."""
+    async with simulator("--chaos", "off") as plc, confidential.parrot() as port:
+        document = confidential.document(tmp_path, port)
         document["devices"]["filler_plc"]["port"] = plc.port
-        one.file.write_text(json.dumps(document))
-        one.arguments = ("--log-level", "DEBUG")
-        await one.start()
-        await until(lambda: "uplink_lost" in one.log.read_text() or "uplink" in one.log.read_text())
-        texts = [(await one.get(path))[1] for path in ("/health", "/metrics", "/api/line?signals")]
+        environment = confidential.environment(tmp_path) | {"NOTIFY_SOCKET": str(manager.path)}
+        one = Daemon(tmp_path, document, "--log-level", "DEBUG", environment=environment)
+        await one.start(ready=False)
+        servers = document["uplinks"].keys() - {"journal"}
+        await until(lambda: all(f'"uplink": "{name}"' in one.log.read_text() for name in servers))
+        await until(lambda: "endpoint_listening" in one.log.read_text() and one.events())
+        paths = "/health", "/metrics", "/api/line?signals", "/api/events"
+        answers = [await one.get(path, Authorization=f"Bearer {confidential.BY_FILE}") for path in paths]
+        refusals = [await one.get(path, Authorization=f"Bearer {confidential.PASTED}") for path in paths]
         assert one.process is not None
         one.process.send_signal(signal.SIGTERM)
         one.process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(one.process.wait(), 20)
-    for text in [one.log.read_text(), *texts, *manager.listen()]:
-        assert "hunter2" not in text
+    assert [status for status, _ in answers + refusals] == [200] * 4 + [401] * 4
+    said = [text for _, text in answers + refusals]
+    for text in [one.log.read_text(), json.dumps(one.events()), *said, *manager.listen()]:
+        assert confidential.MARK not in text.lower()

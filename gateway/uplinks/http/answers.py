@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from gateway.uplinks.http.connection import Answer
 from gateway.uplinks.said import MOST_CHARACTERS, said
@@ -21,6 +21,8 @@ REFUSED = frozenset({400, 413, 415, 422})
 UNAUTHORISED = frozenset({401, 403})
 TOO_LARGE = 413
 UNSUPPORTED = 415
+LEAST_TELLING = 16
+"""Characters of a part of a URL from which on it is taken for a caller's token, and not for a word."""
 LONGEST_WAIT_S = 600.0
 """What a server's Retry-After is cut to: it may be wrong, and the plant waits."""
 
@@ -42,6 +44,12 @@ def is_success(answer: Answer) -> bool:
     return 200 <= answer.status < 300
 
 
+def callers(url: SplitResult) -> list[str]:
+    """What web hooks know their callers by: a query's values, and parts of a path that are no words."""
+    values = [value for _, value in parse_qsl(url.query)]
+    return [part for part in (*values, *url.path.split("/")) if len(part) >= LEAST_TELLING]
+
+
 def words(answer: Answer, secrets: Iterable[str]) -> str:
     """`413 Content Too Large: at most 1 MB`; what the server says is cut, made harmless, and rid of our secrets."""
     head = f"{answer.status} {_name(answer.status)}".rstrip()
@@ -49,9 +57,7 @@ def words(answer: Answer, secrets: Iterable[str]) -> str:
         return f"{head}: {_place(answer.headers.get('location', ''))}"
     is_page = "html" in answer.headers.get("content-type", "")
     text = "" if is_page else answer.body[: 4 * MOST_CHARACTERS].decode("utf-8", "replace")
-    for secret in secrets:
-        text = text.replace(secret, "...")
-    text = said(text)
+    text = said(text, secrets)
     return f"{head}: {text}" if text else head
 
 

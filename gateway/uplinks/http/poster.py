@@ -52,7 +52,7 @@ class HttpPoster:
         ]
         if config.compression != "none":
             self._headers.append(("Content-Encoding", config.compression))
-        self._secrets: list[str] = []
+        self._secrets = answers.callers(parts)
         self._worker = DaemonWorker(f"uplink {context.name}")
         self._connection: Connection | None = None
         self._most = 1
@@ -164,7 +164,7 @@ class HttpPoster:
             place = self._config.token.place if self._config.token is not None else ""
             raise ConfigError(f"{place} holds what no header field can carry", "write the token alone into it")
         self._headers.append(("Authorization", f"{scheme} {credentials}"))
-        self._secrets = secrets
+        self._secrets += secrets
 
     def _check_coding(self, answer: Answer) -> None:
         """Raise ConfigError where it is the compression that the server does not know, and no event's fault."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,13 @@ class Login:
     nkey: str | None = field(default=None, repr=False)
     creds: str | None = field(default=None, repr=False)
 
+    @property
+    def secrets(self) -> list[str]:
+        """All that a server may repeat: it is told them in JSON."""
+        creds = [line for line in (self.creds or "").splitlines() if line and not line.startswith("---")]
+        told = [one for one in (self.password, self.token, self.nkey, *creds) if one]
+        return [*told, *(json.dumps(one)[1:-1] for one in told)]
+
     def options(self) -> dict[str, Any]:
         """As nats-py has them."""
         return {
@@ -64,13 +72,14 @@ class Link:
         self._client = Client()
         self._number = 0
         self._inbox = ""
+        self._secrets: list[str] = []
 
     async def connect(
         self, url: str, name: str, login: Login, context: ssl.SSLContext | None, *,
         timeout_s: float, inbox: str, tls_first: bool,
     ) -> None:  # fmt: skip
         """CONNECT, and a subscription for the answers. Raises OSError, nats-py's errors, TimeoutError or ValueError."""
-        client = self._client
+        client, self._secrets = self._client, login.secrets
         client._transport = self._transport
         self._transport.on_lost = self._on_lost
         await client.connect(
@@ -106,6 +115,10 @@ class Link:
             self.changed.clear()
             await self.changed.wait()
 
+    def words(self, error: Exception) -> str:
+        """An error without nats-py's name before it and the server's quotes around it."""
+        return said(str(error).removeprefix("nats: ").strip().strip("'"), self._secrets)
+
     async def close(self) -> None:
         """End the connection and nats-py's tasks; idempotent."""
         self._transport.on_lost = lambda _why: None
@@ -126,7 +139,7 @@ class Link:
         self.changed.set()
 
     async def _on_error(self, error: Exception) -> None:
-        words = _plain(error)
+        words = self.words(error)
         if "permissions violation" in words.lower():
             self.denied = words
             self.changed.set()
@@ -137,10 +150,5 @@ class Link:
     def _on_lost(self, why: str) -> None:
         if not self.lost:
             last = self._client.last_error
-            self.lost = f"the server ended the connection: {_plain(last)}" if type(last) is Error else why
+            self.lost = f"the server ended the connection: {self.words(last)}" if type(last) is Error else why
             self.changed.set()
-
-
-def _plain(error: Exception) -> str:
-    """Without nats-py's name before it and the server's quotes around it."""
-    return said(str(error).removeprefix("nats: ").strip().strip("'"))

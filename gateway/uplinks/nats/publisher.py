@@ -21,7 +21,6 @@ from gateway.uplinks.nats.answers import ABOUT_THE_EVENT, WRONG_STREAM, Answer
 from gateway.uplinks.nats.config import TOKEN, NatsUplink
 from gateway.uplinks.nats.link import Link, Login
 from gateway.uplinks.nats.transport import NoTls, SocketTransport, UnwantedTls
-from gateway.uplinks.said import said
 from gateway.uplinks.template import place
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from gateway.uplinks.window import Window
@@ -156,7 +155,7 @@ class NatsPublisher:
                 await self._try_subject(link)
         except (OSError, ValueError, nats.errors.Error, TimeoutError) as error:
             await self.close()
-            raise self._connect_failed(host, error) from None
+            raise self._connect_failed(host, link, error) from None
 
     async def _try_subject(self, link: Link) -> None:
         """See whether a stream would take an event: it refuses one that expects another stream, and stores nothing."""
@@ -169,7 +168,7 @@ class NatsPublisher:
         if answer.code != WRONG_STREAM:
             self._refused(answer, message, 0)
 
-    def _connect_failed(self, host: str, error: Exception) -> ConnectFailed | ConfigError:
+    def _connect_failed(self, host: str, link: Link, error: Exception) -> ConnectFailed | ConfigError:
         if isinstance(error, NoTls):
             return ConnectFailed(f"{self._peer} offers no TLS", "enable TLS there; nothing was sent")
         if isinstance(error, UnwantedTls):
@@ -179,7 +178,7 @@ class NatsPublisher:
         if isinstance(error, (TimeoutError, ValueError)) or "INFO" in str(error):
             remedy = "check that the port is that of a NATS server, and whether `tls_first` fits it"
             return ConnectFailed(f"{self._peer} does not speak NATS with us", remedy)
-        words = said(str(error).removeprefix("nats: ").strip("'"))
+        words = link.words(error)
         if "auth" in words.lower():
             remedy = "check `user` and `password`, `token`, `nkey` or `creds`, and that the server knows this user"
             return ConfigError(f"{self._peer} refuses the client: {words}", remedy)
