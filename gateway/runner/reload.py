@@ -23,6 +23,8 @@ from gateway.parts import Parts
 from gateway.pipeline import Pipeline
 from gateway.runner.crew import Crew
 from gateway.systemd import Notifier
+from gateway.uplinks.registry import uplink_class
+from protocols.registry import driver_class
 
 LOAD_S = 60.0
 UNCHANGED = "mend the file, and reload again; the daemon goes on with the configuration that it has"
@@ -94,6 +96,7 @@ class Reloader:
         if difference.needs_restart:
             raise Refused(f"this needs a restart: {difference.needs_restart}", "restart the daemon, or change it back")
         pipeline = await asyncio.to_thread(Pipeline, new)
+        await asyncio.to_thread(_import, new)  # a library can take a second, in which no device would be scanned
         began = time.monotonic()
         try:
             await self._parts.take_over(self._crew, difference, pipeline)
@@ -133,6 +136,14 @@ class Reloader:
             )
         config: Config = pickle.loads(packed)  # written by ourselves, over a pipe that nobody else has
         return config
+
+
+def _import(new: Config) -> None:
+    """The libraries of its protocols and uplinks."""
+    for device in new.devices.values():
+        driver_class(device)
+    for uplink in new.uplinks.values():
+        uplink_class(uplink)
 
 
 def _brief(answer: Mapping[str, Any]) -> dict[str, Any]:

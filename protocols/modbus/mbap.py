@@ -23,6 +23,8 @@ HEADER = struct.Struct(">HHHB")
 LEAST, MOST = 3, 254
 """Bytes that the length field may count: unit id, function code and data (clause 3.1.3)."""
 CLOSED_REMEDY = "see the PLC's connection limit, and the network"
+MOST_UNASKED = 1000
+"""Replies in a row that settle nothing. A late device has fewer; one that floods would take the time of all others."""
 MOST_SILENCES = 2
 """Requests without an answer after which a unit that answered nothing is asked no more this time."""
 
@@ -37,6 +39,8 @@ class MbapLink(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._lost = ""
         self._partial = b""
+        self._unasked = 0
+        """Frames since the last one that was waited for."""
         self._noise = False
         """Whether bytes came that are no frame."""
         self._next_id = int.from_bytes(os.urandom(2), "big")
@@ -99,9 +103,12 @@ class MbapLink(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Called by asyncio."""
-        self._lost = (
-            "the connection was closed by the other side" if error is None else f"the connection broke: {error}"
-        )
+        if self._unasked > MOST_UNASKED:
+            self._lost = "it sends one frame after another that nobody asked for"
+        elif error is None:
+            self._lost = "the connection was closed by the other side"
+        else:
+            self._lost = f"the connection broke: {error}"
         if self._in_tls and not self._stats.bytes_read:
             self._lost += " before it answered anything: perhaps it wants a certificate (tls.certificate)"
         if self._done is not None and not self._done.done():
@@ -121,12 +128,17 @@ class MbapLink(asyncio.Protocol):
             if end - at < size:
                 break
             waiting = self._waiting.get(transaction)
+            self._unasked += 1
             if waiting is not None and waiting[0].unit_id == unit_id:
                 del self._waiting[transaction]
                 self._answered += 1
+                self._unasked = 0
                 self._stats.bytes_read += length
                 waiting[0].receive(data, at + HEADER.size, size - HEADER.size)
             at += size
+        if self._unasked > MOST_UNASKED and self._transport is not None:
+            self._transport.abort()
+            return
         self._partial = data[at:]
         self._go_on()
 

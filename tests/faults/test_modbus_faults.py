@@ -18,6 +18,7 @@ from gateway.runner.device import DeviceRunner
 from protocols.driver import NotConnected
 from protocols.modbus import unit as unit_module
 from protocols.modbus.driver import ModbusDriver
+from protocols.modbus.mbap import MOST_UNASKED
 from tests.mangler import Mangler
 from tests.peers.kinds import KINDS, ON_A_LINE, peering
 from tests.peers.master import Master, own, reading, tcp
@@ -384,6 +385,19 @@ async def test_reply_that_comes_twice(kind: str) -> None:
         for _ in range(4):
             await master.read()
             assert master.good()
+
+
+async def test_flood_of_replies_that_nobody_asked_for() -> None:
+    """It would take the time of every other device; a few, as of a late device, cost nothing."""
+    unasked = struct.pack(">HHHBBBH", 0, 0, 5, 99, 3, 2, 0)
+    async with peering("tcp", {1: Unit()}) as (peer, transport), reading(transport, own("holding:1")) as master:
+        peer.script = lambda _, frame: [(0, MOST_UNASKED * unasked + frame)]
+        for _ in range(3):
+            await master.read()
+            assert master.good()
+        peer.script = lambda _, frame: [(0, (MOST_UNASKED + 1) * unasked), (0.1, frame)]
+        with pytest.raises(NotConnected, match="nobody asked for"):
+            await master.read()
 
 
 @pytest.mark.parametrize("seed", range(3))
