@@ -53,7 +53,8 @@ class ControlServer:
                 request = orjson.loads(await reader.readline())
             await self._answer(request, writer)
         except Refused as refused:
-            await _send(writer, {"refused": refused.why, "remedy": refused.remedy})
+            with suppress(OSError):
+                await _send(writer, {"refused": refused.why, "remedy": refused.remedy})
         except (TimeoutError, ValueError, OSError) as error:  # no request, or nobody who takes the answer
             log.debug("control_left", error=repr(error))
         finally:
@@ -71,10 +72,12 @@ class ControlServer:
 
 
 async def _send(writer: asyncio.StreamWriter, line: Mapping[str, Any]) -> None:
-    with suppress(ConnectionError):
-        writer.write(orjson.dumps(line) + b"\n")
-        async with asyncio.timeout(IDLE_S):
-            await writer.drain()
+    """Raises OSError where nobody takes it."""
+    if writer.is_closing():  # uvloop would call it a bug of ours
+        raise ConnectionResetError("nobody takes the answer")
+    writer.write(orjson.dumps(line) + b"\n")
+    async with asyncio.timeout(IDLE_S):
+        await writer.drain()
 
 
 def listen(path: Path) -> socket.socket | None:

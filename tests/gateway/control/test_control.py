@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from structlog.testing import capture_logs
 
@@ -21,6 +22,15 @@ from gateway.control.wire import ControlError, NoDaemon, Refused, socket_path
 async def count(request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
     for number in range(request["to"]):
         yield {"number": number}
+
+
+async def count_for_ever(request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    number = 0
+    try:
+        while True:
+            yield {"number": (number := number + 1)}
+    finally:
+        Path(request["left"]).write_text(str(number))
 
 
 async def refuse(_request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
@@ -37,7 +47,8 @@ async def fail(_request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
 async def serving(path: Path) -> AsyncIterator[None]:
     listening = await asyncio.to_thread(listen, path)
     assert listening is not None
-    task = asyncio.create_task(ControlServer(listening, {"count": count, "refuse": refuse, "fail": fail}).run())
+    handlers = {"count": count, "count_for_ever": count_for_ever, "refuse": refuse, "fail": fail}
+    task = asyncio.create_task(ControlServer(listening, handlers).run())
     try:
         await asyncio.sleep(0)
         yield
@@ -96,6 +107,19 @@ async def test_what_is_no_request_costs_nobody_else(tmp_path: Path, sent: bytes)
         answer = await asyncio.to_thread(send)
         assert answer == b"" or b"refused" in answer
         assert len(await answered(path, "count", to=2)) == 2
+
+
+async def test_an_asker_that_has_seen_enough_ends_its_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, left = tmp_path / "control.sock", tmp_path / "left"
+    async with serving(path):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(orjson.dumps({"do": "count_for_ever", "left": str(left)}) + b"\n")
+        await reader.readline()
+        writer.close()
+        async with asyncio.timeout(10):
+            while not left.exists():  # noqa: ASYNC110 - the answer's end is seen there alone
+                await asyncio.sleep(0.01)
+    assert not caplog.records
 
 
 async def test_more_askers_than_it_answers_are_told(tmp_path: Path) -> None:
