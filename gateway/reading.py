@@ -15,7 +15,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from gateway.config.apart import load_apart
+from gateway.check import load_or_exit
 from gateway.config.model import Config
 from gateway.log import configure_logging
 from gateway.runner.looking import Found, Looking, Reading
@@ -50,7 +50,7 @@ class Wanted:
 
 def read_file(file: Path, state_dir: Path, wanted: Wanted, *, watch: bool, as_json: bool) -> int:
     """The exit code: 0 where every signal is good, 1 where one is not, 2 where nothing in the file is wanted."""
-    config = load_apart(file)
+    config = load_or_exit(file)
     devices = {name: device for name, device in config.devices.items() if wanted.device(name)}
     if not devices:
         sys.stderr.write(f"{file} has no device like {', '.join(wanted.only)}; it has {', '.join(config.devices)}\n")

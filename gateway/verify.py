@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gateway.config.apart import load_apart
+from gateway.check import load_or_exit
 from gateway.config.model import Config, MachineConfig
 from gateway.control.client import ask_daemon
 from gateway.control.wire import ControlError
@@ -41,7 +41,7 @@ class Count:
 
 def verify_file(file: Path, state_dir: Path, count: Count, ask_hand: Callable[[], int], *, as_json: bool) -> int:
     """The exit code: 0 where all three agree, 1 where they don't or no daemon answers, 2 for a wrong machine."""
-    config = load_apart(file)
+    config = load_or_exit(file)
     machine = config.machines.get(count.machine)
     if machine is None or machine.parts is None:
         have = [name for name, one in config.machines.items() if one.parts is not None]
@@ -125,7 +125,7 @@ def _wait(seconds: float) -> None:
 
 def mute_machine(file: Path, state_dir: Path, machine: str, seconds: float, who: str, why: str) -> int:
     """The exit code: 0, or 1 where the daemon refused or none runs."""
-    config = load_apart(file)
+    config = load_or_exit(file)
     asked = {"machine": machine, "seconds": seconds, "who": who, "why": why}
     try:
         list(ask_daemon(state_dir, state_dir / config.buffer.path, "machine.mute", **asked))

@@ -9,8 +9,8 @@ from pathlib import Path
 from gateway.backup.archive import BackupError
 from gateway.backup.making import archives, back_up
 from gateway.backup.restoring import restore
+from gateway.check import load_or_exit
 from gateway.checkpoint import CheckpointError
-from gateway.config.apart import load_apart
 from gateway.control.wire import ControlError
 from gateway.outbox.errors import BufferError
 from gateway.progress import Progress
@@ -22,7 +22,7 @@ def backup_line(
     file: Path, state_dir: Path, output: Path | None, keep: int | None, *, recordings: bool, move: bool
 ) -> int:
     """Make an archive of the line that `file` describes; beside it so many of its own may stay."""
-    config = load_apart(file)
+    config = load_or_exit(file)
 
     def work(progress: Progress) -> None:
         target, made = back_up(file, config, state_dir, output, recordings=recordings, move=move, progress=progress)

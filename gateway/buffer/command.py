@@ -12,7 +12,7 @@ import orjson
 from rich.console import Console
 
 from gateway.buffer.asking import answer
-from gateway.config.apart import load_apart
+from gateway.check import load_or_exit
 from gateway.control.wire import ControlError
 from gateway.outbox.bounds import Bounds
 from gateway.outbox.errors import BufferError
@@ -29,7 +29,7 @@ class Command:
     """One command for one line's buffer; its operations return the exit code."""
 
     def __init__(self, file: Path, state_dir: Path, *, as_json: bool) -> None:
-        self._config = load_apart(file)
+        self._config = load_or_exit(file)
         self._state_dir = state_dir
         self._as_json = as_json
         self._out = sys.stdout
