@@ -93,10 +93,6 @@ class Parts:
         """Nothing is read any more."""
         await crew.end(map(_device_task, self.runners))
 
-    async def end_uplinks(self, crew: Crew) -> None:
-        """Nothing is delivered any more."""
-        await crew.end(map(_uplink_task, self.uplinks))
-
     async def close_recorder(self) -> None:
         """End the recording in order; a disk that hangs leaves it without its end."""
         recorder = self.recorder

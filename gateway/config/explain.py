@@ -17,11 +17,6 @@ from protocols.settings import NAME_PATTERN, shown
 _CONFIDENTIAL = re.compile(r"password|secret|token|pin|key|user|url|credential|env|file", re.IGNORECASE)
 """Keys whose value is never shown: someone may have written a secret where its place belongs."""
 
-_LATER = re.compile(
-    "flow|constraint|out|minor_stops|max_plausible|events|was|batch|group|compression|token|operators|slot|route"
-)
-"""Keys of the documented configuration that a later version brings to life: no spelling mistakes."""
-
 _KEY_KINDS = {"int_type": "number_key", "int_parsing": "number_key", "literal_error": "state_key"}
 _NOUNS = {
     "string": "a text",
@@ -152,8 +147,6 @@ def _message(kind: str, path: Path, value: Any, context: Mapping[str, Any], guid
 
 
 def _unknown_key(key: str, known: list[str]) -> str:
-    if _LATER.fullmatch(key):
-        return f"is not part of this version; the keys here are {', '.join(known)}"
     near = nearest(key, known)
     return f"is not a key here{did_you_mean(near) if near else '; the keys here are ' + ', '.join(known)}"
 
