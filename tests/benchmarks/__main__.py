@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -42,9 +43,9 @@ SUITES = {
 
 
 def main(names: list[str]) -> None:
-    """Run the suites named, or all."""
+    """Run the suites named."""
     results: list[Result] = []
-    for name in names or SUITES:
+    for name in names:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         results += SUITES[name]()
     table = Table("suite", "name", "value", "unit", "versus", "ratio")
@@ -57,4 +58,7 @@ def main(names: list[str]) -> None:
     path.write_text(json.dumps([one.as_dict() for one in results], indent=1) + "\n")
 
 
-main(sys.argv[1:])
+parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+parser.add_argument("suite", nargs="*", choices=[*SUITES, "all"], default="all")
+chosen = parser.parse_args().suite
+main(list(SUITES) if "all" in chosen else chosen)
