@@ -20,9 +20,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make torture TORTURE_ARGS=...",
         description="Runs a simulated line of three machines over Modbus TCP, OPC UA and EtherNet/IP under load, and "
-        "kills the daemon with SIGKILL at any moment and at named steps of commit, acknowledgement, checkpoint and "
-        "rotation. Exit code 1 if an uplink then lacks an event, has one twice under two numbers, or the counts are "
-        "not what the machines made.",
+        "kills the daemon with SIGKILL at any moment and at named steps of commit, acknowledgement, cursor, "
+        "checkpoint, vacuum and rotation. Exit code 1 if an uplink then lacks an event, has one twice under two "
+        "numbers, or the counts are not what the machines made.",
     )
     parser.add_argument("--kills", type=int, default=200, metavar="N", help="how often (default 200)")
     parser.add_argument("--seed", type=int, metavar="N", help="repeat the plan of an earlier campaign")
