@@ -169,6 +169,27 @@ def sick(one: Daemon, slow: float = 0) -> Daemon:
     return one
 
 
+async def test_watchdog_is_not_told_while_the_disk_hangs(tmp_path: Path, manager: Manager) -> None:
+    """Nothing is stored then: better begun anew than alive in vain."""
+    one = sick(under(manager, tmp_path))
+    await one.start()
+    await until(lambda: "WATCHDOG=1" in manager.listen())
+    (tmp_path / "hangs").touch()
+    document = json.loads(one.file.read_text())
+    document["machines"]["filler"]["short_stop"] = "1min"
+    one.file.write_text(json.dumps(document))
+    assert one.process is not None
+    one.process.send_signal(signal.SIGHUP)  # what it changes is to be stored
+    await until(lambda: "RELOADING=1" in manager.listen())
+    await asyncio.sleep(2.0)
+    before = manager.listen().count("WATCHDOG=1")
+    await asyncio.sleep(1.0)  # longer than the watchdog waits
+    assert manager.listen().count("WATCHDOG=1") == before
+    assert (await one.get("/health"))[0] in (200, 503)  # the loop turns all the same
+    one.process.send_signal(signal.SIGABRT)  # as systemd does then
+    assert await asyncio.wait_for(one.process.wait(), 10) == -signal.SIGABRT
+
+
 @pytest.mark.parametrize("sickness", ["hangs", "full"])
 async def test_a_sick_disk_does_not_hold_the_stop_nor_is_it_a_good_end(
     tmp_path: Path, manager: Manager, sickness: str

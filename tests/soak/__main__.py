@@ -79,7 +79,8 @@ class Show:
         _console.print(
             f"processor {share:.1%} of a core, event loop late by at most {max(one.lag_s for one in samples):.3f} s; "
             f"of {figures.scans} scans of a device that nothing was done to {figures.skipped} were missed, "
-            f"at most {figures.longest_s:.2f} s between two"
+            f"at most {figures.longest_s:.2f} s between two, and its data were at most "
+            f"{max(one.age_s for one in samples):.2f} s old"
         )
 
     def held(self, figures: Figures) -> None:

@@ -11,7 +11,7 @@ from statistics import median
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 WARM_UP = 1 / 3
-"""Of the samples; within that part caches fill and the allocator finds its size."""
+"""Of the samples; within that part SQLite's page cache fills (about 2 MB) and the allocator finds its size."""
 LONGEST_WARM_UP_S = 1800.0
 POINTS = 200
 """To which samples are condensed by medians, so that a night's slope is found in a moment."""
