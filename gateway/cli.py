@@ -171,6 +171,9 @@ Examples:
   linegate discover opc.tcp://192.168.0.10:4840 --match '*Speed*' --match '*Status/*' > capper.yaml
   linegate discover opc.tcp://192.168.0.10:4840 --trust
   linegate discover eip://192.168.0.20/2 --match 'Program:Main/*'
+  linegate discover modbus://192.168.0.30 --range 0-499
+  linegate discover modbus://192.168.0.30 --units 1-16 --range 100-199 --match 'input_*'
+  linegate discover 'rtu:/dev/ttyS0?baud=19200&parity=none' --units 1-4 --rate 5
   linegate discover opc.tcp://192.168.0.10:4840 --policy Basic256Sha256 --user gateway --password-env CAPPER
 """
 
@@ -185,6 +188,10 @@ Examples:
 @click.option("--depth", type=click.IntRange(1, 100), help="Levels to look below the root, or members below a tag.")
 @click.option("--arrays", is_flag=True, help="Propose the first element of each array.")
 @click.option("--rate", type=click.FloatRange(0.1, 1000), default=20, show_default=True, help="Requests a second.")
+@click.option(
+    "--units", metavar="LIST", help="Modbus: the units to look at, 1-16 or 1,5,255; by default the one there."
+)
+@click.option("--range", metavar="FIRST-LAST", help="Modbus: the addresses to try, as on the wire; 0-999 by default.")
 @click.option("--root", metavar="NODE", help="OPC UA: begin at this node (nsu=URI;s=..., or a path /Objects/...).")
 @click.option(
     "--policy",
@@ -207,8 +214,9 @@ def discover(url: str, **given: Any) -> None:
     """Look at the device at URL and print the part of a configuration that reads it: devices, and known machines.
 
     URL is opc.tcp://HOST:PORT/PATH for an OPC UA server, and eip://HOST or eip://HOST/SLOT for a Logix controller, or
-    eip://HOST/backplane/2/ip/10.1.1.5/SLOT behind others. The device is only read, slowly, over one session; what will
-    be asked is said first. What is printed passes `linegate check` once it is pasted into a file.
+    eip://HOST/backplane/2/ip/10.1.1.5/SLOT behind others; modbus://HOST or modbus://HOST/UNIT for a Modbus
+    TCP device, and rtu:/dev/ttyS0?baud=19200 for a serial line. The device is only read, slowly, over one session;
+    what will be asked is said first. What is printed passes `linegate check` once it is pasted into a file.
     """
     from gateway.discover.options import discover_with
 

@@ -82,6 +82,8 @@ class Discovery:
     machines: list[ProposedMachine] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """How much was left out and why, and what a person should know; may hold the device's text."""
+    neighbours: list[Discovery] = field(default_factory=list)
+    """Further devices behind the same endpoint, with facts, settings, signals and what they left out alone."""
     asked: int = 0
     """Requests that it took."""
 
@@ -116,7 +118,8 @@ class Pace:
     """Keeps requests apart: at most `rate` a second. `due` says how long the next one has to wait."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._gap = 1 / rate
+        self.gap_s = 1 / rate
+        """Seconds between two requests."""
         self._clock = clock
         self._next = clock()
         self.asked = 0
@@ -125,7 +128,7 @@ class Pace:
         """Seconds that the next request has to wait; it counts as made."""
         now = self._clock()
         at = max(self._next, now)
-        self._next = at + self._gap
+        self._next = at + self.gap_s
         self.asked += 1
         return at - now
 

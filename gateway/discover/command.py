@@ -44,9 +44,10 @@ def discover(url: str, wishes: Wishes, options: Options, *, as_json: bool, out: 
     progress.done()
     hide_typed_password(found, options)
     out.write(as_object(found) if as_json else _styled(document(found), out))
+    signals = sum(len(one.signals) for one in (found, *found.neighbours))
     machines = f", {len(found.machines)} machines recognised" if found.machines else ""
-    sys.stderr.write(f"{len(found.signals):,} signals proposed{machines}; {found.asked:,} requests\n")
-    return GOOD if found.signals else TROUBLE
+    sys.stderr.write(f"{signals:,} signals proposed{machines}; {found.asked:,} requests\n")
+    return GOOD if signals else TROUBLE
 
 
 def as_object(found: Discovery) -> str:
@@ -92,6 +93,10 @@ async def _look(target: Target, wishes: Wishes, pace: Pace, say: Say) -> Discove
 
         where = OpcuaTarget(target.section, target.root or OBJECTS, target.state_dir)
         return await discover_opcua(where, wishes, pace, say)
+    if target.modbus is not None:
+        from protocols.modbus.discover import discover_modbus
+
+        return await discover_modbus(target.modbus, wishes, pace, say)
     from protocols.ethernet_ip.discover import discover_ethernet_ip
 
     return await discover_ethernet_ip(target.section, wishes, pace, say)

@@ -35,7 +35,7 @@ def discover_with(url: str, given: dict[str, Any]) -> int:
     if given["trust"]:
         ask = None if given["yes"] else lambda question: click.confirm(question, default=False)
         return trust(url, Options(given["rate"], state_dir), ask)
-    options = Options(given["rate"], state_dir, given["root"], _security(given))
+    options = Options(given["rate"], state_dir, given["root"], _security(given), given["units"], given["range"])
     depth = given["depth"] or _DEPTH.get(url.partition(":")[0], 1)
     wishes = Wishes(given["match"], given["limit"], depth, given["arrays"], name)
     return discover(url, wishes, options, as_json=given["as_json"])

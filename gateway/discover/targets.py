@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import ValidationError
 
+from protocols.modbus.config import ModbusRtuDevice, ModbusTcpDevice
+from protocols.modbus.discover import MOST_REQUESTS, ModbusTarget, named
 from protocols.opcua.address import parse_node
 from protocols.settings import shown
+from protocols.units import duration_text
 
 PASSWORD_ENV = "LINEGATE_DISCOVER_PASSWORD"
 """The environment variable in which a password that was typed is kept while the command runs."""
 SCHEMES = {
     "opc.tcp": "an OPC UA server, opc.tcp://192.168.0.10:4840",
     "eip": "a Logix controller, eip://192.168.0.10 or eip://192.168.0.10/SLOT",
+    "modbus": "a Modbus TCP device, modbus://192.168.0.10 or modbus://192.168.0.10:502/UNIT",
+    "rtu": "a serial line, rtu:/dev/ttyS0?baud=19200&parity=none",
 }
 """What can be looked at, by the URL's scheme."""
+USUAL_UNITS = (1, 255, 0)
+"""Units that a Modbus TCP device is tried as, where none is given: what most have, and what stands for itself."""
+USUAL_RANGE = "0-999"
+ONLY_OPCUA = "--root, --policy, --mode, --user and certificates are for OPC UA servers"
 
 
 class WrongUse(Exception):
@@ -45,16 +56,21 @@ class Options:
     state_dir: Path
     root: str | None = None
     security: Security = Security()
+    units: str | None = None
+    """Of Modbus: `1-16,255`."""
+    addresses: str | None = None
+    """Of Modbus: `0-999`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A device: its protocol and its section without signals; for OPC UA also where to begin."""
+    """A device: its protocol and its section without signals; for OPC UA where to begin, for Modbus what to try."""
 
     url: str
     section: dict[str, Any]
     root: str | None = None
     state_dir: Path | None = None
+    modbus: ModbusTarget | None = None
 
     @property
     def is_opcua(self) -> bool:
@@ -65,11 +81,15 @@ class Target:
 def target_of(url: str, options: Options) -> Target:
     """What a URL leads to. Raises WrongUse."""
     parts = _split(url)
+    if parts.scheme in ("modbus", "rtu"):
+        return _modbus(url, parts, options)
+    if options.units is not None or options.addresses is not None:
+        raise WrongUse("--units and --range are for Modbus")
     if parts.scheme == "opc.tcp":
         return _opcua(url, options)
     if parts.scheme == "eip":
         return _ethernet_ip(url, parts, options)
-    raise WrongUse(f"{shown(url)} is nothing that discover can look at; there is {' and '.join(SCHEMES.values())}")
+    raise WrongUse(f"{shown(url)} is nothing that discover can look at; there is {'; '.join(SCHEMES.values())}")
 
 
 def _split(url: str) -> SplitResult:
@@ -108,7 +128,7 @@ def _ethernet_ip(url: str, parts: SplitResult, options: Options) -> Target:
     from protocols.ethernet_ip.config import EthernetIpDevice
 
     if options.root is not None or options.security != Security():
-        raise WrongUse("--root, --policy, --mode, --user and certificates are for OPC UA servers")
+        raise WrongUse(ONLY_OPCUA)
     section: dict[str, Any] = {"protocol": "ethernet_ip", "host": parts.hostname or ""}
     if parts.port is not None:
         section["port"] = parts.port
@@ -129,6 +149,52 @@ def _ethernet_ip(url: str, parts: SplitResult, options: Options) -> Target:
     return Target(url, section)
 
 
+def _modbus(url: str, parts: SplitResult, options: Options) -> Target:
+    if options.root is not None or options.security != Security():
+        raise WrongUse(ONLY_OPCUA)
+    kind: type[ModbusTcpDevice | ModbusRtuDevice]
+    if parts.scheme == "rtu":
+        kind, unit = ModbusRtuDevice, ""
+        section: dict[str, Any] = {"protocol": "modbus_rtu", "serial": {"path": parts.path, **_query(parts)}}
+        if parts.netloc or not parts.path:
+            raise WrongUse(f"{shown(url)} names no line; write it like {SCHEMES['rtu'].partition(', ')[2]}")
+    else:
+        kind, unit = ModbusTcpDevice, parts.path.strip("/")
+        section = {"protocol": "modbus_tcp", "host": parts.hostname or ""}
+        section |= {} if parts.port is None else {"port": parts.port}
+    if unit and options.units is not None:
+        raise WrongUse(f"{shown(url)} names a unit already: leave --units out")
+    usual = USUAL_UNITS if parts.scheme == "modbus" else (1,)
+    asked = unit or options.units
+    units = usual if asked is None else _numbers("the unit" if unit else "--units", asked, 255)
+    addresses = _numbers("--range", options.addresses or USUAL_RANGE, 65_535)
+    if addresses != tuple(range(addresses[0], addresses[-1] + 1)):
+        raise WrongUse("--range has a first and a last address: 0-999")
+    for number in units:
+        _check(kind, {**section, "unit_id": number, "signals": {"any": {"address": "coil:0"}}})
+    only_first = not unit and options.units is None
+    modbus = ModbusTarget(section, units, only_first, addresses[0], addresses[-1])
+    return Target(url, section, modbus=modbus)
+
+
+def _query(parts: SplitResult) -> dict[str, Any]:
+    """A line's settings behind the path's `?`."""
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    return {key: int(text) if text.isascii() and text.isdigit() else text for key, text in pairs}
+
+
+def _numbers(what: str, text: str, highest: int) -> tuple[int, ...]:
+    """`1-16,255` as numbers."""
+    numbers: list[int] = []
+    for piece in text.split(","):
+        match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", piece.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not first <= last <= highest:
+            raise WrongUse(f"{what} {shown(text)}: write numbers of 0 to {highest} like 1, 1-16 or 1-16,20")
+        numbers += range(first, last + 1)
+    return tuple(dict.fromkeys(numbers))
+
+
 def _check(kind: Any, section: dict[str, Any]) -> None:
     """Raise WrongUse where a section is not one."""
     try:
@@ -143,9 +209,29 @@ def _check(kind: Any, section: dict[str, Any]) -> None:
 def asks(target: Target, options: Options) -> str:
     """What will be asked, said before anything is."""
     slowly = f"at most {options.rate:g} requests a second; nothing is written"
+    if target.modbus is not None:
+        return f"{target.url} will be asked {_asks_modbus(target.modbus, options.rate)}, {slowly}"
     if target.is_opcua:
         return f"{target.url} will be asked for its endpoints, then browsed and read over one session, {slowly}"
     return (
         f"{target.url} will be asked who it is, then for its tags, their types and values over one session with one "
         f"connection, {slowly}"
     )
+
+
+def _asks_modbus(target: ModbusTarget, rate: float) -> str:
+    if target.only_first and len(target.units) > 1:
+        who = f"as unit {', then '.join(f'{unit}' for unit in target.units)}, until one answers"
+    else:
+        who = f"as {named(target.units)}"
+    what = f"which of the addresses {target.first} to {target.last} of its four tables can be read"
+    what = what if target.is_line else f"who it is, and {what}"
+    end = ", and then it ends" if target.most == MOST_REQUESTS else ""
+    least, most = (f"{count:,} requests ({_took(count, rate)})" for count in (target.fewest, target.most))
+    requests = f"{least} where all can be read, at most {most} where nothing can{end}"
+    return f"{who}: {what}, over one {'line' if target.is_line else 'connection'}: {requests}"
+
+
+def _took(requests: int, rate: float) -> str:
+    seconds = math.ceil(requests / rate)
+    return duration_text(1000 * (seconds if seconds < 120 else 60 * math.ceil(seconds / 60)))

@@ -21,12 +21,16 @@ _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 def document(found: Discovery) -> str:
     """The proposal: who the device is as comments, `devices:`, and `machines:` where any was recognised."""
     lines = [_comment(f"{found.url}, as it was when it was looked at", 0)]
-    lines += [_comment(f"{what}: {text}", 0) for what, text in found.facts[:MOST_FACTS]]
-    if found.signals:
-        lines += ["devices:", *_device(found)]
+    lines += _facts(found, 0)
+    if found.signals or any(one.signals for one in found.neighbours):
+        lines.append("devices:")
     else:
         lines.append(_comment("nothing that can be proposed was found", 0))
+    lines += _device(found) if found.signals else ()
     lines += _left_out(found.left_out)
+    for one in found.neighbours:
+        lines += [*_facts(one, 2), *(_device(one) if one.signals else ()), *_left_out(one.left_out)]
+        lines += [_comment(note, 2) for note in one.notes]
     lines += [_comment(note, 2) for note in found.notes]
     if found.machines:
         lines += ["machines:", *(line for machine in found.machines for line in _machine(machine))]
@@ -69,6 +73,10 @@ def _escaped(letter: str) -> str:
 
 def _comment(words: str, indent: int) -> str:
     return f"{' ' * indent}# {shown_line(words, _NOTE)}"
+
+
+def _facts(found: Discovery, indent: int) -> list[str]:
+    return [_comment(f"{what}: {text}", indent) for what, text in found.facts[:MOST_FACTS]]
 
 
 def _device(found: Discovery) -> Iterator[str]:

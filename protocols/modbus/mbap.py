@@ -15,7 +15,7 @@ from typing import cast
 
 from protocols.dial import DIAL_S, connect_failed, dial, tls_context
 from protocols.driver import LinkStats, NotConnected
-from protocols.modbus.request import Outcome, Request
+from protocols.modbus.request import Exchange, Outcome
 from protocols.settings import TlsConfig
 from protocols.worker import in_daemon_thread
 
@@ -44,8 +44,8 @@ class MbapLink(asyncio.Protocol):
         self._noise = False
         """Whether bytes came that are no frame."""
         self._next_id = int.from_bytes(os.urandom(2), "big")
-        self._queue: deque[Request] = deque()
-        self._waiting: dict[int, tuple[Request, float]] = {}
+        self._queue: deque[Exchange] = deque()
+        self._waiting: dict[int, tuple[Exchange, float]] = {}
         """Transaction id to request and the time at which it is given up; oldest first."""
         self._done: asyncio.Future[None] | None = None
         self._timeout_s = self._pause_s = self._ready_at = 0.0
@@ -71,8 +71,8 @@ class MbapLink(asyncio.Protocol):
             if self._transport is None:
                 plain.close()
 
-    async def ask(self, requests: Sequence[Request], timeout_s: float, pause_s: float) -> None:
-        """Send all in order, and return when each has its values or its `failure`. Raises NotConnected."""
+    async def ask(self, requests: Sequence[Exchange], timeout_s: float, pause_s: float) -> None:
+        """Send all in order, and return when each has its answer or its `failure`. Raises NotConnected."""
         if self._transport is None or self._lost:
             raise NotConnected(self._lost or "not connected", CLOSED_REMEDY)
         for request in requests:
@@ -194,7 +194,7 @@ class MbapLink(asyncio.Protocol):
             self._give_up(request)
         self._go_on()
 
-    def _give_up(self, request: Request) -> None:
+    def _give_up(self, request: Exchange) -> None:
         if self._partial or self._noise:
             self._partial, self._noise = b"", False
             request.fail(Outcome.GARBLED, "the reply was cut or garbled")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -49,11 +50,36 @@ class Failure:
         return self.outcome is Outcome.SILENT or self.code in UNREACHABLE
 
 
-class Request:
+class Exchange:
+    """A request as it travels, and what became of it. The link sets `failure` at each turn."""
+
+    __slots__ = ("failure", "pdu", "tail", "unit_id")
+
+    def __init__(self, pdu: bytes, unit_id: int) -> None:
+        self.pdu = pdu
+        self.unit_id = unit_id
+        self.tail = struct.pack(">HHB", 0, len(pdu) + 1, unit_id) + pdu
+        """MBAP after the transaction id (Messaging on TCP/IP V1.0b, 3.1.3), and the PDU."""
+        self.failure: Failure | None = None
+
+    def receive(self, data: bytes, at: int, size: int) -> None:
+        """Take the reply PDU of `size` bytes at `at`, or note the failure."""
+        raise NotImplementedError
+
+    def refuse(self, code: int) -> None:
+        """Note that an exception came in place of an answer."""
+        name = EXCEPTIONS.get(code, "not in the standard")
+        self.fail(Outcome.REFUSED, f"exception {code} ({name}) for {self}", code)
+
+    def fail(self, outcome: Outcome, why: str, code: int = 0) -> None:
+        """Note why there is no answer this time."""
+        self.failure = Failure(outcome, why, code)
+
+
+class Request(Exchange):
     """Reads `count` registers or bits of one table from `address`; lives as long as its driver.
 
-    The link sets `failure` at each turn. Everything that can be made once is made here, since a
-    request is sent thousands of times an hour.
+    Everything that can be made once is made here, since a request is sent thousands of times an hour.
     """
 
     __slots__ = (
@@ -62,29 +88,21 @@ class Request:
         "address",
         "count",
         "decode",
-        "failure",
-        "pdu",
         "scan",
         "shape",
         "silences",
         "table",
-        "tail",
-        "unit_id",
     )
 
     def __init__(self, table: Table, address: int, count: int, decode: RegisterPlan, unit_id: int, scan: int) -> None:
+        super().__init__(read_pdu(table, address, count), unit_id)
         self.table = table
         self.address = address
         self.count = count
         self.decode = decode
-        self.unit_id = unit_id
         self.scan = scan
-        self.failure: Failure | None = None
         self.silences = 0
         """Scans in a row in which it was not answered."""
-        self.pdu = read_pdu(table, address, count)
-        self.tail = b"\0\0\0\6" + bytes((unit_id,)) + self.pdu
-        """MBAP after the transaction id (Messaging on TCP/IP V1.0b, 3.1.3), and the PDU."""
         self._function = int(table)
         self._size = decode.size
         self.shape = (self._function, self._size)
@@ -117,15 +135,6 @@ class Request:
             self.fail(Outcome.GARBLED, f"the reply announces {told} bytes and holds {max(0, size - 2)}")
         else:
             self.fail(Outcome.GARBLED, f"the reply has {size - 2} bytes of data, {self._size} were asked for")
-
-    def refuse(self, code: int) -> None:
-        """Note that an exception came in place of values."""
-        name = EXCEPTIONS.get(code, "not in the standard")
-        self.fail(Outcome.REFUSED, f"exception {code} ({name}) for {self}", code)
-
-    def fail(self, outcome: Outcome, why: str, code: int = 0) -> None:
-        """Note why there are no values this time."""
-        self.failure = Failure(outcome, why, code)
 
     def __str__(self) -> str:
         last = self.address + self.count - 1

@@ -30,10 +30,10 @@ buffer: {path: line-3.db}
 """
 
 
-async def run(*arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of `linegate discover`."""
+async def run(*arguments: str, command: str = "discover") -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of `linegate discover`, or of another command."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "discover", *arguments,
+        sys.executable, "-m", "gateway", command, *arguments,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, errors = await asyncio.wait_for(process.communicate(), 50)
@@ -66,36 +66,51 @@ async def machines(make: Callable[..., Any]) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def capper() -> AsyncIterator[str]:
-    """The simulated line's capper; its URL."""
+async def line(*arguments: str) -> AsyncIterator[dict[str, int]]:
+    """The simulated line as a process; its ports."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "protocols.simulated", "--capper", "0", "--quit-on-eof", "--chaos", "off",
+        sys.executable, "-m", "protocols.simulated", "--quit-on-eof", "--chaos", "off", *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
-        yield f"opc.tcp://127.0.0.1:{ready['capper']}/plant"
+        yield json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
     finally:
         process.stdin.close()
         code = await asyncio.wait_for(process.wait(), 20)
     assert code == 0, "it was asked for more than reading"
 
 
+@asynccontextmanager
+async def capper() -> AsyncIterator[str]:
+    """The simulated line's capper; its URL."""
+    async with line("--capper", "0") as ports:
+        yield f"opc.tcp://127.0.0.1:{ports['capper']}/plant"
+
+
+@asynccontextmanager
+async def filler(*arguments: str) -> AsyncIterator[str]:
+    """The simulated line's filler; its URL."""
+    async with line(*arguments) as ports:
+        yield f"modbus://127.0.0.1:{ports['port']}"
+
+
 PEERS: dict[str, Callable[[], AbstractAsyncContextManager[str]]] = {
     "asyncua": lambda: machines(asyncua_server),
     "node-opcua": lambda: machines(node_opcua_server),
     "capper": capper,
+    "filler": filler,
     "labeler": controller,
     "showcase": lambda: controller("--showcase"),
 }
+MORE = {"filler": ("--range", "0-30", "--rate", "1000")}
 
 
 @pytest.mark.parametrize("peer", PEERS)
 async def test_what_is_printed_passes_check_and_every_signal_is_good(peer: str, tmp_path: Path) -> None:
     async with PEERS[peer]() as url:
-        code, printed, said = await run(url, "--rate", "200", "--arrays")
+        code, printed, said = await run(url, "--rate", "200", "--arrays", *MORE.get(peer, ()))
         assert code == 0, said
         pasted = tmp_path / "pasted.yaml"
         pasted.write_text(MINIMAL + printed)
@@ -125,6 +140,28 @@ async def test_what_is_printed_passes_check_and_every_signal_is_good(peer: str, 
             assert "undefined" not in states.values()
             assert "unknown" not in states.values(), states
             await running.stop()
+
+
+async def test_units_of_one_endpoint_are_devices_of_one_section(tmp_path: Path) -> None:
+    async with filler("--units", "2", "--extra-registers", "3") as url:
+        code, printed, said = await run(url, "--units", "1-3", "--range", "999-1003", "--rate", "1000")
+        assert code == 0, said
+        pasted = tmp_path / "pasted.yaml"
+        pasted.write_text(MINIMAL + printed)
+        code, *findings = await run(str(pasted), "--connect", "--state-dir", str(tmp_path), command="check")
+        assert code == 0, findings
+    first = said.splitlines()[0]
+    assert "as units 1..3: who it is" in first
+    assert "over one connection: 18 requests (1s) where all can be read, at most 126 requests (1s) where" in first
+    assert "nothing is written" in first
+    assert said.splitlines()[-1].startswith("8 signals proposed; ")
+    assert "nobody there: unit 3: exception 11" in printed
+    devices = YAML(typ="safe").load(printed)["devices"]
+    assert [one["unit_id"] for one in devices.values()] == [1, 2]
+    assert list(devices) == ["simulated_filler_unit_1", "simulated_filler_unit_2"]
+    for device in devices.values():
+        proposed = {f"holding_{at}": {"address": f"holding:{at}", "type": "uint16"} for at in range(1000, 1004)}
+        assert device["signals"] == proposed
 
 
 async def test_json_has_everything() -> None:
@@ -189,7 +226,7 @@ async def test_nothing_that_fits_is_trouble(tmp_path: Path) -> None:
 
 
 WRONG = {
-    ("modbus://10.0.0.1",): "is nothing that discover can look at; there is an OPC UA server",
+    ("http://10.0.0.1",): "is nothing that discover can look at; there is an OPC UA server",
     ("10.0.0.1",): "is nothing that discover can look at",
     ("opc.tcp:///x",): "names no host",
     ("opc.tcp://h:99999",): "is not a URL",
@@ -204,6 +241,18 @@ WRONG = {
     ("opc.tcp://h", "--password-env", "X"): "--password-env is the password of --user",
     ("opc.tcp://h", "--user", "a", "--password-env", "X"): "others can read the password",
     ("opc.tcp://h", "--name", "line"): "neither line nor gateway",
+    ("modbus://h/256",): 'the unit "256": write numbers of 0 to 255',
+    ("modbus://h/1", "--units", "2"): "names a unit already",
+    ("modbus://h", "--units", "9-1"): "write numbers of 0 to 255 like 1, 1-16 or 1-16,20",
+    ("modbus://h", "--range", "0-65536"): '--range "0-65536": write numbers of 0 to 65535',
+    ("modbus://h", "--range", "0-9,20"): "--range has a first and a last address",
+    ("modbus://h", "--root", "i=85"): "are for OPC UA servers",
+    ("modbus://",): "host: ",
+    ("rtu:/dev/ttyS0", "--units", "0-2"): "a unit is 1 to 247",
+    ("rtu:/dev/ttyS0?baud=fast",): "serial.baud",
+    ("rtu:/dev/ttyS0?speed=9600",): "serial.speed",
+    ("rtu://dev/ttyS0",): "names no line; write it like rtu:/dev/ttyS0?baud=19200",
+    ("eip://h", "--range", "0-9"): "--units and --range are for Modbus",
     ("opc.tcp://h", "--limit", "0"): "--limit",
 }
 
@@ -218,7 +267,7 @@ def test_wrong_use(arguments: tuple[str, ...]) -> None:
 
 def test_help_has_examples_of_each() -> None:
     said = CliRunner().invoke(main, ["discover", "--help"], terminal_width=120).output
-    for part in ("opc.tcp://", "eip://", "--trust", "--match", "--password-env", "Examples:"):
+    for part in ("opc.tcp://", "eip://", "modbus://", "rtu:/dev/", "--trust", "--match", "--password-env", "Examples:"):
         assert part in said
 
 

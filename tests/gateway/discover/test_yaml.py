@@ -40,9 +40,13 @@ def test_nothing_a_device_says_becomes_more_than_a_value_or_a_comment(texts: lis
     found.left_out = [LeftOut((place,), note, {"node": address})]
     found.machines = [ProposedMachine("capper", (place,), note, {"packml_state": "plc.speed"}, (fact,))]
     found.notes = [note]
+    found.neighbours = [Discovery("opc.tcp://x", "other", [("server", fact)], {"endpoint": address}, [signal])]
     signals = {"speed": {"node": address, "type": "string", **({"unit": unit} if unit else {})}}
     assert loaded(document(found)) == {
-        "devices": {"plc": {"protocol": "opcua", "endpoint": address, "signals": signals}},
+        "devices": {
+            "plc": {"protocol": "opcua", "endpoint": address, "signals": signals},
+            "other": {"endpoint": address, "signals": signals},
+        },
         "machines": {"capper": {"packml_state": "plc.speed"}},
     }
 
