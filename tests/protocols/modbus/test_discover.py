@@ -206,7 +206,7 @@ async def test_a_second_stack_says_who_it_is() -> None:
     identity = ModbusDeviceIdentification(  # type: ignore[no-untyped-call]
         info_name={
             "VendorName": "Acme " * 20, "ProductCode": "FX-7", "MajorMinorRevision": "2.11",
-            "VendorUrl": "acme.example/" + "x" * 90, "ProductName": "Filler 3000", "ModelName": "m" * 100,
+            "VendorUrl": "acme.example/" + "x" * 90, "ProductName": "Filler 3000", "ModelName": "m" * 200,
         }
     )  # fmt: skip
     holding = [SimData(0, values=[7, 8, 9], datatype=DataType.REGISTERS)]
@@ -223,7 +223,7 @@ async def test_a_second_stack_says_who_it_is() -> None:
     facts = dict(found.facts)
     assert facts["vendor"] == ("Acme " * 20).strip()
     assert facts["revision"] == "2.11"
-    assert facts["model"] == "m" * 100
+    assert facts["model"] == "m" * 200
     assert facts["holding"] == "0..2 can be read"
 
 
