@@ -11,6 +11,10 @@ import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
 from gateway.config.model import Config
+from gateway.events import Event
+from gateway.inputs import Input
+from gateway.pipeline import Pipeline
+from tests.schemas import hold
 
 # Where a change is to land, the same examples every time; everywhere else Hypothesis looks for new ones.
 hypothesis.settings.register_profile("ci", derandomize=True)
@@ -23,6 +27,29 @@ def no_blocking_calls(request: pytest.FixtureRequest) -> Iterator[BlockBuster | 
     """Any blocking call (sleep, files, sockets, SQLite) that product code makes on the event loop's thread raises."""
     with blockbuster_ctx(["gateway", "protocols", "ext"]) as guard:
         yield guard
+
+
+@pytest.fixture(autouse=True, scope="session")
+def every_event_is_as_its_schema_says() -> Iterator[None]:
+    """Whatever a test has the engine decide in this process; `Daemon.events` holds those of a real one."""
+    process, finish = Pipeline.process, Pipeline.finish
+
+    def processed(pipeline: Pipeline, one: Input) -> tuple[list[Event], int | None]:
+        events, due = process(pipeline, one)
+        for event in events:
+            hold(event.type, event.data)
+        return events, due
+
+    def finished(pipeline: Pipeline) -> list[Event]:
+        events = finish(pipeline)
+        for event in events:
+            hold(event.type, event.data)
+        return events
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pipeline, "process", processed)
+        patch.setattr(Pipeline, "finish", finished)
+        yield
 
 
 FILLER_SIGNALS: dict[str, Any] = {

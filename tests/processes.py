@@ -16,6 +16,8 @@ from typing import Any
 
 import aiohttp
 
+from tests.schemas import hold_cloud_event
+
 MOSQUITTO = "/usr/sbin/mosquitto"
 
 
@@ -145,12 +147,16 @@ class Daemon:
         return await asyncio.wait_for(self.process.wait(), seconds)
 
     def events(self, name: str = "events.ndjson") -> list[dict[str, Any]]:
-        """What the file uplink holds."""
+        """What the file uplink holds, each CloudEvent as its schema says."""
         path = self.state / name
         if not path.exists():
             return []
         text = path.read_text()
-        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        events = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        for event in events:
+            if "specversion" in event:
+                hold_cloud_event(event)
+        return events
 
 
 @asynccontextmanager

@@ -7,13 +7,10 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from gateway.config.model import Config
-from gateway.events import TYPE_VERSION, Event
+from gateway.events import Event
 from gateway.inputs import DeviceState, Input, Reload, Tick
 from gateway.pipeline import Pipeline
-from gateway.schemas import event_schemas
 from protocols.model import Batch, Change, Quality, Value
 from tests.conftest import line_document
 
@@ -51,7 +48,6 @@ RULES: list[dict[str, Any]] = [
 ]
 WEEK = ["mon", "tue", "wed", "thu", "fri"]
 DAY_SHIFT = {"days": WEEK, "from": "06:00", "to": "14:00", "breaks": [{"from": "10:00", "to": "10:15"}]}
-VALIDATORS = {name: Draft202012Validator(schema) for name, schema in event_schemas().items()}
 
 
 def machine(device: dict[str, Any] | None = None, **settings: Any) -> Config:
@@ -97,12 +93,9 @@ def parts(since: int, until: int, every: int, first: int) -> list[Step]:
 
 
 def run(config: Config, *steps: Step, start: int = MONDAY) -> list[Event]:
-    """All events, each as its schema says."""
+    """All events."""
     pipeline = Pipeline(config)
-    events = [event for one in inputs(sorted(steps, key=lambda s: s[0]), start) for event in pipeline.process(one)[0]]
-    for event in events:
-        VALIDATORS[f"urn:linegate:{event.type}{TYPE_VERSION}"].validate(event.data)
-    return events
+    return [event for one in inputs(sorted(steps, key=lambda s: s[0]), start) for event in pipeline.process(one)[0]]
 
 
 def latest(events: list[Event], kind: str, key: str) -> list[dict[str, Any]]:

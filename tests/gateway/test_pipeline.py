@@ -11,20 +11,17 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 
 from gateway.checkpoint import CheckpointError
 from gateway.config.model import Config
-from gateway.events import TYPE_VERSION, Event
+from gateway.events import Event
 from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
 from gateway.pipeline import Pipeline
-from gateway.schemas import event_schemas
 from protocols.model import Batch, Change, Notice, Quality, Value
 from tests.conftest import FILLER_MACHINE, FILLER_SIGNALS, line_document
 
 T0 = 1_795_327_200_000  # 2026-11-22T06:00:00Z
 NAMES = list(FILLER_SIGNALS)
-VALIDATORS = {name: Draft202012Validator(schema) for name, schema in event_schemas().items()}
 
 
 def two_machines() -> Config:
@@ -189,8 +186,6 @@ def test_final_intervals_tile_time_and_events_keep_their_contract(inputs: list[I
     inputs = [one for one in inputs if not isinstance(one, ClockStep)]  # a step moves what UTC calls the same time
     inputs = [replace(one, utc_offset=0) if isinstance(one, Reload) else one for one in inputs]
     events = run(inputs)
-    for event in events:
-        VALIDATORS[f"urn:linegate:{event.type}{TYPE_VERSION}"].validate(event.data)
     for machine in ("filler", "packer"):
         states = [event.data for event in events if event.type == "machine.state" and event.subject == machine]
         final = [state for state in states if state["final"]]
@@ -496,7 +491,6 @@ def test_an_address_that_can_be_read_again_is_an_event_without_a_retry() -> None
     back = Notice(NAMES.index("speed"), False, "holding:100", "read again", 60.0)
     event = story((0, Batch("filler_plc", 0, [], notices=[back])))[-1]
     assert (event.type, event.subject, event.data["retry_s"]) == ("signal.restored", "filler_plc.speed", None)
-    VALIDATORS[f"urn:linegate:signal.restored{TYPE_VERSION}"].validate(event.data)
 
 
 @pytest.mark.parametrize(
@@ -647,7 +641,6 @@ def test_no_reading_whatever_breaks_the_checkpoint(reading: float) -> None:
         pipeline.checkpoint()
         for event in events:
             orjson.dumps(event.data)
-            VALIDATORS[f"urn:linegate:{event.type}{TYPE_VERSION}"].validate(event.data)
 
 
 def test_each_scan_class_has_its_own_last_sample() -> None:

@@ -51,7 +51,6 @@ def test_a_job_goes_through_the_line_behind_the_one_before_it() -> None:
     it.stop()
     assert it.produced("packer") == {("A", "1"): 2, ("B", "2"): 1}
     assert it.produced("right") == {("A", "1"): 7, ("B", "2"): 1}
-    it.validate()
 
 
 def test_what_one_reading_shows_is_the_earlier_jobs_first() -> None:
@@ -253,7 +252,6 @@ def test_a_plc_that_was_lost_over_the_change_shows_both_jobs_when_it_is_back() -
     windows = [d for d in it.told("machine.kpi") if d["window"] == "job" and d["kpi"].startswith("packer")]
     assert [(one["job"], one["pq"]) for one in windows] == [("A", 2), ("B", 1)]
     assert [one["recovered"] for one in windows] == [0, 0], "they are in the windows, and not beside them"
-    it.validate()
 
 
 def test_a_reset_of_a_counter_delays_a_job_by_what_it_hid_at_most() -> None:
