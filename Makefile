@@ -47,7 +47,7 @@ lint: $(VENV)/built
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest ext.table ext.registers ext.opcua ext.cip --allowlist ext/stubtest.allow --ignore-unused-allowlist
+	$(BIN)/python -m mypy.stubtest ext.table ext.registers ext.opcua ext.cip ext.trends --allowlist ext/stubtest.allow --ignore-unused-allowlist
 
 format: $(VENV)/built
 	$(BIN)/ruff check --fix .

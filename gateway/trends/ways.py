@@ -7,9 +7,10 @@ a few scans or a minute beyond the last one: what nobody looked at is not known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from ext.trends import Doors, Sums
 from gateway.linetime import LineTime
 from protocols.model import Quality, Value
 
@@ -149,9 +150,7 @@ class SwingingDoor:
     hinge: Point | None = None
     """The last point said."""
     latest: Point | None = None
-    steepest: float | None = None
-    """Largest slope from the hinge that stays near all samples since, a millisecond; None before there are any."""
-    flattest: float | None = None
+    doors: Doors = field(default_factory=Doors)
 
     @property
     def deadline(self) -> int | None:
@@ -181,22 +180,17 @@ class SwingingDoor:
 
     def _is_straight(self, hinge: Point, point: Point) -> bool:
         """Whether the line to a point stays near all since the hinge; narrows the doors if so."""
-        start, value, span = _number(hinge), _number(point), point.at - hinge.at
+        start, value = _number(hinge), _number(point)
         if start is None or value is None:
             return False
-        if self.flattest is not None and self.steepest is not None:
-            straight = self.flattest <= (value - start) / span <= self.steepest
-            if not straight:
-                return False
-        up, down = (value + self.deviation - start) / span, (value - self.deviation - start) / span
-        self.steepest = up if self.steepest is None else min(self.steepest, up)
-        self.flattest = down if self.flattest is None else max(self.flattest, down)
+        if not self.doors.passes(value - start, self.deviation, point.at - hinge.at):
+            return False
         self.latest = point
         return True
 
     def _say(self, point: Point) -> Point:
         self.hinge = self.latest = point
-        self.steepest = self.flattest = None
+        self.doors = Doors()
         return point
 
     def fire(self, at: int, seen: Seen) -> list[Point | Span]:
@@ -211,27 +205,13 @@ class SwingingDoor:
 
     def checkpoint(self) -> dict[str, Any]:
         """The hinge, the doors, and what is known."""
-        doors = {"steepest": self.steepest, "flattest": self.flattest}
+        doors = {"steepest": self.doors.steepest, "flattest": self.doors.flattest}
         return {"hinge": self.hinge, "latest": self.latest, **doors}
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.hinge, self.latest = _point(saved["hinge"]), _point(saved["latest"])
-        self.steepest, self.flattest = saved["steepest"], saved["flattest"]
-
-
-@dataclass(slots=True)
-class _Sums:
-    """What a window has so far; times in milliseconds."""
-
-    began: int
-    n: int = 0
-    known_ms: int = 0
-    weighted: float = 0.0
-    low: float | None = None
-    high: float | None = None
-    first: Value = None
-    last: Value = None
+        self.doors = Doors(saved["steepest"], saved["flattest"])
 
 
 @dataclass(slots=True)
@@ -245,7 +225,7 @@ class Windows:
     """What is known; `at` is up to when it is summed already."""
     scans: int = 0
     """How many scans of its class are in the sums already."""
-    sums: _Sums | None = None
+    sums: Sums | None = None
 
     @property
     def deadline(self) -> int | None:
@@ -258,19 +238,9 @@ class Windows:
         self.latest, self.scans = point, seen.scans
         if point.value is not None:
             if self.sums is None:
-                self.sums = _Sums(self.time.window(point.at, self.every)[0])
-            self._take(self.sums, point.value)
+                self.sums = Sums(self.time.window(point.at, self.every)[0])
+            self.sums.take(point.value)
         return []
-
-    @staticmethod
-    def _take(sums: _Sums, value: Value) -> None:
-        """A value that is in the window."""
-        if sums.first is None:
-            sums.first = value
-        sums.last = value
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            sums.low = value if sums.low is None else min(sums.low, value)
-            sums.high = value if sums.high is None else max(sums.high, value)
 
     def _sum_up(self, at: int, seen: Seen) -> None:
         """What is known held until `at`, or as long as it is known."""
@@ -278,10 +248,7 @@ class Windows:
         if latest is None or sums is None or latest.value is None:
             return
         until = max(latest.at, min(at, seen.until))
-        sums.n += seen.scans - self.scans
-        sums.known_ms += until - latest.at
-        if (number := _number(latest)) is not None:
-            sums.weighted += number * (until - latest.at)
+        sums.hold(latest.value, until - latest.at, seen.scans - self.scans)
         self.scans = seen.scans
         self.latest = latest._replace(at=at) if until == at else Point(until, None, Quality.BAD)
 
@@ -297,8 +264,8 @@ class Windows:
         self._sum_up(at, seen)
         sums, self.sums = self.sums, None
         if self.latest is not None and self.latest.value is not None:
-            self.sums = _Sums(at)
-            self._take(self.sums, self.latest.value)
+            self.sums = Sums(at)
+            self.sums.take(self.latest.value)
         if sums is None or not (sums.n or sums.known_ms):
             return []
         mean = None if sums.low is None or not sums.known_ms else sums.weighted / sums.known_ms
@@ -309,21 +276,14 @@ class Windows:
 
     def checkpoint(self) -> dict[str, Any]:
         """The window that runs, and what is known."""
-        sums = self.sums
-        return {
-            "every": self.every,
-            "scans": self.scans,
-            "latest": self.latest,
-            "sums": None
-            if sums is None
-            else [sums.began, sums.n, sums.known_ms, sums.weighted, sums.low, sums.high, sums.first, sums.last],
-        }
+        sums = None if self.sums is None else self.sums.saved()
+        return {"every": self.every, "scans": self.scans, "latest": self.latest, "sums": sums}
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from a checkpoint; windows of another length begin anew."""
         self.latest, self.scans = _point(saved["latest"]), saved["scans"]
         if saved["every"] == self.every and saved["sums"] is not None:
-            self.sums = _Sums(*saved["sums"])
+            self.sums = Sums(*saved["sums"])
 
 
 def _point(saved: Any) -> Point | None:
