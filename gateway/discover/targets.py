@@ -160,6 +160,8 @@ def _modbus(url: str, parts: SplitResult, options: Options) -> Target:
             raise WrongUse(f"{shown(url)} names no line; write it like {SCHEMES['rtu'].partition(', ')[2]}")
     else:
         kind, unit = ModbusTcpDevice, parts.path.strip("/")
+        if parts.query:
+            raise WrongUse(f"{shown(url)}: what is behind the ? is for serial lines, rtu:/dev/ttyS0?baud=19200")
         section = {"protocol": "modbus_tcp", "host": parts.hostname or ""}
         section |= {} if parts.port is None else {"port": parts.port}
     if unit and options.units is not None:

@@ -247,6 +247,7 @@ WRONG = {
     ("modbus://h", "--range", "0-65536"): '--range "0-65536": write numbers of 0 to 65535',
     ("modbus://h", "--range", "0-9,20"): "--range has a first and a last address",
     ("modbus://h", "--root", "i=85"): "are for OPC UA servers",
+    ("modbus://h?unit=3",): "what is behind the ? is for serial lines",
     ("modbus://",): "host: ",
     ("rtu:/dev/ttyS0", "--units", "0-2"): "a unit is 1 to 247",
     ("rtu:/dev/ttyS0?baud=fast",): "serial.baud",
