@@ -24,6 +24,8 @@ def _without(library: str) -> Iterator[None]:
 with _without("rich"):  # structlog draws tracebacks with it where it can; a log is to be searched, and rich takes 6 MB
     import structlog
 
+    from gateway.log_repeats import Repeats
+
 _SHARED = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -53,6 +55,7 @@ def configure_logging(level: str = "INFO") -> None:
         processors=[
             structlog.stdlib.filter_by_level,
             *_SHARED,
+            Repeats(),
             _printable,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],

@@ -126,7 +126,12 @@ class Sources:
 
     def _store(self) -> Check:
         stats = self.outbox.stats
-        values = {"last_seq": self.outbox.last_seq, "pending": stats.pending, "size_bytes": stats.size_bytes}
+        values = {
+            "last_seq": self.outbox.last_seq,
+            "quarantined": stats.quarantined,
+            "pending": stats.pending,
+            "size_bytes": stats.size_bytes,
+        }
         values["lost"] = stats.events_lost
         if not self.alive():
             return Check("store", "fail", "the store task makes no progress", "check the disk; see the log", values)

@@ -7,6 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from structlog import DropEvent
+
+from gateway.log_repeats import KINDS, MOST, WINDOW_S, Repeats
+
 ROOT = Path(__file__).parents[2]
 LEVELS = {"info", "warning", "error", "exception", "critical"}
 NOT_THE_DAEMON = ("gateway/demo/", "protocols/simulated/")
@@ -43,3 +47,31 @@ def test_every_event_of_the_log_is_documented() -> None:
 
 def test_names_are_words_of_the_log() -> None:
     assert [name for _, name in said() if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name)] == []
+
+
+def test_what_is_said_again_and_again_is_held_back_and_counted() -> None:
+    """By kind: another device's is not; the next one after a minute says how many were held back."""
+    now = [0.0]
+    repeats = Repeats(lambda: now[0])
+
+    def say(**event: object) -> int | None:
+        """How many it says were held back; None where it is held back itself."""
+        try:
+            return int(str(repeats(None, "warning", dict(event)).get("held_back", 0)))
+        except DropEvent:
+            return None
+
+    lost = {"logger": "device", "event": "device_lost", "device": "filler_plc"}
+    assert [say(**lost, why=number) for number in range(MOST + 3)] == [0] * MOST + [None] * 3
+    assert say(**{**lost, "device": "capper_plc"}) == 0
+    now[0] = WINDOW_S - 1
+    assert say(**lost) is None
+    now[0] = WINDOW_S
+    assert [say(**lost), say(**lost)] == [4, 0]
+
+
+def test_kinds_are_bounded() -> None:
+    repeats = Repeats(lambda: 0.0)
+    for number in range(2 * KINDS):
+        repeats(None, "info", {"event": "said", "device": f"d{number}"})
+    assert len(repeats._kinds) == KINDS
