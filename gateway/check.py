@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+import orjson
 
 from gateway.config.loader import load_config
 from gateway.config.model import Config
@@ -16,48 +19,70 @@ from protocols.driver import ConfigError
 from protocols.secrets import Secret
 from protocols.settings import Settings, counted
 
+if TYPE_CHECKING:
+    from gateway.runner.trying import Trial
+
 GOOD, TROUBLE, WRONG = 0, 1, 2
 
 
-def check_file(path: Path, out: TextIO | None = None) -> int:
+def check_file(path: Path, out: TextIO | None = None, *, as_json: bool = False) -> int:
     """Write all findings to `out` (standard output), one a line, and a summary. Returns the exit code, 0 or 2.
 
-    A missing secret is a warning: it may be there where the daemon runs.
+    A missing secret is a warning: it may be there where the daemon runs. `as_json`: one object a finding.
     """
     out = sys.stdout if out is None else out
     try:
         loaded = load_config(path)
     except ConfigProblems as found:
-        out.write(f"{found}\n{path}: {counted(len(found.problems), 'problem')}\n")
+        if as_json:
+            out.writelines(_json(kind="problem", **asdict(problem)) for problem in found.problems)
+        else:
+            out.write(f"{found}\n{path}: {counted(len(found.problems), 'problem')}\n")
         return WRONG
+    warnings = missing_secrets(loaded.config)
+    if as_json:
+        out.writelines(_json(kind="note", message=note) for note in loaded.notes)
+        out.writelines(_json(kind="warning", path=where, message=why) for where, why in warnings)
+        out.write(_json(kind="good", file=str(path), message=summary(loaded.config), digest=loaded.config.digest))
+        return GOOD
     out.writelines(f"{note} (note)\n" for note in loaded.notes)
-    out.writelines(f"{path}: {where}: {why} (warning)\n" for where, why in missing_secrets(loaded.config))
+    out.writelines(f"{path}: {where}: {why} (warning)\n" for where, why in warnings)
     out.write(f"{path}: good: {summary(loaded.config)}\n")
     return GOOD
 
 
-def check_connections(path: Path, state_dir: Path, seconds: float, out: TextIO | None = None) -> int:
+def check_connections(
+    path: Path, state_dir: Path, seconds: float, out: TextIO | None = None, *, as_json: bool = False
+) -> int:
     """What `check_file` says, then what comes of each device and uplink: 0, 1 where one fails, 2 for a bad file."""
     out = sys.stdout if out is None else out
-    if check_file(path, out) != GOOD:
+    if check_file(path, out, as_json=as_json) != GOOD:
         return WRONG
     from gateway.log import configure_logging
-    from gateway.runner.trying import Trial, try_everything  # the rest of this module is for every command
+    from gateway.runner.trying import try_everything  # the rest of this module is for every command
 
     configure_logging("ERROR")
     trials: list[Trial] = []
 
     def tell(trial: Trial) -> None:
         trials.append(trial)
-        mark = "good" if trial.good else "FAILS"
-        if out.isatty():
-            mark = f"\x1b[{32 if trial.good else 31}m{mark}\x1b[0m"
-        words = f"{trial.words}; {trial.remedy}" if trial.remedy else trial.words
-        out.write(f"{trial.name}: {mark}: {shown_line(words, 400)}\n")
+        out.write(_json(kind="trial", **asdict(trial)) if as_json else _line(trial, coloured=out.isatty()))
         out.flush()
 
     asyncio.run(try_everything(load_config(path).config, state_dir, seconds, tell))
     return GOOD if all(trial.good for trial in trials) else TROUBLE
+
+
+def _line(trial: Trial, *, coloured: bool) -> str:
+    mark = "good" if trial.good else "FAILS"
+    if coloured:
+        mark = f"\x1b[{32 if trial.good else 31}m{mark}\x1b[0m"
+    words = f"{trial.words}; {trial.remedy}" if trial.remedy else trial.words
+    return f"{trial.name}: {mark}: {shown_line(words, 400)}\n"
+
+
+def _json(**finding: Any) -> str:
+    return orjson.dumps(finding).decode() + "\n"
 
 
 def load_or_exit(path: Path, notes: bool = False) -> Config:

@@ -59,8 +59,9 @@ Examples:
 @FILE
 @click.option("--connect", is_flag=True, help="Then try every device and uplink: a line each, with what to do.")
 @click.option("--within", "seconds", type=DURATION, default=30.0, help="How long each may take; 30s.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a finding, for programs.")
 @STATE_DIR
-def check(file: Path, connect: bool, seconds: float, state_dir: Path) -> None:
+def check(file: Path, connect: bool, seconds: float, as_json: bool, state_dir: Path) -> None:
     """Validate FILE: every problem with its line and column, what was expected, and the nearest right name.
 
     With --connect devices are read once, as `linegate read` does, and uplinks connect and send nothing, so that a
@@ -68,7 +69,9 @@ def check(file: Path, connect: bool, seconds: float, state_dir: Path) -> None:
     """
     from gateway.check import check_connections, check_file
 
-    sys.exit(check_connections(file, state_dir, seconds) if connect else check_file(file))
+    if connect:
+        sys.exit(check_connections(file, state_dir, seconds, as_json=as_json))
+    sys.exit(check_file(file, as_json=as_json))
 
 
 READ_EXAMPLES = """\b

@@ -103,6 +103,13 @@ async def test_check_connects_to_all_and_takes_no_session(tmp_path: Path) -> Non
             assert lines["uplink:journal"].startswith("good: file")
             assert lines["uplink:plant"].startswith("good: mqtt: connected in ")
             assert lines["uplink:away"].startswith("FAILS: mqtt: ")
+            code, out, _ = await linegate("check", one.file, "--connect", "--state-dir", tmp_path, "--json")
+            found = {one["name"]: one["good"] for one in map(json.loads, out.splitlines()) if one["kind"] == "trial"}
+            assert code == 1
+            assert found == {
+                "device:filler_plc": True, "device:other_plc": False,
+                "uplink:journal": True, "uplink:plant": True, "uplink:away": False,
+            }  # fmt: skip
             state = json.loads((await one.get("/health"))[1])["checks"]["uplink:plant"][0]
             assert (state["status"], state["observedValue"]["reconnects"]) == ("pass", 0)
             assert await one.stop() == 0
