@@ -41,7 +41,7 @@ $(CPPPO_PEER)/.venv/installed: $(CPPPO_PEER)/requirements.lock
 	@sh scripts/cpppo_peer.sh $(PYTHON)
 
 test: $(VENV)/built services $(NODE_PEER)/node_modules/installed $(CPPPO_PEER)/.venv/installed
-	$(BIN)/python -m pytest -n 4 --dist loadfile $(TEST_ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 lint: $(VENV)/built
 	$(BIN)/ruff check .

@@ -22,6 +22,22 @@ if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
 
 
+LONGEST = (
+    "tests/torture",
+    "tests/test_package",
+    "tests/test_survival",
+    "tests/soak",
+    "tests/gateway/backup",
+    "tests/faults",
+)
+"""What takes longest begins first, so that at the end no worker waits for another one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps the order otherwise."""
+    items.sort(key=lambda item: next((at for at, name in enumerate(LONGEST) if item.nodeid.startswith(name)), 99))
+
+
 @pytest.fixture(autouse=True)
 def no_blocking_calls(request: pytest.FixtureRequest) -> Iterator[BlockBuster | None]:
     """Any blocking call (sleep, files, sockets, SQLite) that product code makes on the event loop's thread raises."""
