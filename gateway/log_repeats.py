@@ -14,7 +14,7 @@ MOST = 5
 """So many of one kind pass in a window."""
 KINDS = 1000
 """Kinds that are told apart; beyond, those that were silent for longest are forgotten."""
-WHOSE = ("device", "uplink", "endpoint", "machine", "signal", "path", "product", "input")
+WHOSE = ("device", "uplink", "endpoint", "machine", "signal", "path", "product", "input", "configuration")
 """What makes two of one name different kinds."""
 
 
