@@ -91,28 +91,28 @@ class Store:
 
     async def _adopt(self, uplinks: Mapping[str, UplinkSettings]) -> dict[str, str]:
         """Have the cursors of these; by their names before, what those that have others now are called."""
+        before = {name: self.cursors[name] for name in self.listed}
         self.listed = tuple(uplinks)
         now_ms = time.time_ns() // 1_000_000
-        self.cursors, back, renamed, changed = await call(
+        found, back, renamed, changed = await call(
             self._connection, lambda db: cursors.adopt(db, uplinks, self.last_seq, self._oldest, now_ms)
         )
+        now_called = {old: name for name, old in renamed}
+        # no await from here until they are in force: what is delivered meanwhile is noted in the cursors that stay
+        kept = _keep(before, found, self.listed, now_called)
+        self.cursors = found
         self.pending.renamed += renamed
         self.pending.cursors = (self.pending.cursors | changed) & self.cursors.keys()
         for name in back:
             await self._back(name)
         for name in self.listed:
-            await cursors.count(self._connection, self.cursors[name], self.last_seq)
-        return {before: name for name, before in renamed}
+            if name not in kept:
+                await cursors.count(self._connection, self.cursors[name], self.last_seq)
+        return now_called
 
     async def reconfigure(self, bounds: Bounds, uplinks: Mapping[str, UplinkSettings]) -> bool:
         """Have a cursor for each of these; one that stays the same goes on as it is, whatever it is delivering."""
-        before = {name: self.cursors[name] for name in self.listed}
         now_called = await self._adopt(uplinks)
-        for old, cursor in before.items():
-            name = now_called.get(old, old)
-            if name in self.listed and cursor.filter.is_like(self.cursors[name].filter):
-                self.cursors[name] = cursor
-            self.cursors[name].retries = cursor.retries
         self._room.rebound(bounds)
         self._share(now_called)
         self._count_backlogs()
@@ -378,3 +378,17 @@ def _some(rows: Iterator[transaction.Row]) -> list[transaction.Row]:
         if size >= READ_BYTES:
             break
     return taken
+
+
+def _keep(
+    before: Mapping[str, Cursor], found: dict[str, Cursor], listed: Collection[str], now_called: Mapping[str, str]
+) -> set[str]:
+    """Put the cursors of before in the place of those found, where they want the same; the names of these."""
+    kept = set()
+    for old, cursor in before.items():
+        name = now_called.get(old, old)
+        if name in listed and cursor.filter.is_like(found[name].filter):
+            found[name] = cursor
+            kept.add(name)
+        found[name].retries = cursor.retries
+    return kept

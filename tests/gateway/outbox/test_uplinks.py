@@ -176,3 +176,20 @@ async def test_a_start_with_the_same_uplinks_needs_no_room_on_the_disk(
         other.execute("ROLLBACK")
     await outbox.flush()
     assert bench.chain(await outbox.read("mes", 10)) == [(1, 0)]
+
+
+async def test_what_is_acknowledged_while_uplinks_change_is_not_delivered_again(bench: Bench) -> None:
+    """One that stays: at whatever moment of the change its acknowledgement comes."""
+    outbox = await opened(bench, {"mes": uplink()})
+    outbox.append(events(*range(1, 101)))
+    await outbox.flush()
+    given = await outbox.read("mes", 100)
+    config = BufferConfig.model_validate({"path": "x", "commit_interval": "10ms"})
+    for number in range(60):
+        others = {"new": uplink(events=["machine.*"] if number % 2 else ["line.*"])}
+        changing = asyncio.ensure_future(outbox.reconfigure(config, {"mes": uplink(), **others}))
+        await asyncio.sleep(number * 0.0001)
+        outbox.acknowledge("mes", given[number])
+        await changing
+        following = await outbox.read("mes", 1)
+        assert bench.chain(following) == [(given[number + 1].seq, given[number].seq)]
