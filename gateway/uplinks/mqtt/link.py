@@ -7,6 +7,8 @@ the CONNACK's limits to itself; and it connects in an executor, whose threads ho
 - `on_connect` and `on_disconnect` take their notes and pass on to aiomqtt's;
 - paho is given a socket that is connected already (`_create_socket`), so that its connecting cannot block;
 - `on_message` is ours: aiomqtt has a queue for a task that we do not have;
+- `on_socket_register_write` is ours: aiomqtt's waits for the socket a turn of the loop later, by a number that may be
+  closed by then, or another socket's;
 - PUBACK may carry 0x95: brokers send it, paho's table lacks it and the whole connection would end.
 
 `tests/gateway/uplinks/mqtt/test_link.py` fails when aiomqtt or paho change any of these.
@@ -99,6 +101,7 @@ class Link:
         """Called with topic, payload, and whether it was kept for us, of what is subscribed."""
         self.on_lost: Callable[[], None] = lambda: None
         self._socket = sock
+        self._loop = asyncio.get_running_loop()
         self._given = False
         self._established = False
         self._refusal: Refused | None = None
@@ -123,6 +126,7 @@ class Link:
         paho.on_disconnect = self._on_disconnect
         paho.on_publish = self._on_publish
         paho.on_message = self._on_message
+        paho.on_socket_register_write = self._on_register_write
         paho._create_socket = self._give_socket  # type: ignore[method-assign]
 
     async def connect(self, timeout_s: float) -> None:
@@ -218,6 +222,20 @@ class Link:
         ):  # aiomqtt would wait for a CONNACK that cannot come any more
             with contextlib.suppress(RuntimeError):
                 self._deadline.reschedule(asyncio.get_running_loop().time())
+
+    def _on_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
+        self._loop.call_soon_threadsafe(self._await_writable, sock)  # paho connects in a thread
+
+    def _await_writable(self, sock: Any) -> None:
+        if sock.fileno() >= 0:
+            self._loop.add_writer(sock.fileno(), self._write)
+
+    def _write(self) -> None:
+        try:
+            self._paho.loop_write()
+        except OSError as error:
+            if not self._client._disconnected.done():
+                self._client._disconnected.set_exception(error)
 
     def _on_publish(self, client: Any, userdata: Any, mid: int, reason: ReasonCode, properties: Properties) -> None:
         self.on_puback(mid, reason.value)

@@ -42,7 +42,7 @@ async def test_the_places_that_are_reached_through() -> None:
     paho = client._client
     assert isinstance(paho, PahoClient)
     assert paho._callback_api_version is CallbackAPIVersion.VERSION2
-    for name in ("on_connect", "on_disconnect", "on_publish"):
+    for name in ("on_connect", "on_disconnect", "on_publish", "on_socket_register_write"):
         assert callable(getattr(paho, name)), name
     assert not inspect.signature(paho._create_socket).parameters
     assert not inspect.signature(paho._sock_close).parameters
@@ -50,6 +50,27 @@ async def test_the_places_that_are_reached_through() -> None:
     assert isinstance(client._disconnected, asyncio.Future)
     assert "self._create_socket()" in inspect.getsource(PahoClient.reconnect)
     assert PacketTypes.PUBACK in ReasonCode.names[0x95]["Packet too large"]
+
+
+async def test_a_connection_that_breaks_as_something_is_to_be_sent(
+    script: Script, context: UplinkContext, make_events: Any
+) -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, said: complaints.append(said))
+    uplink = await connected(script, context)
+    link = uplink._link
+    assert link is not None
+    writing = asyncio.ensure_future(uplink.write(make_events(1)))
+    for _ in range(100):
+        if link._paho.want_write():
+            break
+        await asyncio.sleep(0)
+    assert link._paho.want_write()
+    link._paho._sock_close()
+    await uplink.close()
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    assert complaints == []
 
 
 @pytest.mark.parametrize("code", [0x00, 0x10])
