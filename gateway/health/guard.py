@@ -6,16 +6,24 @@ import asyncio
 import hmac
 
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.config.uplinks import LOOPBACK
+from gateway.health.answers import Refusal, refused
 
 ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 OPEN = "/livez"
 """For whoever watches the process: it says nothing of the line."""
 WRONG_TOKEN_S = 0.5
 """How long whoever brings a wrong token waits for the answer."""
+
+OTHERS = Refusal(403, "this endpoint answers to its own address only", "ask it by the address that it listens on")
+UNKNOWN = Refusal(
+    401,
+    "this endpoint wants its token",
+    "send it as `Authorization: Bearer TOKEN`",
+    {"WWW-Authenticate": 'Bearer realm="linegate"'},
+)
 
 
 class Guard:
@@ -36,11 +44,10 @@ class Guard:
         headers = Headers(scope=scope)
         host, origin = headers.get("Host", ""), headers.get("Origin", "").partition("://")[2]
         if not (_is_loopback(host) and _is_loopback(origin) if self._local else origin in ("", host)):
-            answer: ASGIApp = PlainTextResponse("this endpoint answers to its own address only\n", 403)
+            answer: ASGIApp = refused(None, OTHERS)
         elif scope["path"] != OPEN and not self._is_known(headers.get("Authorization", "")):
             await asyncio.sleep(WRONG_TOKEN_S)
-            wants = {"WWW-Authenticate": 'Bearer realm="linegate"'}
-            answer = PlainTextResponse("this endpoint wants its token: Authorization: Bearer ...\n", 401, wants)
+            answer = refused(None, UNKNOWN)
         else:
             answer = self._app
         await answer(scope, receive, send_with)

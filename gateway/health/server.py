@@ -1,24 +1,23 @@
-"""The local HTTP endpoint: /livez, /readyz, /health, /metrics, /api/line and /api/events."""
+"""The local HTTP endpoint: listens, with TLS where it should, and has every room answer for its own paths."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
-import orjson
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
+from gateway.health import operations
+from gateway.health.answers import Refusal, refused
 from gateway.health.guard import Guard
 from gateway.health.sources import Sources
 from protocols.dial import load_own, server_context
@@ -28,8 +27,9 @@ from protocols.worker import in_daemon_thread
 RETRY_S = 10.0
 RENEW_S = 3600
 """How often the certificate's files are read again: they are replaced before they expire, and nobody restarts us."""
-MOST_EVENTS = 1000
 BACKLOG = 64
+ROOMS: tuple[Callable[[Sources], Sequence[BaseRoute]], ...] = (operations.routes,)
+"""Each gives the routes of what it knows; they refuse by raising `Refusal`."""
 
 log = structlog.get_logger("health")
 
@@ -46,18 +46,14 @@ class HealthServer:
         if self._config.address is None:
             return
         token, context = await self._secrets()
-        paths = {
-            "/livez": self._livez,
-            "/readyz": self._readyz,
-            "/health": self._health,
-            "/metrics": self._metrics,
-            "/api/line": self._line,
-            "/api/events": self._events,
-        }
-        routes = [Route(path, answer, methods=["GET"]) for path, answer in paths.items()]
+        app = Starlette(
+            routes=[route for room in ROOMS for route in room(self._sources)],
+            middleware=[Middleware(Guard, token=token, local=self._config.is_local)],
+            exception_handlers={Refusal: refused, HTTPException: refused},
+        )
         server = _Server(
             uvicorn.Config(
-                Starlette(routes=routes, middleware=[Middleware(Guard, token=token, local=self._config.is_local)]),
+                app,
                 http="h11",
                 ws="none",
                 lifespan="off",
@@ -122,45 +118,6 @@ class HealthServer:
             log.info("endpoint_listening", url=f"{scheme}://{host}:{port}/health")
             return listening
 
-    async def _livez(self, _: Request) -> Response:
-        alive = self._sources.alive()
-        return PlainTextResponse("ok\n" if alive else "the store task makes no progress\n", 200 if alive else 503)
-
-    async def _readyz(self, request: Request) -> Response:
-        store = self._sources.checks()[0]
-        states = {"stopping": not self._sources.stopping(), "store": store.status != "fail"}
-        ready = all(states.values())
-        text = "ok\n" if ready else f"not ready: {store.output or 'stopping'}\n"
-        if "verbose" in request.query_params:
-            text = "".join(f"[{'+' if good else '-'}] {name}\n" for name, good in states.items()) + text
-        return PlainTextResponse(text, 200 if ready else 503)
-
-    async def _health(self, _: Request) -> Response:
-        report = self._sources.report()
-        return _json(report, 503 if report["status"] == "fail" else 200, "application/health+json")
-
-    async def _metrics(self, _: Request) -> Response:
-        from gateway.health.metrics import CONTENT_TYPE, exposition  # its library is for those who ask
-
-        return Response(exposition(self._sources), headers={"Content-Type": CONTENT_TYPE})
-
-    async def _events(self, request: Request) -> Response:
-        """Stored events behind `after`, at most `limit`; of one `type` and `subject` those among the next 20,000."""
-        asked = request.query_params
-        try:
-            after, limit = int(asked.get("after", "0")), int(asked.get("limit", "100"))
-        except ValueError:
-            return PlainTextResponse("after and limit are whole numbers\n", 400)
-        if not (0 <= after < 2**63 and 1 <= limit <= MOST_EVENTS):
-            return PlainTextResponse(f"after is at least 0, and limit 1 to {MOST_EVENTS}\n", 400)
-        return Response(
-            await self._sources.events(after, limit, asked.get("type"), asked.get("subject")),
-            media_type="application/json",
-        )
-
-    async def _line(self, request: Request) -> Response:
-        return _json(self._sources.line("signals" in request.query_params))
-
 
 class _Server(uvicorn.Server):
     """uvicorn's server as a guest in the daemon: signals are the daemon's, and so is the end, by cancelling."""
@@ -178,7 +135,3 @@ class _Server(uvicorn.Server):
 
     async def renew(self) -> None:
         """Nothing to do; a server with a certificate looks for a newer one."""
-
-
-def _json(body: Any, status: int = 200, content_type: str = "application/json") -> Response:
-    return Response(orjson.dumps(body), status, media_type=content_type)

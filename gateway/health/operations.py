@@ -1,0 +1,73 @@
+"""What operations ask: /livez, /readyz, /health, /metrics, /api/line and /api/events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from gateway.health.answers import Refusal, json_answer
+from gateway.health.sources import Sources
+
+MOST_EVENTS = 1000
+
+
+def routes(sources: Sources) -> Sequence[Route]:
+    """By path; all are asked by GET."""
+    answers = _Answers(sources)
+    paths = {
+        "/livez": answers.livez,
+        "/readyz": answers.readyz,
+        "/health": answers.health,
+        "/metrics": answers.metrics,
+        "/api/line": answers.line,
+        "/api/events": answers.events,
+    }
+    return [Route(path, answer, methods=["GET"]) for path, answer in paths.items()]
+
+
+class _Answers:
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    async def livez(self, _: Request) -> Response:
+        alive = self._sources.alive()
+        return PlainTextResponse("ok\n" if alive else "the store task makes no progress\n", 200 if alive else 503)
+
+    async def readyz(self, request: Request) -> Response:
+        store = self._sources.checks()[0]
+        states = {"stopping": not self._sources.stopping(), "store": store.status != "fail"}
+        ready = all(states.values())
+        text = "ok\n" if ready else f"not ready: {store.output or 'stopping'}\n"
+        if "verbose" in request.query_params:
+            text = "".join(f"[{'+' if good else '-'}] {name}\n" for name, good in states.items()) + text
+        return PlainTextResponse(text, 200 if ready else 503)
+
+    async def health(self, _: Request) -> Response:
+        report = self._sources.report()
+        return json_answer(report, 503 if report["status"] == "fail" else 200, "application/health+json")
+
+    async def metrics(self, _: Request) -> Response:
+        from gateway.health.metrics import CONTENT_TYPE, exposition  # its library is for those who ask
+
+        return Response(exposition(self._sources), headers={"Content-Type": CONTENT_TYPE})
+
+    async def events(self, request: Request) -> Response:
+        """Stored events behind `after`, at most `limit`; of one `type` and `subject` those among the next 20,000."""
+        asked = request.query_params
+        remedy = f"after is at least 0, and limit 1 to {MOST_EVENTS}"
+        try:
+            after, limit = int(asked.get("after", "0")), int(asked.get("limit", "100"))
+        except ValueError:
+            raise Refusal(400, "after and limit are whole numbers", remedy) from None
+        if not (0 <= after < 2**63 and 1 <= limit <= MOST_EVENTS):
+            raise Refusal(400, "after or limit is beyond its bounds", remedy)
+        return Response(
+            await self._sources.events(after, limit, asked.get("type"), asked.get("subject")),
+            media_type="application/json",
+        )
+
+    async def line(self, request: Request) -> Response:
+        return json_answer(self._sources.line("signals" in request.query_params))
