@@ -39,6 +39,7 @@ setup(
         "protocols": ["py.typed"],
         "gateway": ["py.typed", "data/config/*", "data/systemd/*"],
         "gateway.outbox": ["*.sql"],
+        "gateway.page": ["assets/**/*"],
     },
     include_package_data=False,
     ext_modules=cythonize(

@@ -12,6 +12,7 @@ from gateway.config.uplinks import LOOPBACK
 from gateway.health.answers import Refusal, refused
 
 ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+"""Of every answer that does not say it otherwise."""
 OPEN = "/livez"
 """For whoever watches the process: it says nothing of the line."""
 WRONG_TOKEN_S = 0.5
@@ -38,7 +39,8 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] += ALWAYS
+                said = {name for name, _ in message["headers"]}
+                message["headers"] += [header for header in ALWAYS if header[0] not in said]
             await send(message)
 
         headers = Headers(scope=scope)

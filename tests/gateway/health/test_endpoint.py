@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import aiomqtt
 import pytest
 import pytest_asyncio
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from yarl import URL
 
+from gateway import __version__
 from tests.conftest import line_document
 from tests.processes import Daemon, broker, daemon, free_port, simulator, until
 
@@ -102,6 +106,32 @@ async def test_line_shows_machines_and_on_request_signals(one: Daemon) -> None:
     signals = json.loads((await one.get("/api/line?signals"))[1])["devices"]["filler_plc"]["signals"]
     assert signals["running"] == {"value": True, "quality": "good", "why": None}
     assert 90 < signals["level"]["value"] < 110
+
+
+async def test_the_page_and_its_files_come_packed_and_once(one: Daemon) -> None:
+    """Nothing from elsewhere is allowed, no other page may frame it, and what a browser has it gets no second time."""
+    async with aiohttp.ClientSession(one.url) as session:
+        async with session.get("/") as answer:
+            index = await answer.text()
+            assert (answer.status, answer.content_type) == (200, "text/html")
+            policy = answer.headers["Content-Security-Policy"]
+            assert policy.startswith("default-src 'none'; script-src 'self';")
+            assert "frame-ancestors 'none'" in policy
+            assert answer.headers["Referrer-Policy"] == "no-referrer"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert f'data-version="{__version__}"' in index
+        for name in re.findall(r'(?:src|href)="(assets/[^"]+)"', index):
+            async with session.get(f"/{name}", headers={"Accept-Encoding": "gzip"}) as packed:
+                assert (packed.status, packed.headers["Content-Encoding"]) == (200, "gzip")
+                tag = packed.headers["ETag"]
+                content = await packed.read()
+            async with session.get(f"/{name}", headers={"Accept-Encoding": "identity"}) as plain:
+                assert await plain.read() == content
+            async with session.get(f"/{name}", headers={"If-None-Match": tag}) as again:
+                assert (again.status, again.headers["Cache-Control"], await again.read()) == (304, "no-cache", b"")
+        for absent in ("vendor/README.md", "../routes.py", "%2e%2e/routes.py", "none.js"):
+            async with session.get(URL(f"{one.url}/assets/{absent}", encoded=True)) as answer:
+                assert answer.status == 404
 
 
 async def test_metrics_are_openmetrics_with_documented_names(one: Daemon) -> None:

@@ -1,0 +1,1 @@
+"""The page: what people see of the line in a browser, served by the daemon itself."""

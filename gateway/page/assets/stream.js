@@ -1,0 +1,108 @@
+// The live stream: one EventSource, begun again with patience when it breaks, and a plain word while nothing comes.
+import { setClock } from "./clock.js";
+import { known, learn } from "./store.js";
+
+const SILENT_MS = 4000;
+const FIRST_MS = 500;
+const LONGEST_MS = 8000;
+
+let source = null;
+let withSignals = false;
+let lastNews = 0;
+let failures = 0;
+let again = null;
+
+/** Begin, and go on until the page is left. */
+export function startStream() {
+  open();
+  setInterval(watch, 500);
+  addEventListener("online", retryNow);
+  document.addEventListener("visibilitychange", () => document.hidden || retryNow());
+  addEventListener("pagehide", () => source?.close());
+}
+
+/** Ask for the signals too, or no more: a view does while it is shown. */
+export function wantSignals(wanted) {
+  if (wanted === withSignals) return;
+  withSignals = wanted;
+  open();
+}
+
+function open() {
+  clearTimeout(again);
+  again = null;
+  source?.close();
+  const mine = new EventSource(withSignals ? "api/stream?signals" : "api/stream");
+  source = mine;
+  let begun = false;
+  const heard = (message) => {
+    lastNews = performance.now();
+    failures = 0;
+    if (!begun) {
+      begun = true;
+      learn({ epoch: known.epoch + 1 });
+    }
+    return JSON.parse(message.data);
+  };
+  mine.addEventListener("line", (message) => {
+    const line = heard(message);
+    setClock(Date.parse(line.time));
+    learn({ line, connection: "live" });
+  });
+  mine.addEventListener("health", (message) => {
+    const health = heard(message);
+    learn({ health });
+    reloadIfNewer(health.releaseId);
+  });
+  mine.addEventListener("signals", (message) => {
+    takeSignals(heard(message));
+  });
+  mine.addEventListener("bye", () => broken(mine, "ended"));
+  mine.onerror = () => {
+    broken(mine, "broken");
+    poll();
+  };
+}
+
+async function poll() {
+  const line = await (await fetch("api/line?signals")).json();
+  lastNews = performance.now();
+  failures = 0;
+  setClock(Date.parse(line.time));
+  learn({ line, health: await (await fetch("health")).json(), connection: "live" });
+  takeSignals(Object.fromEntries(Object.entries(line.devices).map(([name, { signals }]) => [name, signals])));
+}
+
+function takeSignals(devices) {
+  for (const [device, signals] of Object.entries(devices)) {
+    for (const [name, signal] of Object.entries(signals)) known.signals.set(`${device}.${name}`, signal);
+  }
+  learn({ signalsRev: known.signalsRev + 1 });
+}
+
+function broken(which, why) {
+  if (which !== source) return;
+  which.close();
+  learn({ connection: known.line === null ? "connecting" : "stale", staleWhy: why });
+  const pause = Math.min(LONGEST_MS, FIRST_MS * 2 ** failures) * (0.75 + Math.random() / 2);
+  failures += 1;
+  clearTimeout(again);
+  again = setTimeout(open, pause);
+}
+
+function retryNow() {
+  if (again !== null) open();
+}
+
+function watch() {
+  if (again === null && known.connection === "live" && performance.now() - lastNews > SILENT_MS) {
+    broken(source, "silent");
+  }
+}
+
+function reloadIfNewer(version) {
+  const mine = document.documentElement.dataset.version;
+  if (version === mine || sessionStorage.getItem("reloaded_for") === version) return;
+  sessionStorage.setItem("reloaded_for", version);
+  location.reload();
+}

@@ -1,0 +1,4 @@
+// The views, in the order of the tabs: `name` is the address's # and the key of its words and icon.
+import { LineView } from "./views/line.js";
+
+export const VIEWS = [{ name: "line", view: LineView }];

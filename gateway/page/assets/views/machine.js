@@ -1,0 +1,92 @@
+// One machine's card: its state in colour, shape and word, since when and why, its pace, its parts and its OEE.
+import { Component, html } from "../vendor/preact-htm.js";
+import { Bar } from "../bars.js";
+import { useNow } from "../clock.js";
+import { countOf, durationOf, numberOf, percentOf, shortOf } from "../format.js";
+import { Icon, iconOf } from "../icons.js";
+import { t, word } from "../texts.js";
+import { isTelling, toneOf } from "../tone.js";
+
+/** Draws again only where something of this machine changed: at four messages a second and 50 machines that is little. */
+export class Machine extends Component {
+  shouldComponentUpdate(next) {
+    return ["name", "kind", "isConstraint", "unit"].some((key) => next[key] !== this.props[key]) || !same(next.machine, this.props.machine);
+  }
+
+  render({ name, machine, kind, isConstraint, unit }) {
+    const tone = toneOf(machine.state, machine.category);
+    const window = machine.kpi[kind];
+    return html`<article class="machine" data-machine=${name} data-tone=${tone}>
+      <header class="state">
+        <h3 class="cut" title=${name}>${name}</h3>
+        <p class="now"><${Icon} name=${iconOf(machine.state)} /><b data-field="state">${word("state", machine.state)}</b></p>
+        <${Since} since=${machine.since} />
+      </header>
+      <div class="why" data-field="why">${why(machine)}</div>
+      ${chips(machine, isConstraint)}
+      <dl class="figures">
+        <${Pace} machine=${machine} unit=${unit} />
+        <div><dt>${t("machine.good")}</dt><dd data-field="good">${countOf(window?.gq)}</dd></div>
+        <div><dt>${t("machine.scrap")}</dt><dd data-field="scrap">${countOf(window?.sq)}</dd></div>
+        ${machine.kpi.job && kind !== "job" && html`<div class="wide"><dt>${t("machine.job")}</dt><dd data-field="job">${t("machine.job_parts", { good: countOf(machine.kpi.job.gq), scrap: countOf(machine.kpi.job.sq) })}</dd></div>`}
+        <${Oee} window=${window} />
+      </dl>
+    </article>`;
+  }
+}
+
+/** How long the state lasts, ticking, and since when. */
+function Since({ since }) {
+  const when = useNow();
+  if (since === null) return null;
+  const text = t("machine.since", { time: shortOf(since, when) });
+  return html`<p class="since" title=${text}><span data-field="lasting">${durationOf((when - Date.parse(since)) / 1000)}</span> <span class="at">${text}</span></p>`;
+}
+
+function why({ reason, cause, rule }) {
+  const said = reason && [reason.text ?? reason.code, reason.text && reason.code ? `(${reason.code})` : ""].filter(Boolean).join(" ");
+  const first = said || (cause && word("cause", cause));
+  const source = rule && t("machine.rule", { rule: rule.text });
+  return html`${first && html`<p class="cut first" title=${first}>${first}</p>`}
+    ${source && html`<p class="cut rule" title=${source}>${rule.text}</p>`}`;
+}
+
+function chips({ state, category, mode, product, listed, muted_until: muted }, isConstraint) {
+  const all = [
+    isTelling(state, category) && word("category", category),
+    mode && t("machine.mode", { mode }),
+    isConstraint && t("machine.constraint"),
+    product && (listed ? product : t("machine.unlisted", { product })),
+    muted && t("machine.muted", { time: shortOf(muted, Date.now()) }),
+  ].filter(Boolean);
+  return all.length > 0 && html`<p class="chips">${all.map((text) => html`<span class="cut" title=${text}>${text}</span>`)}</p>`;
+}
+
+function Pace({ machine, unit }) {
+  const ideal = machine.ideal_s ? 60 / machine.ideal_s : null;
+  const rate = machine.rate_per_min;
+  const share = ideal === null || rate === null ? null : rate / ideal;
+  return html`<div class="wide pace" title=${t("machine.rate_of", { unit })}>
+    <dt>${t("machine.rate")}</dt>
+    <dd><b data-field="rate">${numberOf(rate)}</b>${ideal !== null && html` <span class="muted">${t("machine.of_ideal", { ideal: numberOf(ideal) })}</span>`}</dd>
+    <${Bar} low=${share} tone="ready" />
+  </div>`;
+}
+
+/** One figure, and between which two it lies where that is not the same. */
+function Oee({ window }) {
+  const { oee = null, oee_low: low = null, oee_high: high = null } = window ?? {};
+  const between = t("oee.between", { low: percentOf(low), high: percentOf(high) });
+  return html`<div class="wide oee" title=${low === null ? t("oee.unknown") : between}>
+    <dt>${t("oee")}</dt>
+    <dd><b data-field="oee">${oee === null ? t("oee.unknown") : percentOf(oee)}</b>${low !== null && percentOf(low) !== percentOf(high) && html` <span class="muted" data-field="oee-bounds">${t("oee.bounds", { low: percentOf(low), high: percentOf(high) })}</span>`}</dd>
+    <${Bar} low=${low} high=${high} />
+  </div>`;
+}
+
+function same(one, other) {
+  if (Object.is(one, other)) return true;
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false;
+  const keys = Object.keys(one);
+  return keys.length === Object.keys(other).length && keys.every((key) => same(one[key], other[key]));
+}

@@ -1,0 +1,131 @@
+"""The page's files keep to their rules: small, nothing from elsewhere, no markup from data, all words in one place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from gateway.page.shelf import INDEX, TYPES, load_assets
+from gateway.states.packml import STATES, UNKNOWN, CategoryName
+
+FOLDER = Path(__file__).parents[3] / "gateway/page/assets"
+MOST_BYTES = 300_000
+MOST_LINES = 400
+ASSETS = load_assets()
+OWN = {name: asset.plain.decode() for name, asset in ASSETS.items() if not name.startswith("vendor/")}
+SCRIPTS = {name: text for name, text in OWN.items() if name.endswith(".js")}
+CODE = {name: text for name, text in SCRIPTS.items() if not name.startswith("texts/")}
+TEXTS = dict(re.findall(r'^  "([\w.]+)": (".*"),$', SCRIPTS["texts/en.js"], re.MULTILINE))
+NAMESPACE = "http://www.w3.org/"
+MARKUP = re.compile(
+    r"innerHTML|outerHTML|insertAdjacentHTML|dangerouslySet|createContextualFragment|DOMParser|document\.write"
+    r"|\beval\b|\bFunction\s*\(|srcdoc|javascript:"
+)
+FAMILIES = {
+    "state": {*STATES, UNKNOWN},
+    "category": {*get_args(CategoryName), UNKNOWN},
+    "nav": set(re.findall(r'name: "(\w+)"', SCRIPTS["views.js"])),
+}
+"""Of families whose names are the engine's or another file's: which they are."""
+
+
+def test_all_together_are_small() -> None:
+    assert sum(len(asset.packed) for asset in ASSETS.values()) < MOST_BYTES
+
+
+def test_what_is_served_is_what_is_there() -> None:
+    there = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.suffix in TYPES}
+    assert set(ASSETS) == there
+    assert INDEX in there
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_nothing_comes_from_elsewhere(name: str) -> None:
+    addresses = re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s\"'`]*", OWN[name])
+    assert not [address for address in addresses if not address.startswith(NAMESPACE)]
+    assert "@import" not in OWN[name]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_what_devices_say_is_never_markup(name: str) -> None:
+    assert not MARKUP.search(SCRIPTS[name])
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_file_is_one_room_with_its_job_on_the_first_line(name: str) -> None:
+    text = OWN[name]
+    assert text.count("\n") <= MOST_LINES or name.startswith("texts/")
+    if not name.endswith((".html", ".svg", ".webmanifest")):
+        assert re.match(r"(// |/\* )[A-Z].{20,}", text), "the first line says its job"
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_every_module_that_is_imported_is_there(name: str) -> None:
+    for wanted in re.findall(r'from "(\./|\.\./)([\w./-]+)"', CODE[name]):
+        folder = (FOLDER / name).parent
+        assert (folder / "".join(wanted)).is_file(), wanted
+
+
+def used_keys() -> set[str]:
+    keys = {key for text in CODE.values() for key in re.findall(r'\bt\(\s*"([\w.]+)"', text)}
+    for text in CODE.values():  # t(condition ? "one" : "other")
+        keys |= {key for pair in re.findall(r'\bt\([^()"]*\? "([\w.]+)" : "([\w.]+)"', text) for key in pair}
+    return keys
+
+
+def families() -> set[str]:
+    return {family for text in CODE.values() for family in re.findall(r'\bword\("(\w+)"', text)}
+
+
+def test_every_text_that_is_used_exists_and_none_is_left_over() -> None:
+    assert len(TEXTS) == len(re.findall(r'^  "', SCRIPTS["texts/en.js"], re.MULTILINE)), "one key a line"
+    assert used_keys() <= TEXTS.keys()
+    unused = {key for key in TEXTS if key not in used_keys() and key.split(".")[0] not in families()}
+    assert not unused
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_has_a_word_for_each_of_its_names(family: str) -> None:
+    assert {key.partition(".")[2] for key in TEXTS if key.startswith(f"{family}.")} == FAMILIES[family]
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_words_are_in_the_texts_alone(name: str) -> None:
+    """Between the tags of a template, and in what is read out or shown beside, stands no word but by `t` or `word`."""
+    for template in templates(CODE[name]):
+        outside = re.sub(r"<!--.*?-->", "", template)
+        between = re.findall(r">([^<>]*)<", outside)
+        assert not [words for words in between if re.search(r"[A-Za-z]{2,}", words.replace("\x00", ""))]
+        assert not re.findall(r'\b(?:title|aria-label|placeholder|alt)="[^"\x00]*[A-Za-z]', outside)
+
+
+def templates(text: str) -> list[str]:
+    """The html`...` templates of a module, each `${...}` within as one NUL."""
+    found = []
+    for begin in (match.end() for match in re.finditer(r"html`", text)):
+        template, at = "", begin
+        while text[at] != "`":
+            if text.startswith("${", at):
+                at = after_braces(text, at + 2)
+                template += "\x00"
+            else:
+                template += text[at]
+                at += 1
+        found.append(template)
+    return found
+
+
+def after_braces(text: str, at: int) -> int:
+    """Where the `${` that ends before `at` is closed; templates within are skipped."""
+    depth = 1
+    while depth:
+        if text[at] == "`":
+            at += 1
+            while text[at] != "`":
+                at = after_braces(text, at + 2) if text.startswith("${", at) else at + 1
+        depth += {"{": 1, "}": -1}.get(text[at], 0)
+        at += 1
+    return at
