@@ -25,6 +25,8 @@ from gateway.control.wire import socket_path
 from gateway.events import Event, rfc3339
 from gateway.health.server import HealthServer
 from gateway.health.sources import Sources
+from gateway.history.history import History
+from gateway.history.loading import load
 from gateway.outbox.outbox import Outbox
 from gateway.parts import Parts
 from gateway.people import People
@@ -137,7 +139,9 @@ class App:
 
     async def _serve(self, outbox: Outbox, pipeline: Pipeline, clock: EngineClock, seconds: float | None) -> bool:
         parts = Parts(self._config, self._state_dir, outbox, pipeline, clock, self.stop, record=self._record)
-        sources = Sources(parts, self._stop.is_set)
+        history = History(outbox.envelope(self._config.source), outbox.last_seq, clock.utc)
+        outbox.follow(history.committed)
+        sources = Sources(parts, history, self._stop.is_set)
         self._announce(outbox, clock, pipeline.at)
         listening = await asyncio.to_thread(listen, socket_path(self._state_dir / self._config.buffer.path))
         async with asyncio.TaskGroup() as group:
@@ -145,6 +149,7 @@ class App:
             store = group.create_task(outbox.run(), name="store")
             await parts.begin(crew)
             crew.begin("health", HealthServer(sources).run())
+            crew.begin("history", load(history, outbox))
             crew.begin("clock", parts.engine.follow_clock())
             crew.begin("alive", self._alive(parts))
             crew.begin("status", self._tell_status(sources))

@@ -20,6 +20,7 @@ from gateway.health import operations
 from gateway.health.answers import Refusal, refused
 from gateway.health.guard import Guard
 from gateway.health.sources import Sources
+from gateway.history import routes as history
 from gateway.page import routes as page
 from protocols.dial import load_own, server_context
 from protocols.driver import ConfigError
@@ -29,7 +30,7 @@ RETRY_S = 10.0
 RENEW_S = 3600
 """How often the certificate's files are read again: they are replaced before they expire, and nobody restarts us."""
 BACKLOG = 64
-ROOMS: tuple[Callable[[Sources], Sequence[BaseRoute]], ...] = (operations.routes, page.routes)
+ROOMS: tuple[Callable[[Sources], Sequence[BaseRoute]], ...] = (operations.routes, history.routes, page.routes)
 """Each gives the routes of what it knows; they refuse by raising `Refusal`."""
 
 log = structlog.get_logger("health")

@@ -14,6 +14,7 @@ from gateway.events import Envelope, rfc3339
 from gateway.outbox.bounds import remedy
 
 if TYPE_CHECKING:
+    from gateway.history.history import History
     from gateway.parts import Parts
     from gateway.recording.recorder import Recorder
     from gateway.runner.device import DeviceRunner
@@ -46,8 +47,9 @@ class Check:
 class Sources:
     """Every part that has something to say about itself."""
 
-    def __init__(self, parts: Parts, stopping: Callable[[], bool]) -> None:
+    def __init__(self, parts: Parts, history: History, stopping: Callable[[], bool]) -> None:
         self._parts = parts
+        self.history = history
         self.stopping = stopping
         self.outbox = parts.outbox
         self.view = parts.view

@@ -7,7 +7,6 @@ shows one moment of the past, never a mixture. A commit that fails is undone as 
 from __future__ import annotations
 
 import asyncio
-import enum
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -26,11 +25,12 @@ from gateway.outbox.errors import BufferError, BufferLocked, is_damage
 from gateway.outbox.home import Home
 from gateway.outbox.identity import Identity, Previous
 from gateway.outbox.lock import BufferLock
+from gateway.outbox.phase import Phase
 from gateway.outbox.quarantine import Entry
 from gateway.outbox.requests import Request
 from gateway.outbox.room import Room
 from gateway.outbox.stats import OutboxStats
-from gateway.outbox.store import Store
+from gateway.outbox.store import Committed, Store
 from gateway.outbox.transaction import Quarantined
 
 __all__ = ["BufferError", "BufferLocked", "Outbox", "OutboxStats", "Previous"]
@@ -49,15 +49,6 @@ UPKEEP_STEP_S = 0.05
 _RECOVERED = "the daemon ends, and its next start recovers the buffer; see whether the disk is well"
 
 log = structlog.get_logger("outbox")
-
-
-class _Phase(enum.Enum):
-    """opened -> running -> ended -> closed; `close` also ends an outbox that never ran."""
-
-    OPENED = enum.auto()
-    RUNNING = enum.auto()
-    ENDED = enum.auto()
-    CLOSED = enum.auto()
 
 
 def _no_rows(_subjects: Collection[str] | None) -> Mapping[str, bytes]:
@@ -92,7 +83,7 @@ class Outbox:
         self._home = Home(path, lock, self.stats)
         self._interval_s = config.commit_interval / 1000
         self._retain_ms = config.retain
-        self._phase = _Phase.OPENED
+        self._phase = Phase.OPENED
         self._stopping = False
         self._ended = asyncio.Event()
         self._wake = asyncio.Event()
@@ -148,16 +139,20 @@ class Outbox:
 
     async def load_checkpoint(self) -> dict[str, bytes]:
         """The checkpoint's rows as last committed, by name."""
-        if self._phase is _Phase.OPENED:  # nobody else issues statements yet
+        if self._phase is Phase.OPENED:  # nobody else issues statements yet
             return await self._store.checkpoint_rows()
         return await self._ask(self._store.checkpoint_rows)
 
     def append(self, events: Iterable[Event]) -> None:
         """Take events for the next commit; memory only. What JSON cannot carry of one is mended, logged and counted."""
-        if self._phase is _Phase.CLOSED:
+        if self._phase is Phase.CLOSED:
             raise BufferError("the buffer is closed")
         if self._store.append(events):
             self._touch()
+
+    def follow(self, committed: Committed) -> None:
+        """Have a function called with each commit from now on."""
+        self._store.follower = committed
 
     def backlog(self, uplink: str) -> int:
         """Committed events that the uplink has not settled. Raises KeyError for a name without a cursor."""
@@ -252,9 +247,9 @@ class Outbox:
         """The store task, until `close` or cancellation. Raises what no later attempt can mend."""
         if self._stopping:
             return  # closed before its turn came
-        if self._phase is not _Phase.OPENED:
+        if self._phase is not Phase.OPENED:
             raise RuntimeError(f"the store task cannot run: the buffer is {self._phase.name.lower()}")
-        self._phase = _Phase.RUNNING
+        self._phase = Phase.RUNNING
         try:
             while not self._stopping:
                 await self._wait()
@@ -268,7 +263,7 @@ class Outbox:
             self._refuse_all(f"the store has ended: {error}")
             raise
         finally:
-            self._phase = _Phase.ENDED
+            self._phase = Phase.ENDED
             self._ended.set()
 
     async def close(self, clean: bool = True) -> bool:
@@ -281,10 +276,10 @@ class Outbox:
         if self._stopping:
             return not self.stats.pending
         self._stopping = True
-        if self._phase is _Phase.RUNNING:
+        if self._phase is Phase.RUNNING:
             self._wake.set()
             await self._ended.wait()
-        self._phase = _Phase.ENDED
+        self._phase = Phase.ENDED
         self._everything = True
         stored = hangs = False
         why = ""
@@ -297,7 +292,7 @@ class Outbox:
             hangs, why = True, "the disk does not answer"
             raise
         finally:
-            self._phase = _Phase.CLOSED
+            self._phase = Phase.CLOSED
             self._refuse_all("the buffer is closed")
             if not stored:
                 self._store.count_pending()
@@ -334,7 +329,7 @@ class Outbox:
         return await future
 
     def _refuse_when_ended(self) -> None:
-        if self._phase in (_Phase.ENDED, _Phase.CLOSED):
+        if self._phase in (Phase.ENDED, Phase.CLOSED):
             raise BufferError("the store has ended")
 
     def _refuse_all(self, why: str) -> None:

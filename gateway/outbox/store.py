@@ -21,7 +21,7 @@ from gateway.outbox.bounds import Bounds
 from gateway.outbox.classes import FIRST, merged
 from gateway.outbox.cursors import Cursor
 from gateway.outbox.database import call, fetch
-from gateway.outbox.encode import encode
+from gateway.outbox.encode import EventRow, encode
 from gateway.outbox.errors import BufferError, is_passing
 from gateway.outbox.gaps import gap
 from gateway.outbox.lock import BufferLock
@@ -31,6 +31,8 @@ from gateway.outbox.transaction import Batch
 from gateway.outbox.witness import Witness
 
 CheckpointSource = Callable[[Collection[str] | None], Mapping[str, bytes]]
+Committed = Callable[[int, Sequence[EventRow]], None]
+"""Given the number of a commit's first event, and its events, which are durable since now; must not raise."""
 
 HANGS_S = 1.0
 """After this long a commit that is under way is taken for one that a disk holds up."""
@@ -61,6 +63,8 @@ class Store:
         self.pending = Batch()
         self.cursors: dict[str, Cursor] = {}
         self.listed: tuple[str, ...] = ()
+        self.follower: Committed | None = None
+        """Told of a commit before anybody who waits for it goes on."""
         self.gaps: list[Event] = []
         """What the opening found to be gone; told with the first commit."""
         self._connection = connection
@@ -213,6 +217,8 @@ class Store:
         self.count_pending()
         if batch.events:
             self._count_along(batch)
+            if self.follower is not None:
+                self.follower(self.last_seq - len(batch.events) + 1, batch.events)
         if self._stats.degraded:
             log.info("storing_works_again", stored=len(batch.events), failures=self._stats.commit_failures)
             self._stats.degraded = ""

@@ -1,0 +1,127 @@
+"""The last hours of a line in memory: fed with events as they are committed, bounded in time, number and bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from struct import error as StructError
+
+import orjson
+import structlog
+
+from gateway.events import Envelope
+from gateway.history.rows import ENTRIES, GAPS, KINDS, OTHERS, Told, event_name, row_of
+from gateway.history.shelf import Shelf
+from gateway.outbox.encode import EventRow
+
+HOURS = 24
+KEPT_MS = HOURS * 3_600_000
+MOST_BYTES = 64_000_000
+MOST_ROWS = 10_000
+"""Of one kind of one machine: what one answer has to look through is bounded."""
+TIDY_MS = 1000
+PRODUCTION = "machine.production"
+OF_ALL = ""
+"""The shelf of what belongs to no machine: people's entries, devices, gaps."""
+_WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, StructError)
+
+log = structlog.get_logger("history")
+
+
+class History:
+    """Never raises for what an event holds: one that is not of its type costs only itself."""
+
+    def __init__(self, envelope: Envelope, last_seq: int, now: Callable[[], int], most_bytes: int = MOST_BYTES) -> None:
+        """`last_seq` is the newest event's that is stored already; `now` gives UTC in milliseconds."""
+        self.envelope = envelope
+        self.now = now
+        self.last_seq = last_seq
+        """Of the newest event that was committed."""
+        self.loading = True
+        """Whether what was stored before is still being read."""
+        self.began: int | None = None
+        """Time of the oldest event that the store had, where it did not go back as far as is kept."""
+        self.shelves: dict[str, Shelf] = {OF_ALL: Shelf()}
+        """By machine, or `line`."""
+        self.unreadable = 0
+        """Events that were not of their type."""
+        self._most_bytes = most_bytes
+        self._tidied = 0
+        """Rotates through the shelves."""
+        self._tidied_at = 0
+
+    @property
+    def kept_from(self) -> int:
+        """From when on anything is kept."""
+        return self.now() - KEPT_MS
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory, about."""
+        return sum(shelf.size for shelf in self.shelves.values())
+
+    def committed(self, first: int, rows: Iterable[EventRow]) -> None:
+        """Events are durable since this moment, numbered from `first` on."""
+        for seq, row in enumerate(rows, first):
+            self.take(seq, row.type, row.subject, row.time, row.data)
+            self.last_seq = seq
+        self.tidy()
+
+    def take(self, seq: int, kind: str, subject: str, at: int, data: bytes) -> None:
+        """One stored event, in whatever order they come."""
+        if kind not in KINDS and kind != PRODUCTION:
+            return
+        try:
+            self._take(seq, kind, subject, at, data)
+        except _WRONG as error:
+            if not self.unreadable:
+                log.warning("event_not_shown", seq=seq, type=kind, why=repr(error))
+            self.unreadable += 1
+
+    def _take(self, seq: int, kind: str, subject: str, at: int, data: bytes) -> None:
+        told = Told(event_name(self.envelope, seq), seq, kind, subject, at, orjson.loads(data))
+        if kind == PRODUCTION:
+            self._shelf(subject).minutes.add(seq, told.data)
+            return
+        row = row_of(told)
+        shelf = self._shelf(OF_ALL if row.kind in (ENTRIES, OTHERS, GAPS) else subject)
+        shelf.put(row)
+        if shelf.count(row.kind) > MOST_ROWS:
+            shelf.make_room(row.kind)
+
+    def _shelf(self, subject: str) -> Shelf:
+        return self.shelves.setdefault(subject, Shelf())
+
+    def tidy(self) -> None:
+        """Forget of the largest shelves what there is no room for, and now and then of one of them what is too old.
+
+        While old events are read the old ones stay, for they have the last word over their revisions before.
+        """
+        while self.size > self._most_bytes and max(self.shelves.values(), key=lambda one: one.size).make_room():
+            pass
+        now = self.now()
+        if self.loading or 0 <= now - self._tidied_at < TIDY_MS:
+            return
+        self._tidied_at = now
+        names = list(self.shelves)
+        self._tidied = (self._tidied + 1) % len(names)
+        name = names[self._tidied]
+        self.shelves[name].drop(self.kept_from)
+        if self.shelves[name].is_empty and name != OF_ALL:
+            del self.shelves[name]
+
+    def loaded(self, began: int | None) -> None:
+        """All that was stored is there; `began`: when that begins, where it does not go back as far as is kept."""
+        self.began = began
+        self.loading = False
+
+    def complete_from(self, from_ms: int, to_ms: int) -> int | None:
+        """From when on all is there of a time, UTC in milliseconds; None where all of it is.
+
+        `to_ms` where nothing is certain: while it is still being read, or where events of that time are lost.
+        """
+        if self.loading:
+            return to_ms
+        known = [self.kept_from, self.began, *(shelf.gone_until for shelf in self.shelves.values())]
+        known += [gap.ended for gap in self.shelves[OF_ALL].rows(GAPS, from_ms, to_ms)]
+        since = max(one for one in known if one is not None)
+        return None if since <= from_ms else min(since, to_ms)

@@ -1,0 +1,98 @@
+"""What people's pages ask of the past: /api/about, /api/history and /api/stops."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.health.answers import Refusal, json_answer
+from gateway.health.sources import Sources
+from gateway.history.about import about
+from gateway.history.history import HOURS
+from gateway.history.telling import Asked, stops, told
+from protocols.worker import DaemonWorker
+
+HOUR_MS = 3_600_000
+USUAL_HOURS = 8.0
+WORTH_COMPRESSING = 10_000
+MOST_STOPS = 1000
+FASTEST = 1
+GZIP = 31
+"""zlib's window bits for gzip's format."""
+_CURSOR = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-([0-9]{1,18})")
+
+
+def routes(sources: Sources) -> Sequence[Route]:
+    """By path; all are asked by GET."""
+    answers = _Answers(sources)
+    paths = {"/api/about": answers.about, "/api/history": answers.history, "/api/stops": answers.stops}
+    return [Route(path, answer, methods=["GET"]) for path, answer in paths.items()]
+
+
+class _Answers:
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._history = sources.history
+        self._worker = DaemonWorker("compress")
+
+    async def about(self, _: Request) -> Response:
+        return json_answer(about(self._sources.config, self._sources.view))
+
+    async def history(self, request: Request) -> Response:
+        """Of one `machine` (then with its minutes) or all: the last `hours`, or `from` to `to`; behind `after`."""
+        config = self._sources.config
+        machine = request.query_params.get("machine")
+        if machine is not None and machine not in config.machines:
+            known = ", ".join(config.machines) or "none"
+            raise Refusal(404, f"{machine!r} is no machine of this line", f"machines are: {known}")
+        names = list(config.machines) if machine is None else [machine]
+        asked = Asked(names, *self._span(request.query_params), self._after(request), machine is not None)
+        body = await told(self._history, asked, config.digest)
+        if len(body) < WORTH_COMPRESSING or "gzip" not in request.headers.get("Accept-Encoding", ""):
+            return Response(body, media_type="application/json")
+        packed = await self._worker.call(lambda: zlib.compress(body, FASTEST, GZIP))
+        headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        return Response(packed, media_type="application/json", headers=headers)
+
+    async def stops(self, request: Request) -> Response:
+        """The newest stops of the hours that are kept, at most `limit`; of those that wait for a reason: `waiting`."""
+        asked = request.query_params
+        try:
+            limit = int(asked.get("limit", "200"))
+        except ValueError:
+            limit = 0
+        if not 1 <= limit <= MOST_STOPS:
+            raise Refusal(400, "limit is beyond its bounds", f"limit is a whole number from 1 to {MOST_STOPS}")
+        names = list(self._sources.config.machines)
+        body = await stops(self._history, names, "waiting" in asked, limit)
+        return Response(body, media_type="application/json")
+
+    def _span(self, asked: Mapping[str, str]) -> tuple[int, int]:
+        remedy = f"hours is a number above 0 up to {HOURS}; from and to are whole UTC milliseconds, from before to"
+        now = self._history.now()
+        try:
+            to_ms = int(asked.get("to", now))
+            hours = float(asked.get("hours", USUAL_HOURS))
+            from_ms = int(asked["from"]) if "from" in asked else to_ms - round(hours * HOUR_MS)
+        except (ValueError, OverflowError):
+            raise Refusal(400, "the time asked for is no number", remedy) from None
+        if not (0 < hours <= HOURS and 0 <= from_ms < to_ms < 2**62):
+            raise Refusal(400, "the time asked for is beyond its bounds", remedy)
+        return from_ms, to_ms
+
+    def _after(self, request: Request) -> int | None:
+        """None where the answer has to be full: for whoever knows nothing, or knows another stream."""
+        given = request.query_params.get("after")
+        if given is None:
+            return None
+        if (cursor := _CURSOR.fullmatch(given)) is None:
+            raise Refusal(400, "after is no cursor", "give back the `cursor` of the answer before, or leave it out")
+        history = self._history
+        stream, seq = cursor[1], int(cursor[2])
+        knows = stream == history.envelope.stream and seq <= history.last_seq and not history.loading
+        return seq if knows else None

@@ -1,0 +1,118 @@
+"""The history as JSON: what overlaps a time, or of that what changed behind a number; machine by machine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import orjson
+
+from gateway.history.history import OF_ALL, History
+from gateway.history.minutes import COLUMNS as MINUTE
+from gateway.history.rows import ENTRIES, GAPS, INTERVAL, INTERVALS, OTHERS, STOPS, WINDOWS, Row, event_name
+from gateway.history.said import laid
+from gateway.history.shelf import Shelf
+
+LINE = "line"
+EMPTY = Shelf()
+NONE = b"{}"
+TURN_S = 0.002
+"""How long an answer is made until others have their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody wants to know of which machines. Times are UTC milliseconds."""
+
+    machines: Sequence[str]
+    from_ms: int
+    to_ms: int
+    after: int | None = None
+    """Only what changed behind this number; None for all."""
+    with_minutes: bool = False
+
+
+async def told(history: History, asked: Asked, digest: str) -> bytes:
+    """The answer of /api/history. What is committed meanwhile may be in it, and is told again behind its cursor."""
+    head = _head(history, asked, digest)
+    parts: list[bytes] = []
+    until = time.monotonic() + TURN_S
+    for name in asked.machines:
+        if made := _machine(history, history.shelves.get(name, EMPTY), asked):
+            parts.append(orjson.dumps(name) + b":" + made)
+        if time.monotonic() > until:
+            await asyncio.sleep(0)
+            until = time.monotonic() + TURN_S
+    kpi = _windows(history.shelves.get(LINE, EMPTY), asked)
+    common = history.shelves[OF_ALL]
+    span = asked.from_ms, asked.to_ms, asked.after
+    entries = _bodies(common.rows(ENTRIES, *span))
+    others = _bodies([*common.rows(OTHERS, *span), *common.rows(GAPS, *span)])
+    return b'%s,"machines":{%s},"line":{"kpi":%s},"entries":%s,"others":%s}' % (
+        orjson.dumps(head)[:-1], b",".join(parts), kpi, entries, others,
+    )  # fmt: skip
+
+
+async def stops(history: History, machines: Sequence[str], waiting: bool, limit: int) -> bytes:
+    """The answer of /api/stops: the newest of all that are kept, or of those that wait for a reason."""
+    now = history.now()
+    found: list[tuple[int, str, Row]] = []
+    for name in machines:
+        if (shelf := history.shelves.get(name)) is not None:
+            rows = laid(shelf.rows(STOPS, history.kept_from, now), ())
+            found += [(row.began, name, row) for row in rows if row.ended != row.began and (row.waits or not waiting)]
+            await asyncio.sleep(0)
+    found.sort(key=itemgetter(0, 1), reverse=True)
+    bodies = [b'{"machine":%s,%s' % (orjson.dumps(name), row.body[1:]) for _, name, row in found[:limit]]
+    return b'{"last_seq":%d,"total":%d,"stops":%s}' % (history.last_seq, len(found), _array(bodies))
+
+
+def _head(history: History, asked: Asked, digest: str) -> dict[str, Any]:
+    stream, last = history.envelope.stream, history.last_seq
+    since = history.complete_from(asked.from_ms, asked.to_ms)
+    return {
+        "from_ms": asked.from_ms,
+        "to_ms": asked.to_ms,
+        "digest": digest,
+        "stream": stream,
+        "last_seq": last,
+        "cursor": None if history.loading else f"{stream}-{last}",
+        "full": asked.after is None,
+        "complete": not history.loading and since is None,
+        "since_ms": since,
+        "loading": history.loading,
+        "columns": {"intervals": INTERVAL, "production": MINUTE},
+    }
+
+
+def _machine(history: History, shelf: Shelf, asked: Asked) -> bytes:
+    """One machine's part; nothing where nothing has changed."""
+    span = asked.from_ms, asked.to_ms, asked.after
+    intervals = shelf.rows(INTERVALS, *span)
+    stopped = laid(shelf.rows(STOPS, *span), ())
+    kpi = _windows(shelf, asked)
+    minutes = list(shelf.minutes.rows(*span)) if asked.with_minutes else []
+    if asked.after is not None and not (intervals or stopped or kpi != NONE or minutes):
+        return b""
+    parts = b'{"intervals":%s,"stops":%s,"kpi":%s' % (_bodies(intervals), _bodies(stopped), kpi)
+    if asked.with_minutes:
+        rows = sorted([*row, event_name(history.envelope, seq)] for seq, row in minutes)
+        parts += b',"production":' + orjson.dumps(rows)
+    return parts + b"}"
+
+
+def _windows(shelf: Shelf, asked: Asked) -> bytes:
+    found = {kind: shelf.rows(kind, asked.from_ms, asked.to_ms, asked.after) for kind in WINDOWS}
+    return b"{%s}" % b",".join(b'"%s":%s' % (kind.encode(), _bodies(rows)) for kind, rows in found.items() if rows)
+
+
+def _bodies(rows: Iterable[Row]) -> bytes:
+    return _array(row.body for row in rows)
+
+
+def _array(bodies: Iterable[bytes]) -> bytes:
+    return b"[%s]" % b",".join(bodies)

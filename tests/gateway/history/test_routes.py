@@ -1,0 +1,124 @@
+"""The last hours over HTTP, from a running daemon: live, behind a cursor, and the same after a restart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.conftest import line_document
+from tests.processes import Daemon, Simulator, daemon, free_port, simulator, until
+
+DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def plc() -> AsyncIterator[Simulator]:
+    async with simulator("--chaos", "off", "--speed", "5") as one:
+        yield one
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def one(plc: Simulator, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
+    """One daemon for all tests of this file."""
+    document = line_document(health={"listen": f"127.0.0.1:{free_port()}"})
+    document["devices"]["filler_plc"]["port"] = plc.port
+    document["calendar"] = {"shifts": {"all": {"days": DAYS, "from": "00:00", "to": "24:00"}}}
+    async with daemon(tmp_path_factory.mktemp("history"), document) as running:
+        yield running
+
+
+async def asked(one: Daemon, path: str, status: int = 200) -> dict[str, Any]:
+    found, text = await one.get(path)
+    assert found == status, text
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def intervals(history: dict[str, Any]) -> list[dict[str, Any]]:
+    names = history["columns"]["intervals"]
+    rows = history["machines"].get("filler", {}).get("intervals", [])
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+async def test_what_the_line_is_made_of(one: Daemon) -> None:
+    about = await asked(one, "/api/about")
+    (filler,) = about["machines"]
+    assert (filler["name"], filler["level"], filler["devices"]) == ("filler", 0, ["filler_plc"])
+    assert "filler_plc.running" in filler["signals"]
+    assert (filler["parts"], filler["scrap"], filler["ideal_s"]) == (True, True, 0.5)
+    assert filler["reasons"][0] == {"code": "17", "text": "cap jam", "group": None, "category": None, "failure": True}
+    assert about["shifts"] == [{"name": "all", "days": DAYS, "from": "00:00", "to": "24:00"}]
+    assert about["digest"] == (await one.line())["configuration"]
+    assert (about["time_zone"], about["history_hours"], about["links"]) == ("Europe/Berlin", 24, [])
+
+
+async def test_live_incremental_and_over_a_restart(one: Daemon, plc: Simulator) -> None:
+    async def executes() -> dict[str, Any] | None:
+        history = await asked(one, "/api/history")
+        return history if [row for row in intervals(history) if row["state"] == "execute"] else None
+
+    before = await until(executes)
+    assert before["full"]
+    assert not before["loading"]
+    assert before["since_ms"] > before["from_ms"], "the daemon has not been there for 8 h"
+    await plc.tell(action="fault", code=17)
+
+    async def held() -> dict[str, Any] | None:
+        change = await asked(one, f"/api/history?after={before['cursor']}")
+        assert not change["full"]
+        stops = change["machines"].get("filler", {}).get("stops", [])
+        return change if [stop for stop in stops if stop["reason"] and stop["reason"]["code"] == "17"] else None
+
+    change = await until(held)
+    told = {row["interval"]: row for row in intervals(before)} | {row["interval"]: row for row in intervals(change)}
+    assert len(intervals(change)) < len(told), "what did not change is not told again"
+    events = {event["seq"]: event for event in one.events()}
+    (stop,) = [row for row in change["machines"]["filler"]["stops"] if row["ended_ms"] is None]
+    event = events[str(stop["event"])]
+    assert (event["data"]["stop"], event["data"]["reason"]["code"]) == (stop["stop"], "17")
+    queue = await asked(one, "/api/stops")
+    assert queue["stops"][0]["stop"] == stop["stop"]
+    assert queue["stops"][0]["machine"] == "filler"
+    waiting = await asked(one, "/api/stops?waiting")
+    assert stop["stop"] not in {row["stop"] for row in waiting["stops"]}, "the machine gave the reason"
+    assert await one.stop() == 0
+    await one.start()
+
+    async def loaded() -> dict[str, Any] | None:
+        history = await asked(one, f"/api/history?machine=filler&after={change['cursor']}")
+        return history if not history["loading"] else None
+
+    since = await until(loaded)
+    assert not since["full"], "a cursor of the daemon before is as good"
+    after = await asked(one, "/api/history?machine=filler")
+    again = {row["interval"]: row for row in intervals(after)}
+    assert told.keys() <= again.keys()
+    assert [row["state"] for row in intervals(after)][: len(told)] == [row["state"] for row in told.values()]
+    others = [row["type"] for row in after["others"]]
+    assert others.count("gateway.started") == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/history?machine=nobody", 404),
+        ("/api/history?hours=25", 400),
+        ("/api/history?hours=nan", 400),
+        ("/api/history?from=5&to=4", 400),
+        ("/api/history?from=-1", 400),
+        ("/api/history?to=9" + "9" * 5000, 400),
+        ("/api/history?after=7", 400),
+        ("/api/stops?limit=0", 400),
+        ("/api/stops?limit=x", 400),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_with_a_remedy(one: Daemon, path: str, status: int) -> None:
+    refused = await asked(one, path, status)
+    assert refused["why"]
+    assert refused["remedy"]
