@@ -148,7 +148,7 @@ class App:
             crew = Crew(group)
             store = group.create_task(outbox.run(), name="store")
             await parts.begin(crew)
-            crew.begin("health", HealthServer(sources).run())
+            self._listen(crew, sources)
             crew.begin("history", load(history, outbox))
             crew.begin("clock", parts.engine.follow_clock())
             crew.begin("alive", self._alive(parts))
@@ -167,6 +167,7 @@ class App:
             log.info("started", version=__version__, stream=outbox.stream, configuration=self._config.digest)
             await self._wait(seconds)
             self._notifier.send(STOPPING=1, STATUS="stopping")
+            self._endpoint.end_streams()
             await crew.end(["reload"])
             await parts.end_devices(crew)
             parts.engine.reload("stop")
@@ -182,7 +183,11 @@ class App:
     async def _listen_anew(self, crew: Crew, sources: Sources, difference: Difference) -> None:
         if "health" in difference.sections:
             await crew.end(["health"])
-            crew.begin("health", HealthServer(sources).run())
+            self._listen(crew, sources)
+
+    def _listen(self, crew: Crew, sources: Sources) -> None:
+        self._endpoint = HealthServer(sources)
+        crew.begin("health", self._endpoint.run())
 
     async def _close_recorder(self, parts: Parts) -> None:
         """A disk that hangs must not hold the exit: the recording then ends without its end."""

@@ -50,14 +50,31 @@ class LineView:
 
     def signals(self, device: str) -> dict[str, dict[str, Any]]:
         """A device's signals with value, quality and why; with its text, where the signal has texts."""
+        return {name: self.signal(device, number) for number, name in enumerate(self._tables[device].names)}
+
+    def signal(self, device: str, number: int, noticed_ms: int | None = None) -> dict[str, Any]:
+        """One signal likewise. `at_ms` is when it became what it is, in UTC milliseconds.
+
+        That is known of signals from which something is decided; else it is `noticed_ms`.
+        """
         table = self._tables[device]
-        signals: dict[str, dict[str, Any]] = {}
-        for number, name in enumerate(table.names):
-            _, value, quality, why, _ = table.read(number)
-            signals[name] = {"value": value, "quality": Quality(quality).label, "why": why}
-            if (texts := self._pipeline.texts.get(f"{device}.{name}")) is not None:
-                signals[name]["text"] = text_of(value, texts)
-        return signals
+        subject = f"{device}.{table.names[number]}"
+        _, value, quality, why, _ = table.read(number)
+        since = self._pipeline.readings.since(subject)
+        at_ms = noticed_ms if since is None else since
+        signal = {"value": value, "quality": Quality(quality).label, "why": why, "at_ms": at_ms}
+        if (texts := self._pipeline.texts.get(subject)) is not None:
+            signal["text"] = text_of(value, texts)
+        return signal
+
+    def names(self, device: str) -> tuple[str, ...]:
+        """A device's signals, in the order of the configuration."""
+        return self._tables[device].names
+
+    def readings(self, device: str) -> list[tuple[Value, int, str | None]]:
+        """Value, quality and why of each of a device's signals, in that order."""
+        table = self._tables[device]
+        return [table.read(number)[1:4] for number in range(len(table))]
 
     def values(self, device: str) -> list[tuple[Value, int]]:
         """Value and quality of each of a device's signals, in the order of the configuration."""

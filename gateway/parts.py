@@ -122,6 +122,8 @@ class Parts:
             for name, device in new.devices.items()
         }
         await crew.end([*map(_device_task, endpoints), *map(_uplink_task, uplinks)])
+        for name in uplinks:
+            self.uplinks.pop(name, None)  # before their cursors: whoever reports meanwhile looks at both
         try:
             await self.outbox.reconfigure(new.buffer, new.uplinks)
             await self.close_recorder()
@@ -130,8 +132,6 @@ class Parts:
         finally:  # of the new configuration, or of the old one where it was not taken over
             for one in endpoints:
                 self.runners.pop(one, None)
-            for name in uplinks:
-                self.uplinks.pop(name, None)
             now = endpoints_of(self.config.devices)
             self._begin_devices(crew, {one: now[one] for one in endpoints if one in now})
             self._begin_uplinks(crew, [name for name in self.config.uplinks if name in uplinks])

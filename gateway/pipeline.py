@@ -71,8 +71,8 @@ class Pipeline:
         """Devices with a heartbeat; their deadlines are behind those of trends."""
         self._first_watched = len(self._machines) + len(config.trends)
         names = [name for device in self.devices.values() for name in device.names]
-        self._readings = Readings(names, self._time)
-        self._values, self._proofs = self._readings.values, self._readings.proofs
+        self.readings = Readings(names, self._time)
+        self._values, self._proofs = self.readings.values, self.readings.proofs
         self.users = {
             name: [index for index, machine in enumerate(self._machines) if name in machine.signals] for name in names
         }
@@ -137,7 +137,7 @@ class Pipeline:
         while (taken := self._deadlines.take(until)) is not None:
             due, owner = taken
             if owner < len(self._machines):
-                events += self._machines[owner].fire(due, self._values, self._readings.evidence)
+                events += self._machines[owner].fire(due, self._values, self.readings.evidence)
                 self._schedule(owner)
                 events += self.line.follow(self.ledger)
             elif owner >= self._first_watched:
@@ -241,7 +241,7 @@ class Pipeline:
     def _sample(self, index: int, changed: Collection[str], at: int, events: list[Event]) -> None:
         machine = self._machines[index]
         mine = machine.signals.intersection(changed)
-        events += machine.sample(mine, self._values, at, self._since, self._readings.evidence)
+        events += machine.sample(mine, self._values, at, self._since, self.readings.evidence)
         self._schedule(index)
 
     def _since(self, signal: str) -> int | None:
@@ -270,7 +270,7 @@ class Pipeline:
 
     def _forget(self, device: Device, why: str, at: int, events: list[Event]) -> None:
         """All signals of a device become bad; each keeps the time of its last sample."""
-        self._readings.lose(device.names, why, at)
+        self.readings.lose(device.names, why, at)
         for name in device.names:
             if name in self._trends.signals:
                 events += self._trends.sample(name, Point(at, None, Quality.BAD))
@@ -281,7 +281,7 @@ class Pipeline:
     def _interrupt(self, at: int, events: list[Event]) -> None:
         """The gateway was off since the last input that was no Tick: what was not seen is unknown."""
         for device in self.devices.values():
-            self._readings.lose(device.names, NOT_READ, at)
+            self.readings.lose(device.names, NOT_READ, at)
             device.unwatch()
             device.dirty = True
         for owner in range(len(self._watched)):
@@ -351,7 +351,7 @@ class Pipeline:
         }
 
     def _device_row(self, device: Device) -> dict[str, Any]:
-        return {**device.checkpoint(), "signals": self._readings.checkpoint(device.names)}
+        return {**device.checkpoint(), "signals": self.readings.checkpoint(device.names)}
 
     def restore(self, rows: Mapping[str, bytes]) -> None:
         """Go on from a checkpoint: names that the configuration no longer has are left out, new ones begin anew.
@@ -371,7 +371,7 @@ class Pipeline:
             device.scans = {} if engine is None else engine.get("scans", {}).get(device.name, {})
             if (row := saved.get(DEVICE_ROW + device.name)) is not None:
                 device.restore(row)
-                self._readings.restore(row["signals"])
+                self.readings.restore(row["signals"])
         for index, machine in enumerate(self._machines):
             if (row := saved.get(MACHINE_ROW + machine.name)) is not None:
                 self.at = max(self.at, machine.restore(row, [*windows_of(machine.name, saved).values()], self._values))

@@ -22,6 +22,11 @@ class Readings:
         self.proofs: dict[str, Proof] = dict.fromkeys(self.values, (Quality.BAD, NOT_READ, None, None))
         self._time = time
 
+    def since(self, signal: str) -> int | None:
+        """When a signal became what it is, UTC in milliseconds; None where that is not known."""
+        at = self.proofs[signal][2] if signal in self.proofs else None
+        return None if at is None else self._time.utc(at)
+
     def lose(self, names: Iterable[str], why: str, at: int) -> None:
         """Signals are bad from `at` on."""
         for name in names:

@@ -244,6 +244,11 @@ class SignalSettings(Settings):
         return self
 
     @property
+    def place(self) -> str:
+        """Where it lies in its device, as the configuration writes it."""
+        raise NotImplementedError
+
+    @property
     def value_type(self) -> ValueType | None:
         """The type of the value after decoding and scaling; None where only the device knows it."""
         return None

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
@@ -16,10 +15,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from gateway.health import operations
+from gateway.health import guest, operations, signals
 from gateway.health.answers import Refusal, refused
 from gateway.health.guard import Guard
 from gateway.health.sources import Sources
+from gateway.health.stream import Stream
 from gateway.history import routes as history
 from gateway.page import routes as page
 from protocols.dial import load_own, server_context
@@ -27,10 +27,13 @@ from protocols.driver import ConfigError
 from protocols.worker import in_daemon_thread
 
 RETRY_S = 10.0
-RENEW_S = 3600
-"""How often the certificate's files are read again: they are replaced before they expire, and nobody restarts us."""
 BACKLOG = 64
-ROOMS: tuple[Callable[[Sources], Sequence[BaseRoute]], ...] = (operations.routes, history.routes, page.routes)
+ROOMS: tuple[Callable[[Sources], Sequence[BaseRoute]], ...] = (
+    operations.routes,
+    signals.routes,
+    history.routes,
+    page.routes,
+)
 """Each gives the routes of what it knows; they refuse by raising `Refusal`."""
 
 log = structlog.get_logger("health")
@@ -42,6 +45,11 @@ class HealthServer:
     def __init__(self, sources: Sources) -> None:
         self._config = sources.config.health
         self._sources = sources
+        self._stream = Stream(sources)
+
+    def end_streams(self) -> None:
+        """The daemon stops: what has no end of its own ends now."""
+        self._stream.end("stop")
 
     async def run(self) -> None:
         """Listen, and listen again."""
@@ -49,26 +57,13 @@ class HealthServer:
             return
         token, context = await self._secrets()
         app = Starlette(
-            routes=[route for room in ROOMS for route in room(self._sources)],
+            routes=[self._stream.route, *(route for room in ROOMS for route in room(self._sources))],
             middleware=[Middleware(Guard, token=token, local=self._config.is_local)],
             exception_handlers={Refusal: refused, HTTPException: refused},
         )
-        server = _Server(
-            uvicorn.Config(
-                app,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=1,
-                ssl_context_factory=None if context is None else lambda _config, _default: context,
-            )
-        )
-        if context is not None:
-            server.renew = partial(self._renew, context)  # type: ignore[method-assign]
+        tls = None if context is None else lambda _config, _default: context
+        settings = uvicorn.Config(app, ssl_context_factory=tls, **guest.OPTIONS)
+        server = guest.GuestServer(settings, partial(self._renew, context), self.end_streams)
         listening = await self._listen(*self._config.address)
         try:
             await server.serve([listening])
@@ -94,9 +89,10 @@ class HealthServer:
         token = None if config.token is None else config.token.resolve()
         return token, None if config.tls is None else server_context(config.tls)
 
-    async def _renew(self, context: ssl.SSLContext) -> None:
+    async def _renew(self, context: ssl.SSLContext | None) -> None:
         tls = self._config.tls
-        assert tls is not None
+        if tls is None or context is None:
+            return
         try:
             await in_daemon_thread("certificate", lambda: load_own(context, tls))
         except ConfigError as error:
@@ -108,6 +104,7 @@ class HealthServer:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             try:
                 listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+                guest.bound(listening)
             except OSError as error:
                 if not said:
                     remedy = "set health.listen to a free port"
@@ -119,21 +116,3 @@ class HealthServer:
             scheme = "http" if self._config.tls is None else "https"
             log.info("endpoint_listening", url=f"{scheme}://{host}:{port}/health")
             return listening
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server as a guest in the daemon: signals are the daemon's, and so is the end, by cancelling."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def main_loop(self) -> None:
-        while True:
-            for _ in range(RENEW_S):
-                await self.on_tick(0)  # writes the headers' date; uvicorn wakes up for it ten times as often
-                await asyncio.sleep(1)
-            await self.renew()
-
-    async def renew(self) -> None:
-        """Nothing to do; a server with a certificate looks for a newer one."""

@@ -157,7 +157,7 @@ def _check_invalid(signal: CipSignal, wire: WireType) -> None:
     try:
         patterns("uint64" if signal.bits is not None else wire, bits, signal.invalid)
     except ValueError as error:
-        raise Unresolved(f"{signal.address}: {error}; correct `invalid`") from None
+        raise Unresolved(f"{signal.place}: {error}; correct `invalid`") from None
 
 
 def _brackets(step: Step) -> str:

@@ -89,8 +89,8 @@ class CipSignal(TypedSignal):
         return self
 
     @property
-    def address(self) -> str:
-        """As the configuration writes it, for notices."""
+    def place(self) -> str:
+        """The tag, or the attribute of an object."""
         return self.tag if self.tag is not None else str(self.object)
 
     @property

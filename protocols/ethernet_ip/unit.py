@@ -209,7 +209,7 @@ class Unit:
         self.table.fail(number, why)
         if (self.name, number) not in self._stats.quarantined:
             self._stats.quarantined.add((self.name, number))
-            self._notices.append(Notice(number, True, self._signals[number].address, why, QUARANTINE_RETRY_S))
+            self._notices.append(Notice(number, True, self._signals[number].place, why, QUARANTINE_RETRY_S))
 
     def _restore(self, askings: Iterable[Asking]) -> None:
         """Report what was quarantined and has been read."""
@@ -222,7 +222,7 @@ class Unit:
                     continue
                 for number in back.intersection(service.signals):
                     self._stats.quarantined.discard((self.name, number))
-                    address = self._signals[number].address
+                    address = self._signals[number].place
                     self._notices.append(Notice(number, False, address, "it can be read again", 0.0))
 
     def _set_retry(self) -> None:

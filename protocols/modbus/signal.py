@@ -130,6 +130,11 @@ class ModbusSignal(SignalSettings):
         return encoding
 
     @property
+    def place(self) -> str:
+        """Table and number."""
+        return self.address
+
+    @property
     def registers(self) -> int:
         """How many registers (or bits, in a bit table) the signal takes."""
         if self.type == "string":

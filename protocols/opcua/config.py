@@ -135,6 +135,12 @@ class OpcuaSignal(TypedSignal):
         return self.alarms is not None
 
     @property
+    def place(self) -> str:
+        """The node, with the element or member of it."""
+        index = "" if self.index is None else f"[{self.index}]"
+        return f"{self.node or self.alarms}{index}{'' if self.member is None else f' {self.member}'}"
+
+    @property
     def address(self) -> Address:
         """The node, parsed."""
         return parse_node(self.node or self.alarms or "")

@@ -58,7 +58,7 @@ def test_a_number_has_its_text_beside_it(signal: dict[str, Any], value: Value, t
 
 
 def test_a_signal_without_texts_has_none() -> None:
-    assert shown(REGISTER, 1) == {"value": 1, "quality": "good", "why": None}
+    assert shown(REGISTER, 1) == {"value": 1, "quality": "good", "why": None, "at_ms": None}
 
 
 def test_bits_are_a_whole_number_that_rolls_over_at_their_width() -> None:

@@ -144,7 +144,7 @@ def test_anchors_aliases_and_merges(load: Load) -> None:
         'count: {address: "holding:4", type: uint32}', 'count: {<<: *word, address: "holding:4", unit: m}'
     )
     signal = load(text).config.devices["plc"].signals["count"]
-    assert (signal.type, signal.unit, signal.address) == ("uint16", "m", "holding:4")
+    assert (signal.type, signal.unit, signal.place) == ("uint16", "m", "holding:4")
     listed = text.replace("<<: *word,", "<<: [{unit: km, deadband: 2}, *word],").replace(", unit: m}", "}")
     signal = load(listed).config.devices["plc"].signals["count"]
     assert (signal.type, signal.unit, signal.deadband) == ("uint16", "km", 2.0)

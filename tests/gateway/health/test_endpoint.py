@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import socket
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -104,6 +105,7 @@ async def test_line_shows_machines_and_on_request_signals(one: Daemon) -> None:
     assert line["kpi"]["hour"]["rollup"]["machines"] == ["filler"]
     assert "signals" not in line["devices"]["filler_plc"]
     signals = json.loads((await one.get("/api/line?signals"))[1])["devices"]["filler_plc"]["signals"]
+    assert 0 < signals["running"].pop("at_ms") <= time.time() * 1000
     assert signals["running"] == {"value": True, "quality": "good", "why": None}
     assert 90 < signals["level"]["value"] < 110
 

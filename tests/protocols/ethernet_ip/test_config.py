@@ -106,9 +106,9 @@ def test_a_mode_is_some_bits_of_the_status_word() -> None:
 
 
 def test_signals_say_where_they_are() -> None:
-    assert signal(tag="Program:Main.Speed").address == "Program:Main.Speed"
+    assert signal(tag="Program:Main.Speed").place == "Program:Main.Speed"
     address = {"class": 0x93, "instance": 2, "attribute": 7, "type": "int16"}
-    assert signal(object=address).address == "object 0x93/2/7"
+    assert signal(object=address).place == "object 0x93/2/7"
 
 
 @pytest.mark.parametrize(

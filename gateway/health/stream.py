@@ -1,0 +1,180 @@
+"""GET /api/stream: the line as it changes, as server-sent events, to some viewers at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from gateway.health.answers import Refusal
+from gateway.health.channels import Channel, HealthChannel, LineChannel, SignalsChannel, message
+from gateway.health.sources import Sources
+
+MOST_VIEWERS = 32
+SLOW_S = 20.0
+"""A viewer that has not taken a message after so long is left."""
+RETRY = b"retry: 1000\n\n"
+HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+
+
+class Stream:
+    """Makes messages while somebody looks, and keeps none for a viewer that is slow: it gets the newest."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._viewers: set[_Viewer] = set()
+        self._channels: tuple[Channel, ...] = ()
+        self._configuration = sources.config
+        self._unwatch: Callable[[], None] = lambda: None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def route(self) -> Route:
+        """Where it is asked for."""
+        return Route("/api/stream", self._join, methods=["GET"])
+
+    async def _join(self, request: Request) -> Response:
+        if request.method == "HEAD":
+            return Response(headers=HEADERS)
+        if self._sources.stopping():
+            raise Refusal(503, "the daemon is stopping", "ask again when it runs")
+        for viewer in [viewer for viewer in self._viewers if viewer.is_gone]:
+            self.leave(viewer)  # before it has its turn to find out itself
+        if len(self._viewers) >= MOST_VIEWERS:
+            why = f"{MOST_VIEWERS} viewers look at the line already"
+            raise Refusal(503, why, "close the page where nobody looks at it", {"Retry-After": "10"})
+        return _Viewer(self, request.scope["state"]["transport"], "signals" in request.query_params)
+
+    def begin(self, viewer: _Viewer) -> None:
+        """One more who looks."""
+        if not self._viewers:
+            line, health = LineChannel(self._sources), HealthChannel(self._sources)
+            self._channels = (line, health, SignalsChannel(self._sources))
+            self._configuration = self._sources.config
+            self._unwatch = self._sources.view.watch(self._changed)
+        self._viewers.add(viewer)
+        self._turn()
+        viewer.wake(self._channels)
+
+    def leave(self, viewer: _Viewer) -> None:
+        """One less; with the last of them all work ends."""
+        self._viewers.discard(viewer)
+        if not self._viewers:
+            self._rest()
+
+    def end(self, why: str) -> None:
+        """Say goodbye to all who look; whoever does not take it is not waited for."""
+        viewers = list(self._viewers)
+        self._viewers.clear()
+        self._rest()
+        for viewer in viewers:
+            viewer.dismiss(message("bye", {"why": why}))
+
+    def _rest(self) -> None:
+        self._unwatch()
+        self._unwatch = lambda: None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _changed(self) -> None:
+        line, health, _ = self._channels
+        if not line.is_stale:
+            line.is_stale = health.is_stale = True
+            self._await()
+
+    def _turn(self) -> None:
+        """Make what is due."""
+        if self._sources.config is not self._configuration:
+            self.end("reload")  # they come again, and get all that there is now
+            return
+        try:
+            for channel in self._channels:
+                if channel.due <= time.monotonic() and (channel.is_for_all or self._wants_signals()):
+                    channel.make()
+        finally:  # what failed is logged by the loop, and tried again when it is due
+            self._await()
+        for viewer in self._viewers:
+            viewer.wake(self._channels)
+
+    def _wants_signals(self) -> bool:
+        return any(viewer.wants_signals for viewer in self._viewers)
+
+    def _await(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        wants = self._wants_signals()
+        due = min(channel.due for channel in self._channels if channel.is_for_all or wants)
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, due - time.monotonic()), self._turn)
+
+
+class _Viewer(Response):
+    """One answer: sends what is new whenever its peer has taken what was sent before."""
+
+    def __init__(self, stream: Stream, transport: asyncio.Transport, wants_signals: bool) -> None:
+        super().__init__(headers=HEADERS)
+        del self.headers["Content-Length"]
+        self.wants_signals = wants_signals
+        self._stream, self._transport = stream, transport
+        self._channels: tuple[Channel, ...] = ()
+        self._seen: dict[Channel, int] = {}
+        self._news = asyncio.Event()
+        self._bye = b""
+        self._limit: asyncio.Timeout | None = None
+        """Of what is being sent."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the peer has left."""
+        return self._transport.is_closing()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Until the peer is gone or slow, or the stream ends."""
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await self._send(send, RETRY)
+        self._stream.begin(self)
+        try:
+            while not self.is_gone and not self._bye:
+                await self._news.wait()
+                self._news.clear()
+                await self._send(send, self._bye or b"".join(self._untold()))
+        except TimeoutError:
+            self._transport.abort()
+        finally:
+            self._stream.leave(self)
+        if self._bye and not self.is_gone:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            await receive()  # that it is gone: uvicorn would take the end for one that was forgotten
+
+    def wake(self, channels: tuple[Channel, ...]) -> None:
+        """There may be something new."""
+        self._channels = channels
+        self._news.set()
+
+    def dismiss(self, bye: bytes) -> None:
+        """Send this and no more, but nothing to a peer that has not even taken what was before it."""
+        self._bye = bye
+        self._news.set()
+        if self._limit is not None:
+            self._limit.reschedule(0)
+
+    async def _send(self, send: Send, body: bytes) -> None:
+        """Raises TimeoutError."""
+        async with asyncio.timeout(SLOW_S) as self._limit:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        self._limit = None
+
+    def _untold(self) -> list[bytes]:
+        told = []
+        for channel in self._channels:
+            seen = self._seen.get(channel, 0)
+            if seen != channel.number and (channel.is_for_all or self.wants_signals):
+                told.append(channel.since(seen))
+                self._seen[channel] = channel.number
+        return told
