@@ -5,8 +5,12 @@ BIN := $(VENV)/bin
 NODE_PEER := tests/peers/opcua/node
 CPPPO_PEER := tests/peers/cpppo
 SOURCES := $(wildcard ext/*.pyx ext/*.pxd) setup.py pyproject.toml
+# What does not wait for each other runs at the same time; `make -j1` does one after the other.
+MAKEFLAGS += --jobs=4
+# The tests start hundreds of processes, which shall not compile the same files each.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test bench torture soak package lint format clean services
+.PHONY: help demo test ready bench torture soak package lint ruff mypy stubs format clean services
 .DEFAULT_GOAL := help
 
 help:
@@ -40,13 +44,26 @@ $(NODE_PEER)/node_modules/installed: $(NODE_PEER)/package-lock.json | services
 $(CPPPO_PEER)/.venv/installed: $(CPPPO_PEER)/requirements.lock
 	@sh scripts/cpppo_peer.sh $(PYTHON)
 
-test: $(VENV)/built services $(NODE_PEER)/node_modules/installed $(CPPPO_PEER)/.venv/installed
+# Compiles the tests once, and not in each worker.
+$(VENV)/collected: $(VENV)/built $(shell find tests -name '*.py' -not -path '*/node_modules/*' -not -path '*/.venv/*')
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null || $(BIN)/python -m pytest --collect-only -qq
+	@touch $@
+
+ready: $(VENV)/collected services $(NODE_PEER)/node_modules/installed $(CPPPO_PEER)/.venv/installed
+
+test: ready
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
-lint: $(VENV)/built
+lint: ruff mypy stubs
+
+ruff: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+mypy: $(VENV)/installed
 	$(BIN)/mypy
+
+stubs: $(VENV)/built
 	$(BIN)/python -m mypy.stubtest ext.table ext.registers ext.opcua ext.cip ext.trends --allowlist ext/stubtest.allow --ignore-unused-allowlist
 
 format: $(VENV)/built

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -21,6 +22,10 @@ NAMES = [path.stem for path in sorted(Path("ext").glob("*.pyx"))]
 
 class BuildExt(build_ext):
     """Compiles the extensions, and says what to install where that fails; there is no build without them."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
 
     def run(self) -> None:
         try:

@@ -6,8 +6,13 @@ milliseconds and sizes integer bytes once loaded; in the file they carry their u
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
+from itertools import pairwise
 from typing import Annotated, Any, Literal, NoReturn, Self, TypeAlias, TypeVar
 
 from pydantic import (
@@ -17,12 +22,14 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetJsonSchemaHandler,
     Tag,
     ValidationError,
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from protocols.units import CYCLE, DURATION, SIZE
 from protocols.units import counted as counted
@@ -141,6 +148,26 @@ Keyed = Annotated[Mapping[K, V], AfterValidator(ReadOnlyDict)]
 _KEYS_GIVEN: dict[frozenset[str], set[str]] = {}
 
 
+@cache
+def docstrings(module: str) -> dict[str, dict[str, str]]:
+    """What the source of a module says below each attribute of its classes, by class and attribute."""
+    classes = [
+        node for node in ast.parse(inspect.getsource(sys.modules[module])).body if isinstance(node, ast.ClassDef)
+    ]
+    return {
+        one.name: {
+            field.target.id: inspect.cleandoc(said.value.value)
+            for field, said in pairwise(one.body)
+            if isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(said, ast.Expr)
+            and isinstance(said.value, ast.Constant)
+            and isinstance(said.value.value, str)
+        }
+        for one in classes
+    }
+
+
 class Settings(BaseModel):
     """One section of the configuration: frozen, typed, no unknown keys but the user's own `x-...`."""
 
@@ -152,7 +179,6 @@ class Settings(BaseModel):
         frozen=True,
         strict=True,
         extra="forbid",
-        use_attribute_docstrings=True,
         hide_input_in_errors=True,
     )
 
@@ -162,6 +188,18 @@ class Settings(BaseModel):
         if isinstance(data, dict):
             return {key: value for key, value in data.items() if not (isinstance(key, str) and key.startswith("x-"))}
         return data
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A field's docstring is its description, read when a schema is wanted: at each start it would take longer
+        than all else of the sections."""
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for section in (one for one in reversed(cls.__mro__) if issubclass(one, Settings)):
+            for name, said in docstrings(section.__module__).get(section.__name__, {}).items():
+                if name in cls.model_fields and cls.model_fields[name].description is None:
+                    properties[cls.model_fields[name].alias or name]["description"] = said
+        return schema
 
     # Sections come by the ten thousand and differ in a key or two: one is sent without what it has by default and with
     # a set of keys that others share, and set up key by key, so that the keys of all its kind lie in memory once.
