@@ -1,0 +1,135 @@
+// What the line did in the last hours: /api/history, fetched once for a stretch and then only what is new.
+import { useEffect, useMemo, useState } from "../vendor/preact-htm.js";
+import { get } from "../api.js";
+import { useKnown } from "../store.js";
+
+const IDS = { intervals: "interval", stops: "stop", production: "event" };
+const WINDOWS = ["hour", "shift", "day"];
+const PAUSE = 2000;
+const LOADING = 3000;
+
+/** Intervals, stops, minutes and windows by their ids, as the highest revision says them; lists are sorted by time. */
+export class Past {
+  constructor(machine = null) {
+    this.machine = machine;
+    this.forget();
+  }
+
+  forget() {
+    this.from = null;
+    this.cursor = null;
+    this.digest = null;
+    this.complete = true;
+    this.loading = false;
+    this.since = null;
+    this.shelves = new Map();
+    this.machines = {};
+    this.line = { hour: [], shift: [], day: [] };
+    this.entries = [];
+  }
+
+  /** Fetches what is new from a time on, or all of it where it was not asked for before. */
+  async update(from, signal) {
+    const isNew = this.from === null || from < this.from;
+    const asked = new URLSearchParams({ from: Math.floor(isNew ? from : this.from) });
+    if (this.machine !== null) asked.set("machine", this.machine);
+    if (!isNew && this.cursor !== null) asked.set("after", this.cursor);
+    const answer = await get(`api/history?${asked}`, { signal });
+    if (answer.full || isNew || answer.digest !== this.digest) this.forget();
+    this.from = Number(asked.get("from"));
+    Object.assign(this, { cursor: answer.cursor, digest: answer.digest, complete: answer.complete, loading: answer.loading, since: answer.since_ms });
+    for (const [name, machine] of Object.entries(answer.machines)) this.take(name, machine, answer.columns);
+    this.line = this.windows("", answer.line?.kpi ?? {}, this.line);
+    const fresh = new Set(answer.entries.map((one) => one.entry));
+    this.entries = [...this.entries.filter((one) => !fresh.has(one.entry)), ...answer.entries];
+  }
+
+  take(name, machine, columns) {
+    const before = this.machines[name] ?? { intervals: [], stops: [], production: [], kpi: this.windows(name, {}, null) };
+    const now = { ...before };
+    for (const [kind, id] of Object.entries(IDS)) {
+      const rows = (machine[kind] ?? []).map((row) => (Array.isArray(row) ? named(columns[kind], row) : row));
+      if (rows.length > 0) now[kind] = this.put(`${name} ${kind}`, rows, id);
+    }
+    now.stops = now.stops.filter((stop) => stop.merged_into === undefined);
+    now.kpi = this.windows(name, machine.kpi ?? {}, before.kpi);
+    this.machines = { ...this.machines, [name]: now };
+  }
+
+  windows(name, kpi, before) {
+    const lists = WINDOWS.map((window) => [window, kpi[window]?.length ? this.put(`${name} ${window}`, kpi[window], "kpi") : before?.[window] ?? []]);
+    return Object.fromEntries(lists);
+  }
+
+  put(shelf, rows, id) {
+    if (!this.shelves.has(shelf)) this.shelves.set(shelf, new Map());
+    const known = this.shelves.get(shelf);
+    for (const row of rows) known.set(row[id], row);
+    for (const [key, row] of known) if (row.ended_ms === row.began_ms) known.delete(key); // it was nothing after all
+    return [...known.values()].sort((one, other) => one.began_ms - other.began_ms);
+  }
+}
+
+const named = (columns, row) => Object.fromEntries(columns.map((name, index) => [name, row[index]]));
+
+/**
+ * A hook: `{past, rev, error}`, from a time on, followed as events are stored and anew after a break of the stream;
+ * of one machine with its production, of all without.
+ */
+export function usePast(from, machine = null) {
+  const past = useMemo(() => new Past(machine), [machine]);
+  const [state, show] = useState({ rev: 0, error: null });
+  const seq = useKnown(({ line }) => line?.buffer.last_seq);
+  const epoch = useKnown((known) => known.epoch);
+  const follower = useMemo(() => new Follower(past, (error) => show(({ rev }) => ({ rev: rev + 1, error }))), [past]);
+  useEffect(() => follower.want(from), [follower, from, seq, epoch]);
+  useEffect(() => () => follower.end(), [follower]);
+  return { past, ...state };
+}
+
+/** Asks one question at a time, and not more often than every two seconds but for another stretch. */
+class Follower {
+  constructor(past, told) {
+    this.past = past;
+    this.told = told;
+    this.from = null;
+    this.asking = null;
+    this.timer = null;
+    this.isStale = false;
+  }
+
+  want(from) {
+    const isWider = this.past.from === null || from < this.past.from;
+    this.from = from;
+    this.isStale = true;
+    if (this.asking === null && (isWider || this.timer === null)) this.ask();
+  }
+
+  async ask() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.isStale = false;
+    this.asking = new AbortController();
+    const { signal } = this.asking;
+    let error = null;
+    try {
+      await this.past.update(this.from, signal);
+    } catch (caught) {
+      error = caught;
+    }
+    if (signal.aborted) return;
+    this.asking = null;
+    this.told(error);
+    this.isStale ||= this.past.loading || error !== null || this.from < this.past.from;
+    const pause = this.past.loading ? LOADING : PAUSE;
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      if (this.isStale) this.ask();
+    }, pause);
+  }
+
+  end() {
+    this.asking?.abort();
+    clearTimeout(this.timer);
+  }
+}

@@ -1,0 +1,38 @@
+// Stops in words, the same in every view: what it was, how long, what it is put down to.
+import { html } from "../vendor/preact-htm.js";
+import { durationOf, shortOf } from "../format.js";
+import { t, word } from "../texts.js";
+
+const ASKED = new Set(["own", "unknown", "external"]);
+
+/** Whether a person should say what a stop was. */
+export const needsReason = (stop) => !stop.reason && ASKED.has(stop.kind);
+
+/** What a stop is put down to: its reason's words, else what kind it is. */
+export function nameOfStop(stop) {
+  if (stop.reason) return stop.reason.text || stop.reason.code;
+  return stop.kind === "external" ? word("category", stop.category) : word("stopkind", stop.kind);
+}
+
+/** Seconds that a stop has lasted. */
+export const secondsOf = (stop, now) => ((stop.ended_ms ?? now) - stop.began_ms) / 1000;
+
+/** A stop in one sentence, for labels. */
+export function toldStop(machine, stop, now) {
+  const said = { machine, time: shortOf(stop.began_ms, now), length: durationOf(secondsOf(stop, now)), name: nameOfStop(stop) };
+  return stop.ended_ms === null ? t("stop.told_open", said) : t("stop.told", said);
+}
+
+/** Whose word a reason is, where it is not the machine's own. */
+export const Said = ({ reason }) =>
+  reason?.source === "operator" && html`<span class="tag">${t("stop.by_operator")}</span>`;
+
+/** What is after `?` in the address's #. */
+export const asked = () => new URLSearchParams(location.hash.split("?")[1] ?? "");
+
+/** Puts what is shown into the address, so that it can be passed on, without a step in the browser's history. */
+export function address(view, values) {
+  const said = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== null && value !== undefined));
+  const hash = said.size ? `#${view}?${said}` : `#${view}`;
+  if (location.hash !== hash) history.replaceState(null, "", hash);
+}
