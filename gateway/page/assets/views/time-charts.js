@@ -86,7 +86,7 @@ function Downtime({ stops, range, now, picked, onPick }) {
         ${["seconds", "n"].map((one) => html`<button type="button" aria-pressed=${String(one === measure)} onClick=${() => setMeasure(one)}>${word("measure", one)}</button>`)}
       </div>
       <${Pareto} label=${t("downtime.title")} rows=${bars} picked=${picked} onPick=${onPick} />
-      <${Numbers} caption=${t("downtime.title")} columns=${["reason", "time", "count", "share", "up_to"].map((one) => word("column", one))}
+      <${Numbers} caption=${t("downtime.title")} columns=${["reason", "time", "count", "share", "up_to"].map((one) => word("heading", one))}
         rows=${() => rows.map((one) => [causeName(one), durationOf(one.seconds), countOf(one.n), percentOf(one.share), percentOf(one.upTo)])} />`}
   </${Card}>`;
 }
@@ -118,7 +118,7 @@ function Losses({ windows }) {
     ${windows.length === 0 || !losses.pbt ? html`<p class="empty">${t("loss.none")}</p>` : html`
       <${Shares} losses=${losses} />
       ${rows.length > 0 && html`<${Pareto} label=${t("loss.title")} rows=${bars} />`}
-      <${Numbers} caption=${t("loss.title")} columns=${["loss", "time", "share"].map((one) => word("column", one))}
+      <${Numbers} caption=${t("loss.title")} columns=${["loss", "time", "share"].map((one) => word("heading", one))}
         rows=${() => ["good", "quality", "performance", "availability", "unknown", ...Object.keys(losses.of)].map((one) => {
           const seconds = losses[one] ?? losses.of[one] ?? null;
           return [word("loss", one), durationOf(seconds), percentOf(seconds === null ? null : seconds / losses.pbt)];
@@ -149,7 +149,7 @@ function Oee({ windows, onHour }) {
   return html`<${Card} title=${t("oee.title")} name="oee" about=${t("oee.about")}>
     ${windows.length === 0 ? html`<p class="empty">${t("oee.empty")}</p>` : html`
       <${OeeByHour} windows=${windows} onPick=${onHour} />
-      <${Numbers} caption=${t("oee.title")} columns=${["hour", "oee", "low", "high", "availability", "performance", "quality", "good", "certain"].map((one) => word("column", one))}
+      <${Numbers} caption=${t("oee.title")} columns=${["hour", "oee", "low", "high", "availability", "performance", "quality", "good", "certain"].map((one) => word("heading", one))}
         rows=${() => windows.map((one) => [
           `${minuteOf(one.began_ms)}–${minuteOf(one.ended_ms)}`, ...[one.oee, one.oee_low, one.oee_high, one.availability, one.effectiveness, one.quality].map(percentOf),
           countOf(one.gq), [isUncertain(one) ? t("oee.uncertain") : "", one.final ? "" : t("oee.open")].filter(Boolean).join(", ") || t("oee.certain"),
@@ -164,7 +164,7 @@ function CycleTimes({ machine, range }) {
   return html`<${Card} title=${t("cycle.title")} name="cycles" about=${t("cycle.about", { machine })}>
     ${error !== null ? html`<p class="refused">${error.why}</p>` : some.length === 0 ? html`<p class="empty">${t(rev === 0 ? "time.loading" : "cycle.none")}</p>` : html`
       <${Cycles} production=${some} view=${range} />
-      <${Numbers} caption=${t("cycle.title")} columns=${["minute", "parts", "cycles", "p50", "p95", "mean", "ideal"].map((one) => word("column", one))}
+      <${Numbers} caption=${t("cycle.title")} columns=${["minute", "parts", "cycles", "p50", "p95", "mean", "ideal"].map((one) => word("heading", one))}
         rows=${() => cycleRows(some, range, minuteOf)} />`}
   </${Card}>`;
 }
