@@ -32,8 +32,14 @@ function App() {
     ${!wall && html`<${Tabs} shown=${view.name} />`}
     <${Stale} />
     <main id="main" tabindex="-1" key=${view.name}>
-      ${line === null ? html`<p class="empty" role="status">${t("shell.connecting")}</p>` : html`<${View} line=${line} />`}
+      ${line === null ? html`<${Waiting} />` : html`<${View} line=${line} />`}
     </main>`;
+}
+
+/** Nothing has come yet. */
+function Waiting() {
+  const why = useKnown(({ staleWhy }) => staleWhy);
+  return html`<p class="empty" role="status">${t("shell.connecting")} ${why && word("stale", why)}</p>`;
 }
 
 function skip(event) {

@@ -15,8 +15,8 @@ export const known = {
   signalsRev: 0,
   /** "connecting", "live" or "stale". */
   connection: "connecting",
-  /** Why it is stale: a key of the family `stale`. */
-  staleWhy: "silent",
+  /** Why nothing comes: a name of the family `stale`; "" before anything went wrong. */
+  staleWhy: "",
   /** How often the stream has begun: whoever fetches what the stream does not carry fetches again when it grows. */
   epoch: 0,
 };

@@ -8,7 +8,7 @@ const LONGEST_MS = 8000;
 
 let source = null;
 let withSignals = false;
-let lastNews = 0;
+let quietSince = 0;
 let failures = 0;
 let again = null;
 
@@ -18,7 +18,8 @@ export function startStream() {
   setInterval(watch, 500);
   addEventListener("online", retryNow);
   document.addEventListener("visibilitychange", () => document.hidden || retryNow());
-  addEventListener("pagehide", () => source?.close());
+  addEventListener("pagehide", () => source.close());
+  addEventListener("pageshow", (event) => event.persisted && open());
 }
 
 /** Ask for the signals too, or no more: a view does while it is shown. */
@@ -34,9 +35,10 @@ function open() {
   source?.close();
   const mine = new EventSource(withSignals ? "api/stream?signals" : "api/stream");
   source = mine;
+  quietSince = performance.now();
   let begun = false;
   const heard = (message) => {
-    lastNews = performance.now();
+    quietSince = performance.now();
     failures = 0;
     if (!begun) {
       begun = true;
@@ -54,26 +56,18 @@ function open() {
     learn({ health });
     reloadIfNewer(health.releaseId);
   });
+  let isFirst = true;
   mine.addEventListener("signals", (message) => {
-    takeSignals(heard(message));
+    takeSignals(heard(message), isFirst);
+    isFirst = false;
   });
-  mine.addEventListener("bye", () => broken(mine, "ended"));
-  mine.onerror = () => {
-    broken(mine, "broken");
-    poll();
-  };
+  mine.addEventListener("bye", (message) => (heard(message).why === "reload" ? open() : broken(mine, "ended")));
+  mine.onerror = () => broken(mine, mine.readyState === EventSource.CLOSED ? "refused" : "broken");
 }
 
-async function poll() {
-  const line = await (await fetch("api/line?signals")).json();
-  lastNews = performance.now();
-  failures = 0;
-  setClock(Date.parse(line.time));
-  learn({ line, health: await (await fetch("health")).json(), connection: "live" });
-  takeSignals(Object.fromEntries(Object.entries(line.devices).map(([name, { signals }]) => [name, signals])));
-}
-
-function takeSignals(devices) {
+/** `isAll`: the first message of a stream has every signal there is, each later one those that changed. */
+function takeSignals(devices, isAll) {
+  if (isAll) known.signals.clear();
   for (const [device, signals] of Object.entries(devices)) {
     for (const [name, signal] of Object.entries(signals)) known.signals.set(`${device}.${name}`, signal);
   }
@@ -95,9 +89,7 @@ function retryNow() {
 }
 
 function watch() {
-  if (again === null && known.connection === "live" && performance.now() - lastNews > SILENT_MS) {
-    broken(source, "silent");
-  }
+  if (again === null && performance.now() - quietSince > SILENT_MS) broken(source, "silent");
 }
 
 function reloadIfNewer(version) {

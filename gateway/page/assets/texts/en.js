@@ -21,6 +21,7 @@ export default {
   "stale.old": "What you see is from {time}.",
   "stale.silent": "The daemon is silent; trying again.",
   "stale.broken": "The connection to the daemon is broken; trying again.",
+  "stale.refused": "The daemon lets nobody else look just now; trying again.",
   "stale.ended": "The daemon was ended; waiting for it to come back.",
 
   // asking the daemon
@@ -98,7 +99,7 @@ export default {
   "column.spark": "Last 10 minutes",
   "column.value": "Value",
   "column.quality": "Quality",
-  "column.age": "Age",
+  "column.age": "Unchanged for",
   "column.trip": "Round trip",
   "quality.good": "good",
   "quality.uncertain": "uncertain",
