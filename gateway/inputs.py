@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from gateway.entries.word import What
 from protocols.model import Batch
 
 
@@ -37,14 +38,36 @@ class ClockStep:
     """Whether nothing synchronises the clock: all dates may be wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A person's word about a machine; accepted as it is."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A person's word about a machine, or about the `line`; `Pipeline.check` says whether it can be so."""
 
+    entry: str
+    """Its id."""
+    what: What
     machine: str
-    text: str
+    """A machine's name, or `line` (crew, and a job of the whole line)."""
+    target: str | None = None
+    """Id of the stop, or part of one, or interval that it is about; to undo, of the entry that is taken back."""
+    reason: str | None = None
+    """A reason's code."""
+    note: str | None = None
+    amount: int | None = None
+    """Parts of scrap, in the machine's unit."""
     who: str
     at: int
+    moment: int | None = None
+    """Engine time at which a stop is split, or scrap was made."""
+    other: str | None = None
+    """Of a merge: the stop that follows."""
+    job: str | None = None
+    product: str | None = None
+    crew: str | None = None
+
+
+def entry_of_note(machine: str, text: str, who: str, at: int) -> Entry:
+    """A note as older recordings have it."""
+    return Entry(entry=f"{machine}-note-{at}", what="note", machine=machine, note=text, who=who, at=at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +107,4 @@ class Reload:
     """As in ClockStep."""
 
 
-Input: TypeAlias = Batch | Tick | DeviceState | ClockStep | Note | Verified | Mute | Reload
+Input: TypeAlias = Batch | Tick | DeviceState | ClockStep | Entry | Verified | Mute | Reload

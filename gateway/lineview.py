@@ -11,6 +11,8 @@ from protocols.model import Quality, Value
 if TYPE_CHECKING:
     from ext.table import SignalTable
     from gateway.config.model import Config
+    from gateway.entries.word import Word
+    from gateway.inputs import Entry
     from gateway.pipeline import Pipeline
 
 
@@ -47,6 +49,22 @@ class LineView:
     def job(self) -> dict[str, Any] | None:
         """The line's job: made, target, forecast; None where there is none."""
         return self._pipeline.jobs.snapshot(self._pipeline.at)
+
+    def crew(self) -> str | None:
+        """The crew that works now, as far as somebody said it."""
+        return self._pipeline.entries.crew
+
+    def check(self, entry: Entry) -> None:
+        """Whether what a person says can be so, now. Raises `gateway.entries.check.Refused`."""
+        self._pipeline.entries.check(entry)
+
+    def entry(self, name: str) -> Word | None:
+        """What a person said, by the entry's id; None where it is not kept any more."""
+        return self._pipeline.entries.find(name)
+
+    def reasons(self, machine: str) -> list[Mapping[str, Any]]:
+        """What an operator may choose from: code, text, group, category, failure."""
+        return self._pipeline.entries.reasons_of(machine)
 
     def signals(self, device: str) -> dict[str, dict[str, Any]]:
         """A device's signals with value, quality and why; with its text, where the signal has texts."""

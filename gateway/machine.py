@@ -8,8 +8,11 @@ from typing import Any
 
 from gateway.config.model import MachineConfig, Reasons
 from gateway.deadlines import earliest
+from gateway.entries.book import Book
+from gateway.entries.machine import MachineEntries, OfMachine
+from gateway.entries.word import Word
 from gateway.events import Event
-from gateway.inputs import Mute, Note, Verified
+from gateway.inputs import Mute, Verified
 from gateway.kpi.counting import Counting, Since
 from gateway.kpi.task import Task
 from gateway.kpi.windows import Policy, Running, Windows
@@ -46,8 +49,12 @@ class Machine:
         teller: Teller,
         assignment: Assignment,
         policy: Policy,
+        works: Mapping[str, str],
     ) -> None:
-        """`types`, `moduli` and `texts` are of `device.signal`; `teller` is this machine's own."""
+        """`types`, `moduli` and `texts` are of `device.signal`; `teller` is this machine's own.
+
+        `works`: why its job, or its product, cannot be entered by a person; "" where it can.
+        """
         self.name = name
         self.rules = Ruleset(config, types, reasons, texts)
         self.counting = None if config.parts is None else Counting(name, config, moduli, reasons, teller)
@@ -63,16 +70,18 @@ class Machine:
         self._accounts = Accounts(config.categories)
         self._timeline = Timeline(name, config.settle, self._accounts, teller.time.text)
         self._watch = OutputWatch()
-        self._stops = Stops(name, config.short_stop)
-        self.windows = Windows(name, policy, () if config.parts is None else config.parts.roles, teller)
+        book = Book(config.short_stop)
+        self.entries = MachineEntries(book, config, reasons, works)
+        self._stops = Stops(name, config.short_stop, book.given)
+        self.windows = Windows(name, policy, () if config.parts is None else config.parts.roles, teller, book)
         self.making = Making(
             config, assignment, self.counting, self._timeline, self._watch, self._stops, self.windows, teller
         )
         self._changeover = self.making.changeover
-        self._publisher = Publisher(name, self._timeline, self._stops, self.windows, self.parts, teller)
+        self._publisher = Publisher(name, self._timeline, self._stops, self.windows, self.parts, book, teller)
         self._verdict: Verdict | None = None
         self._mode_now = None if config.mode is None else UNKNOWN
-        self._teller, self._time = teller, teller.time
+        self.teller, self._time = teller, teller.time
         self._planned = self._time.planned(name, 0)
         self._at = 0
         self.making.pace(0)
@@ -308,25 +317,37 @@ class Machine:
         """KPI windows that are open, and what each sums up to so far."""
         return self.windows.running(self._publisher.unsettled, now)
 
-    def said(self, given: Note | Verified | Mute) -> Event:
-        """A person said something about it."""
+    def said(self, given: Verified | Mute) -> Event:
+        """A person did something about it."""
         self.dirty = True
         if isinstance(given, Mute):
-            self._teller.muted = given.at, given.until
-        return said_event(given, self._teller)
+            self.teller.muted = given.at, given.until
+        return said_event(given, self.teller)
+
+    def asked(self, now: int) -> OfMachine:
+        """The machine as it is when an entry is checked."""
+        return OfMachine(self.entries, self.windows, self._publisher.unsettled, now)
+
+    def hear(self, word: Word) -> list[Event]:
+        """A person said something about it: what there is to tell anew."""
+        self._begin(word.at)
+        self.entries.take(word, self._timeline, self.windows, self._publisher.unsettled, word.at)
+        return self._publish(word.at)
 
     def snapshot(self, now: int) -> dict[str, Any]:
         """The machine as it is now, for people."""
         current = self._timeline.current
         minute = None if self.counting is None else self.counting.last_minute
-        muted_until = self._teller.muted[1]
+        muted_until = self.teller.muted[1]
         decision = current.decision if current is not None else GATEWAY_OFF
+        given = None if current is None or current.stop is None else self.entries.book.given(current.stop)
         account = self._accounts.of(decision, self._context()) if current is None else current.account
         return {
-            **shown(current, decision, account, self.task, self.rules.jumps),
+            **shown(current, decision, account, self.task, self.rules.jumps, given),
             "parts": None if self.parts is None else self.parts.figures(self.parts.day),
             "rate_per_min": None if minute is None or now - minute[0] > 2 * MINUTE_MS else minute[1],
             "ever": None if self.parts is None else self.parts.figures(self.parts.ever),
+            "enters": self.entries.enters,
             "muted_until": self._time.text(muted_until) if now < muted_until else None,
             "kpi": self.windows.snapshot(self._publisher.unsettled, now),
         }
@@ -335,7 +356,7 @@ class Machine:
         """Plain values from which `restore` goes on."""
         return {
             "at": self._at,
-            "muted": self._teller.muted,
+            "muted": self.teller.muted,
             "timeline": self._timeline.checkpoint(),
             **self.rules.checkpoint(),
             "mode": self._mode_now,
@@ -351,7 +372,7 @@ class Machine:
     def restore(self, saved: dict[str, Any], windows: list[dict[str, Any]], values: Mapping[str, Value]) -> int:
         """Go on from a checkpoint, with its closed windows and the signals' values; the engine time that it is of."""
         self._at = int(saved["at"])
-        self._teller.muted = tuple(saved.get("muted", (0, 0)))
+        self.teller.muted = tuple(saved.get("muted", (0, 0)))
         self._timeline.restore(saved["timeline"])
         if (work := saved.get("work")) is not None:
             self._assignment.restore(work)

@@ -14,30 +14,25 @@ from gateway.checkpoint import DEVICE_ROW, ENGINE_ROW, MACHINE_ROW, pack, unpack
 from gateway.config.model import Config
 from gateway.deadlines import Deadlines
 from gateway.devices import Device, Proof, notice_event
+from gateway.entries.line import LineEntries, why_not
 from gateway.events import Event
 from gateway.flow.ledger import Ledger
-from gateway.inputs import ClockStep, DeviceState, Input, Mute, Note, Reload, Tick, Verified
+from gateway.inputs import ClockStep, DeviceState, Entry, Input, Mute, Reload, Tick, Verified
 from gateway.kpi.line import LINE, LineWindows
 from gateway.kpi.policy import policy_of
 from gateway.linetime import LineTime
 from gateway.machine import Machine
 from gateway.machine_rows import machine_rows, window_rows, windows_of
 from gateway.readings import NOT_READ, Readings
+from gateway.sampled import Sampled, held_ms
 from gateway.signals import moduli
 from gateway.tell import Teller
 from gateway.trends.line import Trends
-from gateway.trends.ways import Point, Seen
+from gateway.trends.ways import Point
 from gateway.work.assignment import Assignment
 from gateway.work.following import Following
 from gateway.work.jobs import JOB_ROW, Jobs
 from protocols.model import Batch, Learned, Quality, Value
-
-HELD_SCANS, HELD_MS = 5, 60_000
-"""Scan intervals, or time if that is longer, for which a trend takes a value to hold beyond its last sample.
-
-A driver that hears nothing says so itself within a minute; a subscription without changes is sampled far more rarely
-than its interval says.
-"""
 
 
 class Pipeline:
@@ -56,9 +51,12 @@ class Pipeline:
         self._following = Following(config.topology, self._machines, self.ledger)
         self.jobs = Jobs(config, self._machines, self._teller)
         self.line = LineWindows(config, self._machines, self._teller)
+        self.entries = LineEntries(config, self._machines, self._teller)
         self._deadlines = Deadlines()
         """Of machines by their position, and of trends behind them."""
-        self._trends = Trends(config, self._time, self._deadlines, len(self._machines), self._seen)
+        self.devices: dict[str, Device] = {}
+        self._sampled = Sampled(self.devices)
+        self._trends = Trends(config, self._time, self._deadlines, len(self._machines), self._sampled.seen)
         decided: frozenset[str] = frozenset().union(*(machine.signals for machine in self._machines))
         beats = {f"{name}.{one.heartbeat.signal}" for name, one in config.devices.items() if one.heartbeat is not None}
         self.signals = decided | self._trends.exact | beats | self.jobs.signals
@@ -66,7 +64,7 @@ class Pipeline:
         self.thinned = self._trends.signals - self.signals
         """Those of which only changes of at least the deadband must."""
         used = self.signals | self.thinned
-        self.devices = {name: Device(name, device, used) for name, device in config.devices.items()}
+        self.devices.update((name, Device(name, device, used)) for name, device in config.devices.items())
         self._watched = [device for device in self.devices.values() if device.beat is not None]
         """Devices with a heartbeat; their deadlines are behind those of trends."""
         self._first_watched = len(self._machines) + len(config.trends)
@@ -88,7 +86,8 @@ class Pipeline:
     def _machine(self, config: Config, name: str, ranges: dict[str, int]) -> Machine:
         own, types, policy = config.machines[name], config.signal_types, policy_of(config, name)
         work = Assignment(name, own, config.products, config.jobs)
-        return Machine(name, own, types, ranges, config.reasons, self.texts, self._teller.own(), work, policy)
+        said = self._teller.own(), work, policy, why_not(config)
+        return Machine(name, own, types, ranges, config.reasons, self.texts, *said)
 
     @property
     def utc_offset(self) -> int:
@@ -123,8 +122,12 @@ class Pipeline:
             self._follow_clock(given.at, events)
             for index, machine in enumerate(self._machines):
                 self._sample(index, machine.rules.signals, given.at, events)
-        elif isinstance(given, (Note, Verified, Mute)):
+        elif isinstance(given, (Verified, Mute)):
             events += [machine.said(given) for machine in self._machines if machine.name == given.machine]
+        elif isinstance(given, Entry):
+            events += self.entries.take(given)
+            for index in range(len(self._machines)):
+                self._schedule(index)
         events += self.line.follow(self.ledger)
         return events, self._deadlines.next()
 
@@ -190,7 +193,7 @@ class Pipeline:
             self._schedule(index)
         device.sampled[interval] = batch.at
         device.scans[interval] = device.scans.get(interval, 0) + 1
-        events += self.jobs.follow(batch.at, self._values, self._since)
+        events += self.jobs.follow(batch.at, self._values, self._sampled.since)
         device.dirty |= bool(batch.changes)
 
     def _beat(
@@ -223,7 +226,7 @@ class Pipeline:
     def _resume(self, device: Device, interval: int, at: int, changed: Collection[str], events: list[Event]) -> None:
         """Nobody looked for so long that values were not taken to hold: what did not change is known again."""
         last = device.sampled.get(interval)
-        if last is None or at - last <= _held_ms(interval):
+        if last is None or at - last <= held_ms(interval):
             return
         for name in device.names:
             if name in self._trends.signals and name not in changed and device.interval[name] == interval:
@@ -241,19 +244,8 @@ class Pipeline:
     def _sample(self, index: int, changed: Collection[str], at: int, events: list[Event]) -> None:
         machine = self._machines[index]
         mine = machine.signals.intersection(changed)
-        events += machine.sample(mine, self._values, at, self._since, self.readings.evidence)
+        events += machine.sample(mine, self._values, at, self._sampled.since, self.readings.evidence)
         self._schedule(index)
-
-    def _since(self, signal: str) -> int | None:
-        """When a signal was last sampled, before what is being processed."""
-        device = self.devices[signal.partition(".")[0]]
-        return device.sampled.get(device.interval[signal])
-
-    def _seen(self, signal: str) -> Seen:
-        """The samples of a signal, before what is being processed."""
-        device = self.devices[signal.partition(".")[0]]
-        interval = device.interval[signal]
-        return Seen(device.sampled.get(interval), _held_ms(interval), device.scans.get(interval, 0))
 
     def _device_state(self, state: DeviceState, events: list[Event]) -> None:
         device = self.devices[state.device]
@@ -309,13 +301,16 @@ class Pipeline:
         from a moment at which its row was true. After a step of the clock it is always whole.
         """
         rows: dict[str, bytes] = {}
+        stored = set[str]()
         whole = subjects is None or self._offset_is_new or self.jobs.dirty  # which machine has which job is one thing
         touched = set() if subjects is None else {subject.partition(".")[0] for subject in subjects} | set(subjects)
         users = {index for subject in touched for index in self.users.get(subject, ())}
         for index, machine in enumerate(self._machines):
             if machine.dirty and (whole or machine.name in touched or index in users):
                 rows |= machine_rows(machine)
+                stored.add(machine.name)
                 machine.dirty = False
+        rows |= self.entries.rows(stored)
         rows |= window_rows(LINE, self.line.rows(whole=False))
         for device in self.devices.values():
             if device.dirty and (whole or device.name in touched):
@@ -335,6 +330,7 @@ class Pipeline:
         rows |= {DEVICE_ROW + device.name: pack(self._device_row(device)) for device in self.devices.values()}
         rows |= {name: pack(row) for name, row in self._trends.rows(self._trends.signals).items()}
         rows |= window_rows(LINE, self.line.rows(whole=True))
+        rows |= self.entries.rows([machine.name for machine in self._machines], whole=True)
         return {**rows, ENGINE_ROW: pack(self._engine_row()), JOB_ROW: pack(self.jobs.checkpoint())}
 
     def _engine_row(self) -> dict[str, Any]:
@@ -372,6 +368,7 @@ class Pipeline:
             if (row := saved.get(DEVICE_ROW + device.name)) is not None:
                 device.restore(row)
                 self.readings.restore(row["signals"])
+        self.entries.restore(saved)
         for index, machine in enumerate(self._machines):
             if (row := saved.get(MACHINE_ROW + machine.name)) is not None:
                 self.at = max(self.at, machine.restore(row, [*windows_of(machine.name, saved).values()], self._values))
@@ -382,7 +379,3 @@ class Pipeline:
             self.jobs.restore(saved[JOB_ROW])
         for owner, device in enumerate(self._watched):
             self._deadlines.set(self._first_watched + owner, device.freezes_at)
-
-
-def _held_ms(interval: int) -> int:
-    return max(HELD_SCANS * interval, HELD_MS)

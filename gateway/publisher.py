@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from gateway.entries.book import Book
 from gateway.events import Event
 from gateway.kpi.parts import Parts
 from gateway.kpi.task import Task
-from gateway.kpi.windows import Open, Windows
+from gateway.kpi.window import Open
+from gateway.kpi.windows import Windows
 from gateway.states.interval import MOST_CLOSED, Interval, Timeline
 from gateway.states.stops import Stops, ToldStop
 from gateway.states.told import state_data, stop_data
@@ -16,10 +18,17 @@ class Publisher:
     """Times are engine milliseconds; the horizon is the earliest moment that can still turn out otherwise."""
 
     def __init__(
-        self, machine: str, timeline: Timeline, stops: Stops, windows: Windows, parts: Parts | None, teller: Teller
+        self,
+        machine: str,
+        timeline: Timeline,
+        stops: Stops,
+        windows: Windows,
+        parts: Parts | None,
+        book: Book,
+        teller: Teller,
     ) -> None:
         self._machine, self._timeline, self._stops, self._windows = machine, timeline, stops, windows
-        self._parts, self._teller = parts, teller
+        self._parts, self._book, self._teller = parts, book, teller
 
     @property
     def unsettled(self) -> Open:
@@ -60,7 +69,8 @@ class Publisher:
     def _state(self, interval: Interval) -> Event:
         parts = None if self._parts is None else self._parts.figures(interval.parts)
         at = interval.ended or interval.began
-        return self._teller.event("machine.state", self._machine, at, state_data(interval, parts), interval.began)
+        data = state_data(interval, parts, self._book.given_interval(interval.id))
+        return self._teller.event("machine.state", self._machine, at, data, interval.began)
 
 
 def _sure(horizon: int | None, now: int) -> int:

@@ -229,11 +229,16 @@ class OperatorEntry(OfLine):
     entry: str
     what: Literal["reason", "note", "split", "merge", "scrap", "job", "crew", "undo"]
     target: str | None
-    reason: str | None
+    reason: StopReason | None
     note: str | None
-    amount: float | None
+    amount: int | None
     who: str
     when: str
+    at: str | None
+    other: str | None
+    given_job: str | None
+    given_product: str | None
+    crew: str | None
 
 
 class MachineVerified(OfLine):

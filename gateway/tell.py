@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.events import Event
-from gateway.inputs import Mute, Note, Verified
+from gateway.inputs import Mute, Verified
 from gateway.kpi.task import Task
 from gateway.linetime import LineTime
 
@@ -41,10 +41,8 @@ class Teller:
         return Event(kind, subject, self.time.utc(at), {**of_line, **data})
 
 
-def said_event(said: Note | Verified | Mute, teller: Teller) -> Event:
+def said_event(said: Verified | Mute, teller: Teller) -> Event:
     """A person's word, as it was given."""
-    if isinstance(said, Note):
-        return _note(said, teller)
     if isinstance(said, Mute):
         data = {"until": teller.time.text(said.until), "who": said.who, "why": said.why}
         return teller.event("machine.muted", said.machine, said.at, data)
@@ -58,17 +56,3 @@ def said_event(said: Note | Verified | Mute, teller: Teller) -> Event:
         "who": said.who,
     }
     return teller.event("machine.verified", said.machine, said.at, found)
-
-
-def _note(note: Note, teller: Teller) -> Event:
-    data = {
-        "entry": f"{note.machine}-note-{note.at}",
-        "what": "note",
-        "target": None,
-        "reason": None,
-        "note": note.text,
-        "amount": None,
-        "who": note.who,
-        "when": teller.time.text(note.at),
-    }
-    return teller.event("operator.entry", note.machine, note.at, data)

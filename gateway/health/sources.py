@@ -261,6 +261,7 @@ class Sources:
             "machines": self.view.machines(),
             "kpi": self.view.kpi(),
             "job": self.view.job(),
+            "crew": self.view.crew(),
             "flow": self.view.flow(),
             "devices": devices,
             "uplinks": {

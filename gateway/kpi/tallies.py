@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 NOT_PLANNED = ("planned_stop", "no_demand")
 """Categories that are not in PBT."""
@@ -79,6 +79,25 @@ class StopTime:
     """How many began in the window."""
     ms: int = 0
     """Their planned time in the window."""
+
+
+class Judged(NamedTuple):
+    """What a stop counts as."""
+
+    kind: str
+    reason: str | None
+    minor: bool
+    failure: bool
+    repair_ms: int
+
+    @staticmethod
+    def of(kind: str, reason: Mapping[str, Any] | None, minor: bool | None, repair_ms: int) -> Judged:
+        """What can still be a minor stop counts as one; a downtime is a failure unless its reason says otherwise."""
+        is_down = kind == "own" and minor is False
+        is_failure = is_down and (reason is None or reason.get("failure") is not False)
+        return Judged(
+            kind, None if reason is None else reason["code"], kind == "own" and not is_down, is_failure, repair_ms
+        )
 
 
 @dataclass(slots=True)
@@ -158,8 +177,30 @@ class Tallies:
             if len(self.stops) >= MOST_KEYS:
                 key, kind, reason = REST, REST, None
             self.stops.setdefault(key, StopTime(kind, reason))
-        self.stops[key].n += n
-        self.stops[key].ms += ms
+        stops = self.stops[key]
+        stops.n += n
+        stops.ms += ms
+        if not stops.n and not stops.ms:
+            del self.stops[key]
+
+    def judge(self, stop: Judged, begins: int, planned: int, lost: int, sign: int = 1) -> None:
+        """Count a stop with its planned milliseconds in here, and those lost; or, with -1, take it out again.
+
+        `begins`: 1 where it began in here.
+        """
+        if begins or planned:
+            self.stopped(stop.kind, stop.reason, sign * begins, sign * planned)
+        if stop.kind != "own":
+            return
+        if stop.minor:
+            self.minor_n += sign * begins
+            self.minor_ms += sign * lost
+            return
+        self.down_ms += sign * planned
+        self.down_lost_ms += sign * lost
+        if begins and stop.failure:
+            self.failures += sign
+            self.repair_ms += sign * stop.repair_ms
 
     def carry(self) -> dict[str, Output]:
         """Take out of each product what is negative."""

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from gateway.kpi.shares import Share
-from gateway.kpi.tallies import NOT_PLANNED, Tallies
+from gateway.kpi.tallies import NOT_PLANNED, Judged, Tallies
 from gateway.kpi.task import Task
+from gateway.states.interval import Interval
 from gateway.states.stops import ToldStop
 
 Kind = Literal["hour", "shift", "day", "job"]
 KINDS: tuple[Kind, ...] = ("hour", "shift", "day", "job")
 UNKNOWN = "unknown"
+
+
+class Open(NamedTuple):
+    """What is not settled yet: intervals that are not final, the last without an end, and stops that are not."""
+
+    intervals: Sequence[Interval]
+    stops: Mapping[str, ToldStop]
 
 
 @dataclass(slots=True)
@@ -95,22 +104,15 @@ class Window:
         if times is None:
             return False
         self.dirty = True
-        (planned, lost), stop, tallies = times, told.stop, self.tallies
-        began_here = int(self.began <= stop.began and (self.ended is None or stop.began < self.ended))
-        if began_here or planned:
-            tallies.stopped(stop.kind, None if stop.reason is None else stop.reason["code"], began_here, planned)
-        if stop.kind != "own":
-            return True
-        if told.minor is not False:
-            tallies.minor_n += began_here
-            tallies.minor_ms += lost
-            return True
-        tallies.down_ms += planned
-        tallies.down_lost_ms += lost
-        if began_here and told.failure is not False:
-            tallies.failures += 1
-            tallies.repair_ms += (now if stop.ended is None else stop.ended) - stop.began - stop.planned_ms
+        stop = told.stop
+        repair = (now if stop.ended is None else stop.ended) - stop.began - stop.planned_ms
+        judged = Judged.of(stop.kind, stop.reason, told.minor, repair)
+        self.tallies.judge(judged, self.begins(stop.began), *times)
         return True
+
+    def begins(self, moment: int) -> int:
+        """1 where a moment lies in it, else 0."""
+        return int(self.began <= moment and (self.ended is None or moment < self.ended))
 
     def works_on(self, task: Task) -> None:
         """What is worked on at some time in it."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from gateway.entries.book import Book
 from gateway.events import Event
 from gateway.kpi.blind import Blindness
 from gateway.kpi.counting import Made
@@ -22,7 +23,7 @@ from gateway.kpi.shares import shares
 from gateway.kpi.tallies import Output, Tallies
 from gateway.kpi.task import Task
 from gateway.kpi.waiting import Part, WaitingParts, classified, classify
-from gateway.kpi.window import KINDS, UNKNOWN, Kind, Window
+from gateway.kpi.window import KINDS, UNKNOWN, Kind, Open, Window
 from gateway.states.interval import Interval
 from gateway.states.stops import ToldStop
 from gateway.tell import Teller
@@ -45,13 +46,6 @@ class Policy(NamedTuple):
     """Milliseconds from its end until it can't change any more."""
     digest: str
     """Of what figures depend on."""
-
-
-class Open(NamedTuple):
-    """What is not settled yet: intervals that are not final, the last without an end, and stops that are not."""
-
-    intervals: Sequence[Interval]
-    stops: Mapping[str, ToldStop]
 
 
 class Running(NamedTuple):
@@ -78,8 +72,9 @@ def shown(window: Window, every: Mapping[str, Any]) -> dict[str, Any]:
 class Windows:
     """Times are engine milliseconds."""
 
-    def __init__(self, machine: str, policy: Policy, roles: Collection[str], teller: Teller) -> None:
-        """`roles`: of the counters that the machine has."""
+    def __init__(self, machine: str, policy: Policy, roles: Collection[str], teller: Teller, book: Book) -> None:
+        """`roles`: of the counters that the machine has; `book`: what people said of it."""
+        self._book = book
         self._machine, self._policy, self._teller = machine, policy, teller
         self._shares = shares(roles)
         counted = set(roles) - {"rework"}
@@ -179,6 +174,7 @@ class Windows:
                 events += self._tell(window, unsettled, at, final=True)
                 self.closed.remove(window)
                 self.gone.append(window.id)
+                self._book.forget(min((one.began for one in self._all()), default=at), unsettled)
             elif at >= window.ended + self._policy.grace and window.rev < 0:
                 events += self._tell(window, unsettled, at)
         self._plan()
@@ -228,8 +224,10 @@ class Windows:
 
     def settle(self, final: Sequence[Interval], stops: Iterable[ToldStop]) -> None:
         """Intervals that are final, in order, and stops that were told."""
+        latest = max((window.began for window in self.open.values()), default=0)
         for interval in final:
             assert interval.ended is not None
+            self._book.stops.spend(interval, latest)
             for window in self._all():
                 if window.overlap(interval.began, interval.ended):
                     self._spend(window, interval, interval.ended)
@@ -237,6 +235,7 @@ class Windows:
         if final:
             self._blind.settled(final[-1].ended or 0)
         for told in (one for one in stops if one.final):
+            self._book.stops.close(told)
             for window in self._all():
                 if window.judge(told, told.stop.began):
                     self._touch(window)
@@ -258,6 +257,16 @@ class Windows:
     def waits(self) -> bool:
         """Whether parts wait to be classified."""
         return bool(self._parts)
+
+    def touch(self, began: int, ended: int) -> None:
+        """What was said changes figures of this time."""
+        for window in self._all():
+            if window.overlap(began, ended):
+                self._touch(window)
+
+    def around(self, moment: int) -> list[Window]:
+        """Those that a moment lies in and that can still change."""
+        return [window for window in self._all() if window.begins(moment)]
 
     @property
     def is_touched(self) -> bool:
@@ -282,6 +291,7 @@ class Windows:
                 laid.judge(told, now)
         laid.tallies.unrecovered += laid.blind
         laid.tallies.carry()
+        self._book.adjust(window, laid.tallies, unsettled, now)
         return laid.tallies
 
     def _tell(self, window: Window, unsettled: Open, now: int, *, final: bool = False) -> list[Event]:

@@ -13,11 +13,12 @@ from typing import Any, get_args
 
 import msgpack
 
-from gateway.inputs import Input, Tick
+from gateway.inputs import Input, Tick, entry_of_note
 from protocols.model import Batch, Learned, Notice
 
 TICK, BATCH, OTHER, END = range(4)
 OTHERS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Input) if kind not in (Tick, Batch)}
+OTHERS["Note"] = entry_of_note  # as recordings had it before there were other entries
 MAX_MESSAGE = 64_000_000
 """Bytes of one message; that of a line of 10,000 signals with texts has a few."""
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, msgpack.UnpackException)

@@ -255,6 +255,11 @@ class Timeline:
         self._touched = set()
         return told
 
+    def touch(self, name: str) -> None:
+        """More is known of an interval, if it can still be told."""
+        if any(one.id == name for one in self.unsettled):
+            self._touched.add(name)
+
     def forget_marks(self) -> None:
         """Nothing can turn out to have ended before now."""
         if self.current is not None:

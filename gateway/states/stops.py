@@ -5,7 +5,7 @@ What a stop is follows from the intervals alone: those that are final are folded
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -23,22 +23,29 @@ class ToldStop:
     final: bool
     minor: bool | None
     """None while it can still be one."""
+    given: Mapping[str, Any] | None = None
+    """The reason that a person gave."""
+
+    @property
+    def reason(self) -> Mapping[str, Any] | None:
+        """What a person gave goes before what the machine said."""
+        return self.given or self.stop.reason
 
     @property
     def failure(self) -> bool | None:
         """Whether it counts as one, for MTBF and MTTR."""
         if self.stop.kind != "own" or self.minor is None:
             return None if self.stop.kind == "own" else False
-        reason = self.stop.reason
+        reason = self.reason
         return not self.minor and (reason is None or bool(reason.get("failure", True)))
 
 
 class Stops:
     """One machine's stops. Times are engine milliseconds."""
 
-    def __init__(self, machine: str, short_stop: int) -> None:
-        """`short_stop`: a shorter one is minor."""
-        self._machine, self._short = machine, short_stop
+    def __init__(self, machine: str, short_stop: int, given: Callable[[str], Mapping[str, Any] | None]) -> None:
+        """`short_stop`: a shorter one is minor; `given`: the reason that a person gave for a stop."""
+        self._machine, self._short, self._given = machine, short_stop, given
         self.resume = 0
         """How long production must last to end a stop."""
         self._settled: Stop | None = None
@@ -121,14 +128,15 @@ class Stops:
         for stop in [*fold.ended, *([] if fold.stop is None else [fold.stop])]:
             final = any(stop is one for one in done)
             minor = self._minor(stop, until)
-            content = [stop.kind, stop.category, stop.began, stop.ended, stop.reason, stop.first_out, minor]
+            given = self._given(stop.id)
+            content = [stop.kind, stop.category, stop.began, stop.ended, given or stop.reason, stop.first_out, minor]
             rev, before, _ = self._published.get(stop.id, (-1, [], stop))
             if final:
                 self._published.pop(stop.id, None)
             else:  # as it is now, be it told or not
                 self._published[stop.id] = (rev + (content != before), content, replace(stop, intervals=[]))
             if final or content != before:
-                told.append(ToldStop(stop, rev + 1, final, minor))
+                told.append(ToldStop(stop, rev + 1, final, minor, given))
         return told
 
     def _minor(self, stop: Stop, until: int) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.kpi.task import Task
@@ -21,9 +22,14 @@ def cause_of(account: Account) -> str | None:
 
 
 def shown(
-    current: Interval | None, decision: Decision, account: Account, task: Task, jumps: Jumps | None
+    current: Interval | None,
+    decision: Decision,
+    account: Account,
+    task: Task,
+    jumps: Jumps | None,
+    given: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """What a machine does now, for people."""
+    """What a machine does now, for people; `given`: the reason that a person gave for its stop."""
     mode = None if current is None else current.context.mode
     return {
         "state": decision.state,
@@ -31,7 +37,7 @@ def shown(
         "mode": None if mode == UNKNOWN else mode,
         "cause": cause_of(account),
         "since": None if current is None else current.began_text,
-        "reason": decision.reason,
+        "reason": given or decision.reason,
         "rule": decision.rule,
         "interval": None if current is None else current.id,
         "stop": None if current is None else current.stop,
@@ -43,8 +49,10 @@ def shown(
     }
 
 
-def state_data(interval: Interval, parts: dict[str, int | None] | None) -> dict[str, Any]:
-    """The fields of an interval as it is now."""
+def state_data(
+    interval: Interval, parts: dict[str, int | None] | None, given: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The fields of an interval as it is now; `given`: the reason that a person gave for it."""
     decision, account, ended = interval.decision, interval.account, interval.ended
     return {
         "job": interval.context.job,
@@ -56,7 +64,7 @@ def state_data(interval: Interval, parts: dict[str, int | None] | None) -> dict[
         "state": decision.state,
         "category": account.category,
         "mode": None if interval.context.mode == UNKNOWN else interval.context.mode,
-        "reason": decision.reason,
+        "reason": given or decision.reason,
         "cause": cause_of(account),
         "inferred": False,
         "began": interval.began_text,
@@ -94,7 +102,7 @@ def stop_data(machine: str, told: ToldStop, total: int | None, ideal_ms: float |
         "category": stop.category,
         "minor": told.minor,
         "failure": told.failure,
-        "reason": None if stop.reason is None else {"group": None, **stop.reason},
+        "reason": None if told.reason is None else {"group": None, **told.reason},
         "first_out": stop.first_out,
         "intervals": [f"{machine}-{began}" for began in stop.intervals],
         "lost_parts": lost,

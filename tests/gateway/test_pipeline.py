@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gateway.checkpoint import CheckpointError
 from gateway.config.model import Config
 from gateway.events import Event
-from gateway.inputs import ClockStep, DeviceState, Input, Note, Reload, Tick
+from gateway.inputs import ClockStep, DeviceState, Entry, Input, Reload, Tick
 from gateway.pipeline import Pipeline
 from protocols.model import Batch, Change, Notice, Quality, Value
 from tests.conftest import FILLER_MACHINE, FILLER_SIGNALS, line_document
@@ -132,7 +132,7 @@ kinds = st.one_of(
     st.builds(lambda notes: Batch("packer_plc", 0, [], notices=notes), notices),
     st.builds(lambda up: DeviceState("filler_plc", up, 0, "127.0.0.1:502", "no answer", "check it"), st.booleans()),
     st.builds(lambda offset, suspect: ClockStep(0, offset, suspect), st.integers(-7_200_000, 7_200_000), st.booleans()),
-    st.just(Note("filler", "cap jam again", "anna", 0)),
+    st.just(Entry(entry="filler-note-0", what="note", machine="filler", note="cap jam again", who="anna", at=0)),
     st.builds(
         lambda offset, cause, suspect: Reload(0, offset, cause, suspect),
         st.integers(0, 5000),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import gateway.recording.recorder as recording
 from gateway.events import Event
-from gateway.inputs import ClockStep, DeviceState, Input, Note, Tick
+from gateway.inputs import ClockStep, DeviceState, Input, Tick, entry_of_note
 from gateway.recording.header import RecordingError
 from gateway.recording.reader import RecordedFile
 from protocols.model import Batch, Learned
@@ -63,7 +63,7 @@ def input_of(step: Any, at: int) -> Input:
         case "step":
             return ClockStep(at, 7_000 if at % 2 else -3_000)
         case "note":
-            return Note("filler", "changed the belt", "Anna", at)
+            return entry_of_note("filler", "changed the belt", "Anna", at)
         case _:
             return Tick(at)
 

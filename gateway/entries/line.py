@@ -1,0 +1,148 @@
+"""What people say of the line and its machines: who is meant, what is told, and which crew works."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from gateway.config.model import Config
+from gateway.entries.book import Book
+from gateway.entries.check import Refused, check
+from gateway.entries.overlay import SaidStop
+from gateway.entries.reasons import ReasonList
+from gateway.entries.word import Word
+from gateway.events import Event
+from gateway.inputs import Entry
+from gateway.kpi.line import LINE
+from gateway.machine import Machine
+from gateway.tell import Teller
+
+ENTRY_ROW, STOP_ROW = "entry/", "stop/"
+
+
+class LineEntries:
+    """Works on engine time."""
+
+    is_line = True
+
+    def __init__(self, config: Config, machines: Sequence[Machine], teller: Teller) -> None:
+        """`teller` is the line's."""
+        self._machines = {machine.name: machine for machine in machines}
+        self._teller = teller
+        self._book = Book(0)
+        self.reasons = ReasonList(None, config.reasons)
+        self.why_not = {"scrap": "it is of one machine", **why_not(config)}
+
+    @property
+    def words(self) -> Mapping[str, Word]:
+        """Entries about the line that are kept, by id."""
+        return self._book.words
+
+    def stops(self) -> Sequence[SaidStop]:
+        """The line has none of its own."""
+        return ()
+
+    def has_interval(self, _name: str) -> bool:
+        """The line has none of its own."""
+        return False
+
+    def good_at(self, _moment: int) -> int | None:
+        """The line has no counters of its own."""
+        return None
+
+    def check(self, entry: Entry) -> None:
+        """Whether it can be, now. Raises Refused."""
+        if entry.machine == LINE:
+            check(entry, self)
+            return
+        machine = self._machines.get(entry.machine)
+        if machine is None:
+            names = ", ".join((*self._machines, LINE))
+            raise Refused("unknown", f"{entry.machine} is no machine of this line", f"machines are: {names}")
+        check(entry, machine.asked(entry.at))
+
+    def find(self, name: str) -> Word | None:
+        """An entry that is kept, by its id."""
+        books = (self._book, *(machine.entries.book for machine in self._machines.values()))
+        return next((book.words[name] for book in books if name in book.words), None)
+
+    def reasons_of(self, machine: str) -> list[Mapping[str, Any]]:
+        """What an operator may choose from for a machine, or for the line."""
+        return (self if machine == LINE else self._machines[machine].entries).reasons.listed()
+
+    def take(self, entry: Entry) -> list[Event]:
+        """What there is to tell; nothing of what the line does not have."""
+        machine = self._machines.get(entry.machine)
+        if machine is not None:
+            word = word_of(entry, machine.entries.reasons)
+            return [said_event(word, entry.machine, machine.teller), *machine.hear(word)]
+        if entry.machine != LINE:
+            return []
+        word = word_of(entry, self.reasons)
+        self._book.add(word)
+        return [said_event(word, LINE, self._teller)]
+
+    @property
+    def crew(self) -> str | None:
+        """The crew that works now, as far as somebody said it."""
+        return next((word.crew for word in reversed(self._book.said) if word.what == "crew"), None)
+
+    def rows(self, machines: Collection[str], *, whole: bool = False) -> dict[str, bytes]:
+        """Rows of the checkpoint, of the line and of some machines: those that changed, or all."""
+        rows = _rows(ENTRY_ROW, LINE, self._book.rows(whole=whole))
+        for name in machines:
+            book = self._machines[name].entries.book
+            rows |= _rows(ENTRY_ROW, name, book.rows(whole=whole)) | _rows(STOP_ROW, name, book.stops.rows(whole=whole))
+        return rows
+
+    def restore(self, saved: Mapping[str, dict[str, Any]]) -> None:
+        """Go on from a checkpoint; before the machines do."""
+        self._book.restore(_of(ENTRY_ROW, LINE, saved))
+        for name, machine in self._machines.items():
+            machine.entries.book.restore(_of(ENTRY_ROW, name, saved))
+            machine.entries.book.stops.restore(_of(STOP_ROW, name, saved))
+
+
+def why_not(config: Config) -> dict[str, str]:
+    """Why jobs and products cannot be entered; "" where they can, since no signal gives them."""
+    job, product = config.jobs, config.products
+    return {
+        "job": "" if job is None else f"{job.signal} gives it",
+        "product": "" if product is None else f"{product.signal} gives it",
+    }
+
+
+def word_of(entry: Entry, reasons: ReasonList) -> Word:
+    """An entry as it is kept."""
+    same = ("entry", "what", "at", "who", "target", "note", "amount", "moment", "other", "job", "product", "crew")
+    reason = None if entry.reason is None else reasons.of(entry.reason)
+    return Word(reason=reason, **{name: getattr(entry, name) for name in same})
+
+
+def said_event(word: Word, subject: str, teller: Teller) -> Event:
+    """`operator.entry`."""
+    data = {
+        "entry": word.entry,
+        "what": word.what,
+        "target": word.target,
+        "reason": None if word.reason is None else {"group": None, **word.reason},
+        "note": word.note,
+        "amount": word.amount,
+        "who": word.who,
+        "when": teller.time.text(word.at),
+        "at": None if word.moment is None else teller.time.text(word.moment),
+        "other": word.other,
+        "given_job": word.job,
+        "given_product": word.product,
+        "crew": word.crew,
+    }
+    return teller.event("operator.entry", subject, word.at, data)
+
+
+def _rows(kind: str, owner: str, rows: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {f"{kind}{owner}/{name}": row for name, row in rows.items()}
+
+
+def _of(kind: str, owner: str, saved: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    prefix = f"{kind}{owner}/"
+    return {name.removeprefix(prefix): row for name, row in saved.items() if name.startswith(prefix)}
