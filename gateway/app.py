@@ -172,7 +172,7 @@ class App:
             await parts.end_devices(crew)
             parts.engine.reload("stop")
             parts.engine.close()
-            await self._close_recorder(parts)
+            await self._close_taps(parts)
             outbox.append([self._event("gateway.stopped", clock, {"why": self._why_stopped})])
             await self._drain(parts)
             await crew.end_all()
@@ -189,11 +189,12 @@ class App:
         self._endpoint = HealthServer(sources)
         crew.begin("health", self._endpoint.run())
 
-    async def _close_recorder(self, parts: Parts) -> None:
-        """A disk that hangs must not hold the exit: the recording then ends without its end."""
+    async def _close_taps(self, parts: Parts) -> None:
+        """A disk that hangs must not hold the exit: recording and samples then end without their end."""
         with suppress(TimeoutError):
             async with self._within(CLOSE_S, HURRY_S):
                 await parts.close_recorder()
+                await parts.close_samples()
 
     async def _wait(self, seconds: float | None) -> None:
         try:

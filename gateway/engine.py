@@ -34,7 +34,7 @@ class Engine:
         stop: Callable[[str], None],
     ) -> None:
         self.clock = clock
-        self.record: Callable[[Input], None] | None = None
+        self.taps: tuple[Callable[[Input], None], ...] = ()
         """Told of each input before it is decided; must not raise."""
         self.failed: Exception | None = None
         self.inputs = 0
@@ -56,8 +56,8 @@ class Engine:
         """Decide about one input, stamped by its runner. Never raises: a runner could do nothing about it."""
         if self._closed:
             return
-        if self.record is not None:
-            self.record(given)
+        for tap in self.taps:
+            tap(given)
         try:
             events, deadline = self._pipeline.process(given)
             # taken now: what a later input leaves half applied must not be stored with these events

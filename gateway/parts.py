@@ -28,6 +28,7 @@ from gateway.runner.crew import Crew
 from gateway.runner.device import DeviceRunner
 from gateway.runner.endpoints import Endpoint, device_runner, endpoints_of
 from gateway.runner.uplink import UplinkRunner
+from gateway.samples.ring import Samples
 from gateway.uplinks.registry import uplink_class
 from gateway.uplinks.uplink import UplinkContext
 from protocols.settings import DeviceSettings
@@ -75,6 +76,8 @@ class Parts:
         self.view = LineView(pipeline, self._tables, config)
         self.engine = Engine(pipeline, clock, outbox.append, self.view.changed, stop)
         outbox.checkpoint = self.engine.checkpoint
+        buffer = state_dir / config.buffer.path
+        self.samples = Samples(buffer.parent / "samples" / buffer.name, config.buffer, clock, self._tables)
 
     @property
     def devices(self) -> dict[str, DeviceRunner]:
@@ -84,8 +87,10 @@ class Parts:
     async def begin(self, crew: Crew) -> None:
         """Have everything run; the engine hears first that nobody looked until now."""
         self._forward(self.config, self._pipeline, self._tables)
+        await self.samples.start()
         self._record_with(await self._new_recorder(self.config, self._pipeline, self._tables))
         self.engine.reload("start")
+        crew.begin("samples", self.samples.run())
         self._begin_devices(crew, endpoints_of(self.config.devices))
         self._begin_uplinks(crew, self.config.uplinks)
 
@@ -104,6 +109,14 @@ class Parts:
                 await recorder.close(self.clock.now())
         except TimeoutError:
             log.error("recording_not_closed", why="the disk did not answer in time", remedy="see the system's log")
+
+    async def close_samples(self) -> None:
+        """Write what was noticed last; a disk that hangs costs its last half minute."""
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self.samples.close()
+        except TimeoutError:
+            log.warning("samples_not_closed", why="the disk did not answer in time", remedy="see the system's log")
 
     async def take_over(self, crew: Crew, difference: Difference, pipeline: Pipeline) -> None:
         """Go on with the new configuration, for which `pipeline` was made. Raises BufferError, CheckpointError.
@@ -164,6 +177,7 @@ class Parts:
         self.config, self._pipeline, self._tables = new, pipeline, tables
         self.applied_at = self.clock.utc()
         self._record_with(recorder)
+        self.samples.show(tables, new.buffer)
         self.view.show(pipeline, tables, new)
         self.engine.take_over(pipeline)
         self.engine.reload("reload")
@@ -183,7 +197,7 @@ class Parts:
 
     def _record_with(self, recorder: Recorder | None) -> None:
         self.recorder = recorder
-        self.engine.record = None if recorder is None else recorder.record
+        self.engine.taps = (self.samples.record,) if recorder is None else (recorder.record, self.samples.record)
 
     async def _new_recorder(
         self, config: Config, pipeline: Pipeline, tables: Mapping[str, SignalTable]

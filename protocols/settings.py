@@ -73,6 +73,18 @@ def at_least(low: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def none_or_at_least(low: str) -> AfterValidator:
+    """As `at_least`, of a Size that may also be none at all."""
+    smallest = parse_size(low)
+
+    def check(size: int) -> int:
+        if size == 0 or size >= smallest:
+            return size
+        raise ValueError(f"{size_text(size)} is less than {low}; 0MB is none")
+
+    return AfterValidator(check)
+
+
 def _no_bool(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError(f"expected a whole number, found {shown(value)}")

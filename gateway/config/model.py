@@ -58,6 +58,7 @@ from protocols.settings import (
     at_least,
     between,
     misplaced,
+    none_or_at_least,
     shown,
 )
 from protocols.settings import TlsConfig as TlsConfig
@@ -186,6 +187,8 @@ class BufferConfig(Settings):
     """How long acknowledged events are kept."""
     commit_interval: Annotated[Duration, between("10ms", "10s")] = 100
     """How long an event may wait for the group commit."""
+    samples: Annotated[Size, none_or_at_least("10MB")] = 200_000_000
+    """Most that recent samples of all signals may take on the disk; the oldest go first. `0MB` keeps none."""
 
 
 def _named_buffer(given: dict[str, Any]) -> BufferConfig:

@@ -30,6 +30,7 @@ class _LineCollector(Collector):
         yield from self._store()
         yield from self._uplinks()
         yield from self._recording()
+        yield from self._samples()
 
     def _process(self) -> Iterator[Metric]:
         sources = self._sources
@@ -143,6 +144,17 @@ class _LineCollector(Collector):
         yield CounterMetricFamily("linegate_recording_bytes_written", "Compressed bytes written", value=written)
         yield CounterMetricFamily(
             "linegate_recording_dropped_inputs", "Inputs of the engine in no file", value=recorder.dropped
+        )
+
+    def _samples(self) -> Iterator[Metric]:
+        samples = self._sources.samples
+        if not samples.is_on:
+            return
+        yield GaugeMetricFamily("linegate_samples_up", "1 while samples are kept", value=not samples.trouble)
+        size = samples.size_bytes
+        yield GaugeMetricFamily("linegate_samples_size_bytes", "Size of the files of recent samples", value=size)
+        yield CounterMetricFamily(
+            "linegate_samples_lost", "Samples, and pieces of them, without room", value=samples.lost
         )
 
     def _uplinks(self) -> Iterator[Metric]:

@@ -22,6 +22,7 @@ from gateway.health.sources import Sources
 from gateway.health.stream import Stream
 from gateway.history import routes as history
 from gateway.page import routes as page
+from gateway.samples import routes as samples
 from protocols.dial import load_own, server_context
 from protocols.driver import ConfigError
 from protocols.worker import in_daemon_thread
@@ -33,6 +34,7 @@ ROOMS: tuple[Callable[[Sources], Sequence[BaseRoute]], ...] = (
     signals.routes,
     history.routes,
     page.routes,
+    samples.routes,
 )
 """Each gives the routes of what it knows; they refuse by raising `Refusal`."""
 

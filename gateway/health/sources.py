@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from gateway.recording.recorder import Recorder
     from gateway.runner.device import DeviceRunner
     from gateway.runner.uplink import UplinkRunner
+    from gateway.samples.ring import Samples
 
+SAMPLES_REMEDY = "free space, or see whether the disk is well; nothing else is touched, and it goes on by itself"
 LAG_S = 0.5
 """From how much on a late event loop is worth a warning."""
 WORST = ("pass", "warn", "fail")
@@ -82,6 +84,11 @@ class Sources:
         """None where nothing is recorded."""
         return self._parts.recorder
 
+    @property
+    def samples(self) -> Samples:
+        """What signals were in the last hours."""
+        return self._parts.samples
+
     def alive(self) -> bool:
         """Whether the store task turns; that this runs shows that the loop does."""
         return time.monotonic() - self.outbox.heartbeat < STORE_SILENT_S
@@ -103,7 +110,7 @@ class Sources:
         uplinks = (self._uplink(name) for name in self.uplinks)
         devices = map(self._device, self.runners)
         always = self._store(), self._configuration(), self._clock(), self._loop()
-        return [*always, *devices, *uplinks, *self._recording(), *self._products()]
+        return [*always, *devices, *uplinks, *self._recording(), *self._samples(), *self._products()]
 
     def _products(self) -> Iterator[Check]:
         if self.config.products is None:
@@ -125,6 +132,17 @@ class Sources:
             yield Check("recording", "warn", recorder.trouble, words, values)
         else:
             yield Check("recording", "pass", values=values)
+
+    def _samples(self) -> Iterator[Check]:
+        samples = self.samples
+        if not samples.is_on:
+            return
+        since = None if samples.oldest is None else rfc3339(samples.oldest)
+        values = {"since": since, "size_bytes": samples.size_bytes, "lost": samples.lost}
+        if samples.trouble:
+            yield Check("samples", "warn", samples.trouble, SAMPLES_REMEDY, values)
+        else:
+            yield Check("samples", "pass", values=values)
 
     def _store(self) -> Check:
         stats = self.outbox.stats

@@ -85,7 +85,7 @@ async def test_health_has_a_check_for_every_part(one: Daemon) -> None:
     health = json.loads(text)
     assert status == 200
     assert set(health["checks"]) == {
-        "store", "configuration", "clock", "loop", "device:filler_plc", "uplink:journal", "products",
+        "store", "configuration", "clock", "loop", "device:filler_plc", "uplink:journal", "samples", "products",
     }  # fmt: skip
     device = health["checks"]["device:filler_plc"][0]["observedValue"]
     assert device["bad_signals"] == 0

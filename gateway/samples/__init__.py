@@ -1,0 +1,1 @@
+"""What signals were in the last hours, for people who look: a bounded ring beside the buffer; no event uses it."""
