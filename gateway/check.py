@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -125,10 +125,16 @@ def secrets_of(section: Settings, at: str = "") -> Iterator[tuple[str, Secret]]:
     """Every secret of a section, with its path."""
     for name, described in type(section).model_fields.items():
         value, path = getattr(section, name), f"{at}{described.alias or name}"
-        inner = value.items() if isinstance(value, Mapping) else [("", value)]
-        for key, item in inner:
-            where = f"{path}.{key}" if key else path
+        for key, item in _inner(value):
+            where = path if key is None else f"{path}.{key}"
             if isinstance(item, Secret):
                 yield where, item
             elif isinstance(item, Settings):
                 yield from secrets_of(item, f"{where}.")
+
+
+def _inner(value: Any) -> Iterable[tuple[Any, Any]]:
+    """What a field holds by its key or place; alone where it is neither a mapping nor a list."""
+    if isinstance(value, Mapping):
+        return value.items()
+    return enumerate(value) if isinstance(value, tuple) else [(None, value)]

@@ -60,6 +60,7 @@ _SECTIONS = (
     ("uplinks.NAME.tls", "TlsConfig"),
     ("Secrets", "Secret"),
     ("health", "HealthConfig"),
+    ("health.operators", "OperatorConfig"),
 )
 _INTRODUCTION = """# Configuration
 

@@ -15,8 +15,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from gateway.health import guest, operations, signals
+from gateway.config.health import OperatorConfig
+from gateway.health import guest, me, operations, signals
 from gateway.health.answers import Refusal, refused
+from gateway.health.doorkeeper import Doorkeeper, Keys
 from gateway.health.guard import Guard
 from gateway.health.sources import Sources
 from gateway.health.stream import Stream
@@ -32,6 +34,7 @@ BACKLOG = 64
 ROOMS: tuple[Callable[[Sources], Sequence[BaseRoute]], ...] = (
     operations.routes,
     signals.routes,
+    me.routes,
     history.routes,
     page.routes,
     samples.routes,
@@ -57,15 +60,16 @@ class HealthServer:
         """Listen, and listen again."""
         if self._config.address is None:
             return
-        token, context = await self._secrets()
+        keys, context = await self._secrets()
+        doorkeeper = Doorkeeper(keys)
         app = Starlette(
             routes=[self._stream.route, *(route for room in ROOMS for route in room(self._sources))],
-            middleware=[Middleware(Guard, token=token, local=self._config.is_local)],
+            middleware=[Middleware(Guard, doorkeeper=doorkeeper, local=self._config.is_local)],
             exception_handlers={Refusal: refused, HTTPException: refused},
         )
         tls = None if context is None else lambda _config, _default: context
         settings = uvicorn.Config(app, ssl_context_factory=tls, **guest.OPTIONS)
-        server = guest.GuestServer(settings, partial(self._renew, context), self.end_streams)
+        server = guest.GuestServer(settings, partial(self._renew, doorkeeper, context), self.end_streams)
         listening = await self._listen(*self._config.address)
         try:
             await server.serve([listening])
@@ -74,8 +78,8 @@ class HealthServer:
                 await server.shutdown([listening])
             listening.close()
 
-    async def _secrets(self) -> tuple[str | None, ssl.SSLContext | None]:
-        """Token and TLS, as soon as they can be read: without them nobody is let in."""
+    async def _secrets(self) -> tuple[Keys, ssl.SSLContext | None]:
+        """Token, PINs and TLS, as soon as token and TLS can be read: without them nobody is let in."""
         said = ""
         while True:
             try:
@@ -86,17 +90,28 @@ class HealthServer:
                 said = error.why
                 await asyncio.sleep(RETRY_S)
 
-    def _read_secrets(self) -> tuple[str | None, ssl.SSLContext | None]:
+    def _read_secrets(self) -> tuple[Keys, ssl.SSLContext | None]:
+        return self._read_keys(), None if self._config.tls is None else server_context(self._config.tls)
+
+    def _read_keys(self) -> Keys:
         config = self._config
         token = None if config.token is None else config.token.resolve()
-        return token, None if config.tls is None else server_context(config.tls)
+        return Keys(token, {one.name: (self._read_pin(one), one.role) for one in config.operators})
 
-    async def _renew(self, context: ssl.SSLContext | None) -> None:
-        tls = self._config.tls
-        if tls is None or context is None:
-            return
+    def _read_pin(self, operator: OperatorConfig) -> str | None:
         try:
-            await in_daemon_thread("certificate", lambda: load_own(context, tls))
+            return operator.pin.resolve()
+        except ConfigError as error:
+            log.error("operator_without_pin", who=operator.name, why=error.why, remedy=error.remedy)
+            return None
+
+    async def _renew(self, doorkeeper: Doorkeeper, context: ssl.SSLContext | None) -> None:
+        """Read again what may have been replaced; what cannot be read stays as it was."""
+        tls = self._config.tls
+        try:
+            doorkeeper.renew(await in_daemon_thread("secrets", self._read_keys))
+            if tls is not None and context is not None:
+                await in_daemon_thread("certificate", lambda: load_own(context, tls))
         except ConfigError as error:
             log.error("certificate_not_renewed", why=error.why, remedy=error.remedy)
 

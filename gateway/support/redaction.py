@@ -17,7 +17,7 @@ from protocols.driver import ConfigError
 from protocols.secrets import Secret
 
 REDACTED = "[redacted]"
-SECRET_KEYS = frozenset({"password", "private_key_password", "token", "nkey", "creds"})
+SECRET_KEYS = frozenset({"password", "private_key_password", "token", "nkey", "creds", "pin"})
 """Keys whose value is a secret's place, or by mistake the secret."""
 _NAMED = frozenset(
     {"devices", "signals", "machines", "uplinks", "products", "trends", "reasons", "templates", "shifts"}
@@ -33,6 +33,7 @@ _TELLING = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|(?<=://)[^\s/@\"']*:[^\s\"']*@"  # the user's part of a URL
     r"|(?<![^\s\"'])[^\s/@:\"'{}\[\],]+:[^\s\"'/@:]+@(?=[\w.-])"  # and without its scheme
+    r"|(?<=\"who\": \")[^\"]+"  # a person in a line of the log
     r"|(?i:(?<=bearer )|(?<=basic ))[A-Za-z0-9._~+/-]{8,}=*"
     r"|\bS[UAONCX][A-Z2-7]{40,}\b"  # seeds of NKeys
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",  # JSON web tokens
@@ -59,7 +60,8 @@ class Redaction:
         if above not in _NAMED and (key in SECRET_KEYS or (key == "user" and _is_reference(value))):
             if value is None or not _is_reference(value):
                 return value and self._taken(value)
-            self._learn_what_is_at(value)
+            if key != "pin":  # nothing that the daemon writes has one, and so few digits are in much that it does
+                self._learn_what_is_at(value)
             return value
         if at and path_text(at) in unknown:
             return self._taken(value)
@@ -67,7 +69,7 @@ class Redaction:
             return {each: self.configuration(inner, unknown, (*at, each)) for each, inner in value.items()}
         if isinstance(value, list):
             return [self.configuration(inner, unknown, (*at, number)) for number, inner in enumerate(value)]
-        if value is not None and above not in _NAMED and (key == "user" or (key == "name" and above == "user")):
+        if value is not None and _names_somebody(at):
             return self._name(str(value))
         return self._plain(value) if isinstance(value, str) else value
 
@@ -122,6 +124,14 @@ class Redaction:
         for part in re.split(r"[?&=#]", behind):
             self._name(part)
         return f"{scheme}{f'{REDACTED}@' if user else ''}{host}{path}{f'?{REDACTED}' if behind else ''}"
+
+
+def _names_somebody(at: Path) -> bool:
+    """Whether a user's or an operator's name stands there."""
+    beyond, above, key = map(str, ("", "", "", *at)[-3:])
+    if above in _NAMED:
+        return False
+    return key == "user" or (key == "name" and (above == "user" or beyond == "operators"))
 
 
 def _word(name: str) -> re.Pattern[str]:

@@ -46,6 +46,7 @@ def document(place: Path, port: int) -> dict[str, Any]:
     line["devices"]["filler_plc"]["port"] = free_port()  # nobody listens there
     line["devices"]["opcua_plc"] = opcua
     line["health"] = {"listen": f"127.0.0.1:{free_port()}", "token": file}
+    line["health"]["operators"] = [{"name": "anna-of-the-night-shift", "pin": CREDENTIAL}]
     line["uplinks"] |= {
         "mqtt": {"type": "mqtt", "url": f"mqtt://{where}", "user": CREDENTIAL, "password": ENVIRONMENT},
         "mqtt_pasted": {"type": "mqtt", "url": f"mqtt://{where}", "user": PASTED, "password": file},

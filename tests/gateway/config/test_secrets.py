@@ -23,12 +23,12 @@ WRITTEN = [
 ]  # fmt: skip
 
 
-def places(section: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def places(section: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     """Of each reference to a secret."""
-    if isinstance(section, dict):
-        if section.keys() <= {"env", "file", "credential"}:
-            yield at
-        for key, inner in section.items():
+    if isinstance(section, dict) and section.keys() <= {"env", "file", "credential"}:
+        yield at
+    if isinstance(section, dict | list):
+        for key, inner in section.items() if isinstance(section, dict) else enumerate(section):
             yield from places(inner, (*at, key))
 
 
@@ -55,11 +55,11 @@ def test_every_key_that_takes_a_secret_is_tried() -> None:
     assert known - {"private_key_password"} <= {place[-1] for place in PLACES}
 
 
-@pytest.mark.parametrize("place", PLACES, ids=".".join)
-def test_no_message_says_it(place: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))
+def test_no_message_says_it(place: tuple[str | int, ...], tmp_path: Path) -> None:
     for written in WRITTEN:
         document = copy.deepcopy(DOCUMENT)
-        section = document
+        section: Any = document
         for key in place[:-1]:
             section = section[key]
         section[place[-1]] = written

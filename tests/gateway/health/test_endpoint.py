@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import socket
@@ -163,12 +162,11 @@ async def test_own_names_are_accepted(one: Daemon) -> None:
         assert (await one.get("/livez", Host=host))[0] == 200
 
 
-async def test_only_reading(one: Daemon) -> None:
-    host, port = one.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(f"POST /api/line HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-    assert (await reader.readline()).startswith(b"HTTP/1.1 405")
-    writer.close()
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_only_reading(one: Daemon, method: str) -> None:
+    async with aiohttp.ClientSession() as session, session.request(method, f"{one.url}/api/line", json={}) as answer:
+        assert answer.status == 405
+        assert (await answer.json()).keys() == {"why", "remedy"}
 
 
 async def test_unknown_path(one: Daemon) -> None:
