@@ -1,5 +1,6 @@
 // Asks the daemon: answers are JSON, errors are words, and where it wants to know who asks, so does the page.
 import { t } from "./texts.js";
+import { arrive, leave, present } from "./present.js";
 import { askWho } from "./sign.js";
 
 /** What went wrong and what to do about it, in words; `status` is HTTP's, 0 where nobody answered. */
@@ -15,43 +16,29 @@ export class ApiError extends Error {
 /** GET; raises ApiError. `options.signal` ends it early. */
 export const get = (path, options = {}) => answered(path, { signal: options.signal });
 
-/** POST a JSON body as whoever is named; asks for name and PIN where they are wanted. Null where the person gave up. */
+/** POST a JSON body as whoever is there; asks who that is where it is not known, or not believed. Null where the person gave up. */
 export async function post(path, body) {
+  let who = present();
+  let me = null;
   let refused = null;
-  for (let who = signedIn(); ; who = await askWho(refused, await operators())) {
-    if (who === null) return null;
+  for (;;) {
+    if (who === null) {
+      me ??= await get("api/me");
+      who = await askWho(me, refused?.error ?? null, refused?.who ?? null);
+      if (who === null) return null;
+    }
     try {
-      const found = await answered(path, posted(body, who));
-      remember(who);
+      const found = await answered(path, posted({ ...body, who: who.name }, who));
+      arrive(who.name, who.pin);
       return found;
     } catch (error) {
       if (error.status !== 401) throw error;
-      forget();
-      refused = who.pin === "" ? null : error;
+      leave();
+      me = { ...(me ?? (await get("api/me"))), wants_pin: true };
+      refused = { who, error: who.pin === "" ? null : error };
+      who = null;
     }
   }
-}
-
-const KEPT_MS = 120_000;
-let kept = null;
-
-/** Who is known to be there: for two minutes after the last entry, so that a shared panel does not stay somebody's. */
-export function signedIn() {
-  if (kept !== null && performance.now() - kept.at > KEPT_MS) forget();
-  return kept === null ? { name: "", pin: "" } : kept.who;
-}
-
-/** Nobody is there any more. */
-export function forget() {
-  kept = null;
-}
-
-function remember(who) {
-  if (who.pin !== "") kept = { who, at: performance.now() };
-}
-
-async function operators() {
-  return (await get("api/me")).operators;
 }
 
 function posted(body, who) {
@@ -60,7 +47,7 @@ function posted(body, who) {
   if (who.pin === "") return sent;
   const bytes = new TextEncoder().encode(`${who.name}:${who.pin}`);
   headers.Authorization = `Basic ${btoa(String.fromCharCode(...bytes))}`;
-  return { ...sent, credentials: "omit" };
+  return { ...sent, credentials: "omit" }; // else a refusal would open the browser's own dialog
 }
 
 async function answered(path, options) {

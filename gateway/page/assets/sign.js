@@ -1,9 +1,13 @@
-// Asks who is there: a name and a PIN, in a dialog of the browser's own.
-import { html, render, useEffect, useRef } from "./vendor/preact-htm.js";
+// Asks who is there: a name, and a PIN where the daemon wants one, by buttons that work with gloves.
+import { html, render, useEffect, useRef, useState } from "./vendor/preact-htm.js";
+import { namesUsed } from "./present.js";
 import { t } from "./texts.js";
 
-/** {name, pin} as the person gives them, null where it is called off. `refused`: the ApiError of the try before. */
-export function askWho(refused, operators) {
+const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "clear", "0", "back"];
+const LONGEST = 200;
+
+/** `{name, pin}` as the person gives them, null where it is called off. `me`: /api/me's answer; `refused`: the ApiError of the try before, `before`: who that was. */
+export function askWho(me, refused = null, before = null) {
   const place = document.createElement("div");
   document.body.append(place);
   return new Promise((answer) => {
@@ -12,34 +16,71 @@ export function askWho(refused, operators) {
       place.remove();
       answer(who);
     };
-    render(html`<${Sign} refused=${refused} operators=${operators} done=${done} />`, place);
+    render(html`<${Sign} me=${me} refused=${refused} before=${before} done=${done} />`, place);
   });
 }
 
-function Sign({ refused, operators, done }) {
+function Sign({ me, refused, before, done }) {
   const dialog = useRef(null);
-  useEffect(() => dialog.current.showModal(), []);
+  const pinField = useRef(null);
+  const isListed = me.operators.length > 0;
+  const names = isListed ? me.operators : namesUsed();
+  const [name, setName] = useState(before?.name ?? (me.operators.length === 1 ? me.operators[0] : ""));
+  const [pin, setPin] = useState("");
+  useEffect(() => {
+    const element = dialog.current;
+    const origin = document.activeElement;
+    element.showModal();
+    if (name !== "") pinField.current?.focus();
+    return () => {
+      element.close();
+      if (origin?.isConnected) origin.focus({ preventScroll: true });
+    };
+  }, []);
+  const isReady = name.trim() !== "" && (!me.wants_pin || pin !== "");
   const submitted = (event) => {
     event.preventDefault();
-    const given = new FormData(event.target);
-    done({ name: given.get("who").trim(), pin: given.get("pin") });
+    if (isReady) done({ name: name.trim(), pin });
   };
-  return html`<dialog ref=${dialog} class="sign" aria-labelledby="sign-title" onClose=${() => done(null)}>
+  const choose = (one) => {
+    setName(one);
+    if (me.wants_pin) pinField.current.focus();
+  };
+  return html`<dialog ref=${dialog} class="sign" aria-labelledby="sign-title" onCancel=${(event) => { event.preventDefault(); done(null); }}>
     <form onSubmit=${submitted}>
       <h2 id="sign-title">${t("sign.title")}</h2>
-      ${refused && html`<p class="refused" role="alert">${refused.why} ${refused.remedy}</p>`}
-      <label>${t("sign.who")}
-        ${operators.length
-          ? html`<select name="who" required>${operators.map((name) => html`<option value=${name}>${name}</option>`)}</select>`
-          : html`<input name="who" required autocomplete="username" maxlength="100" />`}
-      </label>
-      <label>${t("sign.pin")}
-        <input name="pin" type="password" inputmode="numeric" required autocomplete="off" maxlength="200" />
-      </label>
+      ${refused && html`<p class="refused" role="alert" id="sign-refused">${refused.why} ${refused.remedy}</p>`}
+      ${names.length > 0 && html`<fieldset class="sign-names"><legend>${t("sign.who")}</legend>
+        ${names.map((one) => html`<label key=${one}><input type="radio" name=${isListed ? "who" : "used"} value=${one} checked=${one === name} onChange=${() => choose(one)} /><span class="cut">${one}</span></label>`)}
+      </fieldset>`}
+      ${!isListed && html`<label class="field">${t(names.length > 0 ? "sign.other" : "sign.who")}
+        <input name="who" value=${name} onInput=${({ target }) => setName(target.value)} autocomplete="off" maxlength="100" aria-describedby=${refused ? "sign-refused" : null} /></label>`}
+      ${me.wants_pin && html`<${Pin} field=${pinField} pin=${pin} onPin=${setPin} refused=${refused} />`}
       <div class="buttons">
         <button type="button" onClick=${() => done(null)}>${t("sign.cancel")}</button>
-        <button type="submit" class="primary">${t("sign.enter")}</button>
+        <button type="submit" class="primary" disabled=${!isReady}>${t("sign.enter")}</button>
       </div>
     </form>
   </dialog>`;
+}
+
+/** The pad works without the system's keyboard, which would cover it; who has letters in the PIN turns that on. */
+function Pin({ field, pin, onPin, refused }) {
+  const [hasLetters, setLetters] = useState(false);
+  const press = (key) => {
+    if (key === "clear") onPin("");
+    else if (key === "back") onPin(pin.slice(0, -1));
+    else onPin((pin + key).slice(0, LONGEST));
+  };
+  const letters = () => {
+    setLetters(true);
+    setTimeout(() => field.current?.focus());
+  };
+  return html`<label class="field">${t("sign.pin")}
+      <input ref=${field} name="pin" type="password" inputmode=${hasLetters ? "text" : "none"} autocomplete="off" maxlength=${LONGEST} value=${pin}
+        onInput=${({ target }) => onPin(target.value)} aria-invalid=${refused ? "true" : null} aria-describedby=${refused ? "sign-refused" : null} /></label>
+    <div class="pad" role="group" aria-label=${t("sign.pad")}>
+      ${KEYS.map((key) => html`<button type="button" key=${key} onClick=${() => press(key)} aria-label=${key === "clear" ? t("sign.clear") : key === "back" ? t("sign.back") : key}>${{ clear: "✕", back: "⌫" }[key] ?? key}</button>`)}
+      ${!hasLetters && html`<button type="button" class="letters" onClick=${letters}>${t("sign.letters")}</button>`}
+    </div>`;
 }

@@ -3,10 +3,12 @@ import { LineView } from "./views/line.js";
 import { PlumbingView } from "./views/plumbing.js";
 import { SignalsView } from "./views/signals.js";
 import { TimeView } from "./views/time.js";
+import { WordView } from "./views/word.js";
 
 export const VIEWS = [
   { name: "line", view: LineView },
   { name: "time", view: TimeView },
   { name: "signals", view: SignalsView },
   { name: "plumbing", view: PlumbingView },
+  { name: "word", view: WordView },
 ];

@@ -1,12 +1,10 @@
 // What the line did in the last hours: /api/history, fetched once for a stretch and then only what is new.
-import { useEffect, useMemo, useState } from "../vendor/preact-htm.js";
+import { useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";
 import { get } from "../api.js";
-import { useKnown } from "../store.js";
+import { Follower, useNews } from "../follow.js";
 
 const IDS = { intervals: "interval", stops: "stop", production: "event" };
 const WINDOWS = ["hour", "shift", "day"];
-const PAUSE = 2000;
-const LOADING = 3000;
 
 /** Intervals, stops, minutes and windows by their ids, as the highest revision says them; lists are sorted by time. */
 export class Past {
@@ -78,58 +76,20 @@ const named = (columns, row) => Object.fromEntries(columns.map((name, index) => 
  */
 export function usePast(from, machine = null) {
   const past = useMemo(() => new Past(machine), [machine]);
-  const [state, show] = useState({ rev: 0, error: null });
-  const seq = useKnown(({ line }) => line?.buffer.last_seq);
-  const epoch = useKnown((known) => known.epoch);
-  const follower = useMemo(() => new Follower(past, (error) => show(({ rev }) => ({ rev: rev + 1, error }))), [past]);
-  useEffect(() => follower.want(from), [follower, from, seq, epoch]);
+  const [state, show] = useState({ past, rev: 0, error: null });
+  const wanted = useRef(from);
+  const news = useNews();
+  const follower = useMemo(() => {
+    const ask = async (signal) => {
+      await past.update(wanted.current, signal);
+      return past.loading || wanted.current < past.from;
+    };
+    return new Follower(ask, (error) => show(({ rev }) => ({ past, rev: rev + 1, error })));
+  }, [past]);
+  useEffect(() => {
+    wanted.current = from;
+    follower.want(past.from === null || from < past.from);
+  }, [follower, from, news]);
   useEffect(() => () => follower.end(), [follower]);
-  return { past, ...state };
-}
-
-/** Asks one question at a time, and not more often than every two seconds but for another stretch. */
-class Follower {
-  constructor(past, told) {
-    this.past = past;
-    this.told = told;
-    this.from = null;
-    this.asking = null;
-    this.timer = null;
-    this.isStale = false;
-  }
-
-  want(from) {
-    const isWider = this.past.from === null || from < this.past.from;
-    this.from = from;
-    this.isStale = true;
-    if (this.asking === null && (isWider || this.timer === null)) this.ask();
-  }
-
-  async ask() {
-    clearTimeout(this.timer);
-    this.timer = null;
-    this.isStale = false;
-    this.asking = new AbortController();
-    const { signal } = this.asking;
-    let error = null;
-    try {
-      await this.past.update(this.from, signal);
-    } catch (caught) {
-      error = caught;
-    }
-    if (signal.aborted) return;
-    this.asking = null;
-    this.told(error);
-    this.isStale ||= this.past.loading || error !== null || this.from < this.past.from;
-    const pause = this.past.loading ? LOADING : PAUSE;
-    this.timer = setTimeout(() => {
-      this.timer = null;
-      if (this.isStale) this.ask();
-    }, pause);
-  }
-
-  end() {
-    this.asking?.abort();
-    clearTimeout(this.timer);
-  }
+  return state.past === past ? state : { past, rev: 0, error: null };
 }

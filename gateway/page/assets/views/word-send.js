@@ -1,0 +1,100 @@
+// Sends what people say: nothing is lost when it fails, and for twenty seconds the last can be taken back at once.
+import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
+import { ApiError, post } from "../api.js";
+import { nudge } from "../follow.js";
+import { Icon } from "../icons.js";
+import { t } from "../texts.js";
+
+const UNDO_MS = 20_000;
+const drafts = new Map();
+const followers = new Set();
+let last = null;
+
+/** A hook like useState whose value stays while the page is open, whatever view is shown. */
+export function useDraft(key, first) {
+  const [, redraw] = useState(0);
+  const value = drafts.has(key) ? drafts.get(key) : first;
+  const set = (next) => {
+    if (next === first) drafts.delete(key);
+    else drafts.set(key, next);
+    redraw((count) => count + 1);
+  };
+  return [value, set];
+}
+
+/**
+ * A hook: `{send, busy, failed}`. `send(body, told)` stores an entry and says so with `told`; resolves to its answer, or
+ * null where it was refused (`failed`: `{error, body, told}`, until something is sent again) or called off.
+ */
+export function useSend() {
+  const [busy, setBusy] = useState(false);
+  const [failed, setFailed] = useState(null);
+  const isThere = useRef(true);
+  const isBusy = useRef(false);
+  useEffect(() => () => { isThere.current = false; }, []);
+  const send = async (body, told) => {
+    if (isBusy.current) return null;
+    isBusy.current = true;
+    setBusy(true);
+    setFailed(null);
+    try {
+      const answer = await post("api/entries", body);
+      if (answer !== null) sent({ body, told, entry: answer.entry });
+      return answer;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (isThere.current) setFailed({ error, body, told });
+      return null;
+    } finally {
+      isBusy.current = false;
+      if (isThere.current) setBusy(false);
+    }
+  };
+  return { send, busy, failed, clear: () => setFailed(null) };
+}
+
+function sent(what) {
+  clearTimeout(last?.timer);
+  last = { ...what, isUndone: what.body.what === "undo", timer: setTimeout(forget, UNDO_MS) };
+  nudge();
+  tell();
+}
+
+function forget() {
+  clearTimeout(last?.timer);
+  last = null;
+  tell();
+}
+
+const tell = () => followers.forEach((follow) => follow());
+
+/** Why it was not taken, what to do, and the same once more; nothing is sent again by itself. */
+export function Failed({ sending: { send, busy, failed }, onSent }) {
+  if (failed === null) return null;
+  const again = async () => {
+    const answer = await send(failed.body, failed.told);
+    if (answer !== null) onSent?.(answer, failed.body);
+  };
+  return html`<div class="failed" role="alert">
+    <p><${Icon} name="fail" /> <b>${t("word.not_saved")}</b> ${failed.error.why} ${failed.error.remedy}</p>
+    <button type="button" class="big" disabled=${busy} onClick=${again}>${t("word.again")}</button>
+  </div>`;
+}
+
+/** What was saved last, and the way back. */
+export function SaidBar() {
+  const [, redraw] = useState(0);
+  const undoing = useSend();
+  useEffect(() => {
+    const follow = () => redraw((count) => count + 1);
+    followers.add(follow);
+    return () => followers.delete(follow);
+  }, []);
+  const undo = () => undoing.send({ what: "undo", machine: last.body.machine, target: last.entry }, t("word.undone", { what: last.told }));
+  return html`<div class="said-bar" data-field="said" role="status">
+    ${last !== null && html`<p><${Icon} name="good" /> <span>${last.told}</span></p>
+      ${!last.isUndone && html`<button type="button" class="big" data-undo=${last.entry} disabled=${undoing.busy} onClick=${undo}>${t("word.undo")}</button>`}
+      <button type="button" class="big close" aria-label=${t("close")} onClick=${forget}>✕</button>`}
+    ${undoing.failed && html`<p class="refused">${undoing.failed.error.why} ${undoing.failed.error.remedy}</p>`}
+  </div>`;
+}

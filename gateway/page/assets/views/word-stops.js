@@ -1,0 +1,54 @@
+// The stops that wait for a reason, the recent ones, and the one that is spoken of.
+import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
+import { useNow } from "../clock.js";
+import { durationOf, shortOf } from "../format.js";
+import { useAnswer } from "../follow.js";
+import { t } from "../texts.js";
+import { Said, nameOfStop, needsReason, secondsOf } from "./stops.js";
+import { StopForm } from "./word-stop.js";
+
+const FIRST = 30;
+const RECENT = 200;
+const TONES = { own: "stop", external: "wait", setup: "setup", unknown: "unknown", idle: "ready" };
+
+export function Stops({ line, about, entries, waiting, chosen, onChoose }) {
+  const now = useNow() ?? Date.parse(line.time);
+  const [isAll, setAll] = useState(false);
+  const list = useRef(null);
+  const recent = useAnswer(`api/stops?limit=${RECENT}`);
+  const wants = waiting.answer?.stops ?? [];
+  const others = (recent.answer?.stops ?? []).filter((stop) => stop.merged_into === undefined && !needsReason(stop));
+  const found = [...wants, ...(recent.answer?.stops ?? [])].find(({ stop }) => stop === chosen);
+  const back = () => {
+    onChoose(null);
+    setTimeout(() => list.current?.querySelector("button")?.focus());
+  };
+  const rows = (stops) => html`<ul>${stops.map((stop) => html`<${Row} key=${stop.stop} stop=${stop} now=${now} isChosen=${stop.stop === chosen} onChoose=${() => onChoose(stop.stop)} />`)}</ul>`;
+  return html`<div class="word-stops" data-open=${chosen !== null ? "" : null}>
+    <div class="panel queue" ref=${list}>
+      <h2>${t("word.queue")} <span class="muted">${wants.length || ""}</span></h2>
+      ${waiting.error && html`<p class="refused">${waiting.error.why} ${waiting.error.remedy}</p>`}
+      ${wants.length > 0 ? rows(wants) : html`<p class="empty">${t(waiting.answer === null ? "word.loading" : "word.none_waiting")}</p>`}
+      ${others.length > 0 && html`<h2>${t("word.recent")}</h2>${rows(others.slice(0, isAll ? RECENT : FIRST))}
+        ${!isAll && others.length > FIRST && html`<button type="button" class="more big" onClick=${() => setAll(true)}>${t("stops.more", { count: others.length - FIRST })}</button>`}`}
+    </div>
+    <div class="panel form">
+      ${chosen === null ? html`<p class="empty">${t("word.choose_stop")}</p>`
+      : html`<${StopForm} key=${chosen} id=${chosen} listed=${found} about=${about} entries=${entries} now=${now} onBack=${back} onChoose=${onChoose} />`}
+    </div>
+  </div>`;
+}
+
+function Row({ stop, now, isChosen, onChoose }) {
+  const row = useRef(null);
+  useEffect(() => {
+    if (isChosen) row.current.scrollIntoView({ block: "nearest" });
+  }, [isChosen]);
+  return html`<li><button type="button" ref=${row} class="queue-row" data-stop=${stop.stop} data-tone=${TONES[stop.kind]} aria-current=${isChosen ? "true" : null} onClick=${onChoose}>
+    <span class="queue-machine cut">${stop.machine}</span>
+    <span class="queue-length number">${durationOf(secondsOf(stop, now))}</span>
+    <span class="queue-why cut">${nameOfStop(stop)}</span>
+    <span class="queue-since number">${stop.ended_ms === null ? t("word.since", { time: shortOf(stop.began_ms, now) }) : shortOf(stop.began_ms, now)}</span>
+    ${(stop.ended_ms === null || stop.reason?.source === "operator") && html`<span class="queue-tags">${stop.ended_ms === null && html`<span class="tag wants">${t("word.now")}</span>`}<${Said} reason=${stop.reason} /></span>`}
+  </button></li>`;
+}
