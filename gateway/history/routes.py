@@ -1,4 +1,4 @@
-"""What people's pages ask of the past: /api/about, /api/history and /api/stops."""
+"""What people's pages ask of the past: /api/about, /api/history, /api/stops and /api/entries."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from gateway.health.answers import Refusal, json_answer
 from gateway.health.sources import Sources
 from gateway.history.about import about
 from gateway.history.history import HOURS
-from gateway.history.telling import Asked, stops, told
+from gateway.history.telling import Asked, said, stops, told
 from protocols.worker import DaemonWorker
 
 HOUR_MS = 3_600_000
 USUAL_HOURS = 8.0
 WORTH_COMPRESSING = 10_000
-MOST_STOPS = 1000
+MOST_ROWS = 1000
 FASTEST = 1
 GZIP = 31
 """zlib's window bits for gzip's format."""
@@ -30,7 +30,12 @@ _CURSOR = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-([0-9]{1,18
 def routes(sources: Sources) -> Sequence[Route]:
     """By path; all are asked by GET."""
     answers = _Answers(sources)
-    paths = {"/api/about": answers.about, "/api/history": answers.history, "/api/stops": answers.stops}
+    paths = {
+        "/api/about": answers.about,
+        "/api/history": answers.history,
+        "/api/stops": answers.stops,
+        "/api/entries": answers.entries,
+    }
     return [Route(path, answer, methods=["GET"]) for path, answer in paths.items()]
 
 
@@ -61,16 +66,14 @@ class _Answers:
 
     async def stops(self, request: Request) -> Response:
         """The newest stops of the hours that are kept, at most `limit`; of those that wait for a reason: `waiting`."""
-        asked = request.query_params
-        try:
-            limit = int(asked.get("limit", "200"))
-        except ValueError:
-            limit = 0
-        if not 1 <= limit <= MOST_STOPS:
-            raise Refusal(400, "limit is beyond its bounds", f"limit is a whole number from 1 to {MOST_STOPS}")
+        limit = _limit(request)
         names = list(self._sources.config.machines)
-        body = await stops(self._history, names, "waiting" in asked, limit)
+        body = await stops(self._history, names, "waiting" in request.query_params, limit)
         return Response(body, media_type="application/json")
+
+    async def entries(self, request: Request) -> Response:
+        """What people said in the hours that are kept: the newest first, at most `limit`."""
+        return Response(said(self._history, _limit(request)), media_type="application/json")
 
     def _span(self, asked: Mapping[str, str]) -> tuple[int, int]:
         remedy = f"hours is a number above 0 up to {HOURS}; from and to are whole UTC milliseconds, from before to"
@@ -96,3 +99,13 @@ class _Answers:
         stream, seq = cursor[1], int(cursor[2])
         knows = stream == history.envelope.stream and seq <= history.last_seq and not history.loading
         return seq if knows else None
+
+
+def _limit(request: Request) -> int:
+    try:
+        limit = int(request.query_params.get("limit", "200"))
+    except ValueError:
+        limit = 0
+    if not 1 <= limit <= MOST_ROWS:
+        raise Refusal(400, "limit is beyond its bounds", f"limit is a whole number from 1 to {MOST_ROWS}")
+    return limit

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import orjson
@@ -69,6 +69,13 @@ async def stops(history: History, machines: Sequence[str], waiting: bool, limit:
     found.sort(key=itemgetter(0, 1), reverse=True)
     bodies = [b'{"machine":%s,%s' % (orjson.dumps(name), row.body[1:]) for _, name, row in found[:limit]]
     return b'{"last_seq":%d,"total":%d,"stops":%s}' % (history.last_seq, len(found), _array(bodies))
+
+
+def said(history: History, limit: int) -> bytes:
+    """The answer of /api/entries: what people said in the hours that are kept, the newest first."""
+    rows = history.shelves[OF_ALL].rows(ENTRIES, history.kept_from, history.now())
+    rows.sort(key=attrgetter("began", "seq"), reverse=True)
+    return b'{"last_seq":%d,"total":%d,"entries":%s}' % (history.last_seq, len(rows), _bodies(rows[:limit]))
 
 
 def _head(history: History, asked: Asked, digest: str) -> dict[str, Any]:

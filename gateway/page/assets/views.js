@@ -8,7 +8,7 @@ import { WordView } from "./views/word.js";
 export const VIEWS = [
   { name: "line", view: LineView },
   { name: "time", view: TimeView },
+  { name: "word", view: WordView },
   { name: "signals", view: SignalsView },
   { name: "plumbing", view: PlumbingView },
-  { name: "word", view: WordView },
 ];

@@ -116,6 +116,7 @@ async def test_live_incremental_and_over_a_restart(one: Daemon, plc: Simulator) 
         ("/api/history?after=7", 400),
         ("/api/stops?limit=0", 400),
         ("/api/stops?limit=x", 400),
+        ("/api/entries?limit=1001", 400),
     ],
 )
 async def test_what_makes_no_sense_is_refused_with_a_remedy(one: Daemon, path: str, status: int) -> None:

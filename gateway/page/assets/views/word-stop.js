@@ -46,7 +46,7 @@ function Give({ stop, about, entries, now }) {
   const reasons = machine?.reasons ?? [];
   return html`<section class="give"><h3>${needsReason(stop) ? t("word.why") : t("word.other_reason")}</h3>
     <label class="field">${t("word.note")}
-      <textarea name="note" rows="2" maxlength="1000" value=${note} onInput=${({ target }) => write(target.value)}></textarea></label>
+      <textarea name="note" rows="1" maxlength="1000" value=${note} onInput=${({ target }) => write(target.value)}></textarea></label>
     ${note.trim() && html`<button type="button" class="big" data-action="note" disabled=${sending.busy} onClick=${() => give("note", {}, t("word.note_only"))}>${t("word.save_note")}</button>`}
     <${Failed} sending=${sending} onSent=${() => write("")} />
     ${machine !== undefined && reasons.length === 0 && html`<p class="muted">${t("reasons.none")}</p>`}
