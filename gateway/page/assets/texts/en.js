@@ -78,6 +78,8 @@ export default {
   "wip.between": "Between {from} and {to}: {wip}",
   "machine.since": "since {time}",
   "machine.rule": "Rule: {rule}",
+  "machine.otherwise": "no other rule holds",
+  "machine.before": "Before it",
   "machine.mode": "mode {mode}",
   "machine.constraint": "constraint",
   "machine.unlisted": "{product} (not listed)",

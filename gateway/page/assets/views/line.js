@@ -7,7 +7,10 @@ import { useNow } from "../clock.js";
 import { t, word } from "../texts.js";
 import { Machine } from "./machine.js";
 
+const FEW = 8;
 const KINDS = ["hour", "shift", "day", "job"];
+
+const isWall = document.documentElement.dataset.wall !== undefined;
 
 export function LineView({ line }) {
   const [wanted, want] = useState(() => kept() ?? "shift");
@@ -43,9 +46,9 @@ function Figures({ line, kind, there, choose }) {
       <div><dt>${t("line.scrap")}</dt><dd data-field="line-scrap">${countOf(window?.sq)}</dd></div>
       ${constraint.length > 0 && html`<div class="constraint"><dt>${t("line.constraint")}</dt><dd class="cut" title=${constraint.join(", ")}>${constraint.join(", ")}</dd></div>`}
     </dl>
-    <div class="choice" role="group" aria-label=${t("line.window")}>
+    ${isWall ? html`<b class="kind">${word("window", kind)}</b>` : html`<div class="choice" role="group" aria-label=${t("line.window")}>
       ${there.map((one) => html`<button aria-pressed=${one === kind} onClick=${() => choose(one)}>${word("window", one)}</button>`)}
-    </div>
+    </div>`}
   </section>`;
 }
 
@@ -64,18 +67,25 @@ function Job({ job, unit }) {
   </section>`;
 }
 
+/** Few machines stand with what lies between them; of many each says itself what waits before it. */
 function Flow({ line, kind }) {
   const names = Object.keys(line.machines);
   const stages = stagesOf(names, line.flow);
+  const isDense = names.length > FEW;
   const constraint = line.kpi[kind]?.rollup.machines ?? [];
-  return html`<div class="flow" data-density=${names.length > 12 ? "compact" : "normal"}>
-    ${stages.map((stage) => html`
-      ${linksInto(stage, stages, line.flow).map((link) => html`<${Between} link=${link} />`)}
-      <div class="stage">
-        ${stage.map((name) => html`<${Machine} key=${name} name=${name} machine=${line.machines[name]} kind=${kind} isConstraint=${constraint.includes(name)} unit=${line.line.unit} />`)}
-      </div>`)}
+  const card = (name, before) => html`<${Machine} key=${name} name=${name} machine=${line.machines[name]} kind=${kind}
+    isConstraint=${constraint.includes(name)} unit=${line.line.unit} before=${before} />`;
+  return html`<div class="flow" data-density=${isDense ? "dense" : "few"} style=${{ "--columns": columnsFor(names.length) }}>
+    ${stages.map((stage) => {
+      const links = linksInto(stage, stages, line.flow);
+      if (isDense) return stage.map((name) => card(name, links.find(({ to }) => to.includes(name))?.wip));
+      return html`${links.map((link) => html`<${Between} link=${link} />`)}<div class="stage">${stage.map((name) => card(name))}</div>`;
+    })}
   </div>`;
 }
+
+/** So many that cards on a wall screen are about half as high as they are wide. */
+const columnsFor = (count) => Math.max(1, Math.ceil(Math.sqrt(count * 1.1)));
 
 /** What lies between machines; how full that is where somebody said what fits. */
 function Between({ link }) {

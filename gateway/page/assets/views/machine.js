@@ -10,28 +10,29 @@ import { isTelling, toneOf } from "../tone.js";
 /** Draws again only where something of this machine changed: at four messages a second and 50 machines that is little. */
 export class Machine extends Component {
   shouldComponentUpdate(next) {
-    return ["name", "kind", "isConstraint", "unit"].some((key) => next[key] !== this.props[key]) || !same(next.machine, this.props.machine);
+    return ["name", "kind", "isConstraint", "unit", "before"].some((key) => next[key] !== this.props[key]) || !same(next.machine, this.props.machine);
   }
 
-  render({ name, machine, kind, isConstraint, unit }) {
+  render({ name, machine, kind, isConstraint, unit, before }) {
     const tone = toneOf(machine.state, machine.category);
     const window = machine.kpi[kind];
-    return html`<article class="machine" data-machine=${name} data-tone=${tone}>
+    return html`<article class="machine" data-machine=${name} data-tone=${tone} data-said=${reasonOf(machine) === null ? null : ""}><div class="inside">
       <header class="state">
         <h3 class="cut" title=${name}>${name}</h3>
-        <p class="now"><${Icon} name=${iconOf(machine.state)} /><b data-field="state">${word("state", machine.state)}</b></p>
         <${Since} since=${machine.since} />
+        <p class="now"><${Icon} name=${iconOf(machine.state)} /><b data-field="state">${word("state", machine.state)}</b></p>
       </header>
       <div class="why" data-field="why">${why(machine)}</div>
       ${chips(machine, isConstraint)}
       <dl class="figures">
         <${Pace} machine=${machine} unit=${unit} />
+        ${before !== undefined && html`<div class="wide before"><dt>${t("machine.before")}</dt><dd data-field="before">${before === null ? t("wip.unknown") : countOf(before)}</dd></div>`}
         <div><dt>${t("machine.good")}</dt><dd data-field="good">${countOf(window?.gq)}</dd></div>
         <div><dt>${t("machine.scrap")}</dt><dd data-field="scrap">${countOf(window?.sq)}</dd></div>
         ${machine.kpi.job && kind !== "job" && html`<div class="wide"><dt>${t("machine.job")}</dt><dd data-field="job">${t("machine.job_parts", { good: countOf(machine.kpi.job.gq), scrap: countOf(machine.kpi.job.sq) })}</dd></div>`}
         <${Oee} window=${window} />
       </dl>
-    </article>`;
+    </div></article>`;
   }
 }
 
@@ -43,13 +44,21 @@ function Since({ since }) {
   return html`<p class="since" title=${text}><span data-field="lasting">${durationOf((when - Date.parse(since)) / 1000)}</span> <span class="at">${text}</span></p>`;
 }
 
-function why({ reason, cause, rule }) {
+/** The reason as text and code, or else the cause; null where nothing says it. */
+function reasonOf({ reason, cause }) {
   const said = reason && [reason.text ?? reason.code, reason.text && reason.code ? `(${reason.code})` : ""].filter(Boolean).join(" ");
-  const first = said || (cause && word("cause", cause));
-  const source = rule && t("machine.rule", { rule: rule.text });
-  return html`${first && html`<p class="cut first" title=${first}>${first}</p>`}
-    ${source && html`<p class="cut rule" title=${source}>${rule.text}</p>`}`;
+  return said || (cause && word("cause", cause)) || null;
 }
+
+function why(machine) {
+  const reason = reasonOf(machine);
+  const rule = machine.rule && ruleOf(machine.rule);
+  return html`${reason && html`<p class="cut first" title=${reason}>${reason}</p>`}
+    ${rule && html`<p class="cut rule" title=${t("machine.rule", { rule })}>${rule}</p>`}`;
+}
+
+/** The last rule needs no condition: it holds where no other does. */
+const ruleOf = ({ text }) => (text === "always" ? t("machine.otherwise") : text);
 
 function chips({ state, category, mode, product, listed, muted_until: muted }, isConstraint) {
   const all = [
@@ -66,7 +75,7 @@ function Pace({ machine, unit }) {
   const ideal = machine.ideal_s ? 60 / machine.ideal_s : null;
   const rate = machine.rate_per_min;
   const share = ideal === null || rate === null ? null : rate / ideal;
-  return html`<div class="wide pace" title=${t("machine.rate_of", { unit })}>
+  return html`<div class="wide of-pace" title=${t("machine.rate_of", { unit })}>
     <dt>${t("machine.rate")}</dt>
     <dd><b data-field="rate">${numberOf(rate)}</b>${ideal !== null && html` <span class="muted">${t("machine.of_ideal", { ideal: numberOf(ideal) })}</span>`}</dd>
     <${Bar} low=${share} tone="ready" />
@@ -77,7 +86,7 @@ function Pace({ machine, unit }) {
 function Oee({ window }) {
   const { oee = null, oee_low: low = null, oee_high: high = null } = window ?? {};
   const between = t("oee.between", { low: percentOf(low), high: percentOf(high) });
-  return html`<div class="wide oee" title=${low === null ? t("oee.unknown") : between}>
+  return html`<div class="wide of-oee" title=${low === null ? t("oee.unknown") : between}>
     <dt>${t("oee")}</dt>
     <dd><b data-field="oee">${oee === null ? t("oee.unknown") : percentOf(oee)}</b>${low !== null && percentOf(low) !== percentOf(high) && html` <span class="muted" data-field="oee-bounds">${t("oee.bounds", { low: percentOf(low), high: percentOf(high) })}</span>`}</dd>
     <${Bar} low=${low} high=${high} />
