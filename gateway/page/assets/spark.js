@@ -8,7 +8,7 @@ const SPAN_MS = 10 * 60_000;
 const POINTS = 60;
 const EVERY_MS = 5000;
 const SETTLE_MS = 250;
-const MOST = 100;
+const MOST = 50;
 const WIDE = 120;
 const HIGH = 28;
 
