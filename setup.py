@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ except ImportError:
         "Run `make` in the checkout, or `pip install -r requirements.lock` before `pip install --no-build-isolation .`"
     )
 
+FLAGS = shlex.split(os.environ.get("CFLAGS", ""))  # has the last word
 NAMES = [path.stem for path in sorted(Path("ext").glob("*.pyx"))]
 
 
@@ -52,7 +54,7 @@ setup(
             Extension(
                 f"ext.{name}",
                 [f"ext/{name}.pyx"],
-                extra_compile_args=["-O3", "-fno-strict-aliasing", "-ffp-contract=off"],
+                extra_compile_args=["-O3", "-fno-strict-aliasing", "-ffp-contract=off", *FLAGS],
             )
             for name in NAMES
         ],

@@ -8,14 +8,18 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import blockbuster.blockbuster
+from click.testing import CliRunner
 
+from gateway.cli import main
 from tests.schemas import hold_cloud_event
 
 MOSQUITTO = "/usr/sbin/mosquitto"
@@ -169,6 +173,26 @@ async def daemon(state: Path, document: dict[str, Any], *arguments: str, **optio
     finally:
         if one.process is not None and one.process.returncode is None:
             await one.kill()
+
+
+_one_command = threading.Lock()
+
+
+def _command(arguments: Sequence[object], given: str) -> tuple[int, str, str]:
+    blockbuster.blockbuster._skip.value = True  # a command may block its own loop
+    with _one_command:
+        done = CliRunner().invoke(main, [str(one) for one in arguments], input=given)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+async def linegate(*arguments: object, given: str = "") -> tuple[int, str, str]:
+    """Exit code, standard output and error of a command, in a thread: a process would take most of a second to begin.
+
+    Not for those that fork (run, reload), and what is installed runs as processes all the same.
+    """
+    return await asyncio.to_thread(_command, arguments, given)
 
 
 async def reload(one: Daemon, document: dict[str, Any] | None = None, *arguments: str) -> tuple[int, str, str]:

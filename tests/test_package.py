@@ -31,7 +31,7 @@ def run(*command: str | Path, cwd: Path, **more: str) -> subprocess.CompletedPro
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("package")
-    run(sys.executable, ROOT / "scripts" / "package.py", target, cwd=target)
+    run(sys.executable, ROOT / "scripts" / "package.py", target, cwd=target, CFLAGS="-O0")  # it need not be fast
     (archive,) = target.iterdir()
     with tarfile.open(archive) as tar:
         tar.extractall(target / "unpacked", filter="data")

@@ -9,17 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import FILLER_SIGNALS, line_document
-from tests.processes import broker, daemon, free_port, simulator, until
-
-
-async def linegate(*arguments: object) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", *map(str, arguments),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 40)
-    return process.returncode or 0, out.decode(), err.decode()
+from tests.processes import broker, daemon, free_port, linegate, simulator, until
 
 
 def with_plc(port: int, **sections: Any) -> dict[str, Any]:

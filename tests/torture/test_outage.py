@@ -104,6 +104,13 @@ def config() -> Config:
     return line()
 
 
+@pytest.fixture(scope="module")
+def one_day(config: Config) -> tuple[list[list[Event]], Day]:
+    """The events of each of its minutes, and the line as it then goes on."""
+    day = Day(config)
+    return [day.minute() for _ in range(24 * 60)], day
+
+
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two attempts to connect: a day of them passes in seconds."""
@@ -116,7 +123,7 @@ def resident() -> int:
 
 @pytest.mark.timeout(180)
 async def test_a_day_without_its_server_is_kept_and_told_in_order(
-    tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, config: Config, one_day: tuple[list[list[Event]], Day], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     time = SimulatedTime(BEGIN).install(monkeypatch)
     port = free_port()
@@ -124,14 +131,14 @@ async def test_a_day_without_its_server_is_kept_and_told_in_order(
         "mes": HttpUplink.model_validate({"type": "http", "url": f"http://127.0.0.1:{port}/", "from": "oldest"}),
         "copy": FileUplink.model_validate({"type": "file", "path": "copy.ndjson", "from": "oldest"}),
     }
-    day = Day(config)
+    day, after = one_day
     made = data = 0
     resident_at: list[int] = []
     async with running(tmp_path, config, {"retain": "1h"}, **uplinks) as gateway:
         stream = gateway.outbox.stream
         for hour in range(24):
             for minute in range(60):
-                events = day.minute()
+                events = day[hour * 60 + minute]
                 gateway.outbox.append(events)
                 made += len(events)
                 data += sum(len(orjson.dumps(event.data)) for event in events)
@@ -161,23 +168,23 @@ async def test_a_day_without_its_server_is_kept_and_told_in_order(
                 copy.take(event)
         book.agrees_with(copy)
         assert copy.last == book.last
-        await _shrink(gateway, time, day, full)
+        await _shrink(gateway, time, after, full)
 
 
 @pytest.mark.timeout(180)
 async def test_a_day_without_its_server_in_a_buffer_that_is_too_small(
-    tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, config: Config, one_day: tuple[list[list[Event]], Day], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The day goes on, in bounded files and memory; what matters least goes, and the rest comes with word of it."""
     time = SimulatedTime(BEGIN).install(monkeypatch)
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
     mes: UplinkSettings = HttpUplink.model_validate({"type": "http", "url": url, "from": "oldest"})
-    day, made, resident_at = Day(config), Counter[str](), list[int]()
+    (day, _), made, resident_at = one_day, Counter[str](), list[int]()
     async with running(tmp_path, config, {"max_size": "4MB", "retain": "1h"}, mes=mes) as gateway:
         for hour in range(24):
-            for _ in range(60):
-                events = day.minute()
+            for minute in range(60):
+                events = day[hour * 60 + minute]
                 gateway.outbox.append(events)
                 made.update(CLASSES[table_of(event.type)] for event in events)
                 time.pass_(MINUTE_S)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import FILLER_MACHINE, line_document
-from tests.processes import Daemon, Simulator, daemon, free_port, simulator, until
+from tests.processes import Daemon, Simulator, daemon, free_port, linegate, simulator, until
 
 BOTTLES, REJECTS = 1_000_000, 20_000
 """Where the PLC's counters begin: too high for a reset that nobody saw."""
@@ -27,16 +26,6 @@ def document(plc: int) -> dict[str, Any]:
     one["recording"] = {}
     one["health"] = {"listen": f"127.0.0.1:{free_port()}"}
     return one
-
-
-async def linegate(*arguments: str | Path) -> tuple[int, str, str]:
-    """Exit code, standard output and error of a command."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", *map(str, arguments),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode or 0, out.decode(), err.decode()
 
 
 async def has_read(one: Daemon, truth: dict[str, Any]) -> bool:
@@ -93,9 +82,10 @@ async def old_machine(place: Path) -> AsyncIterator[Old]:
             await until(lambda: has_read(one, {"total": 0, "rejects": 0}))
             await plc.tell(action="thaw")
             await until(lambda: has_made(plc, 5))
+            made = (await plc.tell(action="thaw"))["total"]
             code, out, err = await linegate("backup", one.file, "--state-dir", state, "--output", old.copy)
             assert (code, "read back" in out) == (0, True), err
-            assert (await plc.tell(action="freeze"))["total"] > 6  # it was made while parts were
+            assert (await plc.tell(action="freeze"))["total"] > made  # it was made while parts were
             refused = await linegate("backup", one.file, "--state-dir", state, "--output", old.moved, "--move")
             assert refused[0] == 1
             assert "a line that is moved must not go on here; stop the service for good first" in refused[2]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,18 +15,13 @@ from gateway.events import Event
 from gateway.runner.buffer import buffer
 from gateway.uplinks.file.config import FileUplink
 from tests.conftest import line_document
-from tests.processes import Daemon, free_port, simulator, until
+from tests.processes import Daemon, free_port, linegate, simulator, until
 
 
 async def command(one: Daemon, *arguments: str) -> tuple[int, str, str]:
     """Exit code, standard output and error of `linegate buffer`."""
     what, *rest = arguments
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "buffer", what, str(one.file), *rest, "--state-dir", str(one.state),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 30)
-    return process.returncode or 0, out.decode(), err.decode()
+    return await linegate("buffer", what, one.file, *rest, "--state-dir", one.state)
 
 
 def set_aside(one: Daemon, seq: int) -> None:

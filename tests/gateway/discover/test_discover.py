@@ -22,7 +22,7 @@ from gateway.discover.targets import PASSWORD_ENV, Options, Security
 from protocols.discovery import Discovery
 from tests.peers.opcua.pki import PASSWORD, USER
 from tests.peers.opcua.processes import asyncua_server, node_opcua_server
-from tests.processes import daemon, free_port, until
+from tests.processes import daemon, free_port, linegate, until
 
 MINIMAL = """
 line: {enterprise: acme, site: berlin, area: filling, name: line-3}
@@ -32,13 +32,7 @@ buffer: {path: line-3.db}
 
 async def run(*arguments: str, command: str = "discover") -> tuple[int, str, str]:
     """Exit code, standard output and standard error of `linegate discover`, or of another command."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", command, *arguments,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, errors = await asyncio.wait_for(process.communicate(), 50)
-    assert process.returncode is not None
-    return process.returncode, out.decode(), errors.decode()
+    return await linegate(command, *arguments)
 
 
 @asynccontextmanager

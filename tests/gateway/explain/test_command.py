@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from gateway.cli import main
 from tests.conftest import line_document
-from tests.processes import Daemon, free_port, simulator, until
+from tests.processes import Daemon, free_port, linegate, simulator, until
 
 
 def explain(*arguments: Any, given: str | None = None) -> Result:
@@ -22,12 +20,7 @@ def explain(*arguments: Any, given: str | None = None) -> Result:
 
 async def explained(one: Daemon, *arguments: Any) -> tuple[int, str, str]:
     """What the command says beside a running daemon."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "explain", str(one.file), *map(str, arguments), "--state-dir", str(one.state),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 20)
-    return process.returncode or 0, out.decode(), err.decode()
+    return await linegate("explain", one.file, *arguments, "--state-dir", one.state)
 
 
 async def test_by_id_from_the_daemon_and_from_its_buffer_once_it_has_ended(tmp_path: Path) -> None:

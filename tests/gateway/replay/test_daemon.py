@@ -13,7 +13,7 @@ import pytest
 
 from gateway.replay.sent import utc_ms
 from tests.conftest import line_document
-from tests.processes import Daemon, free_port, simulator, until
+from tests.processes import Daemon, free_port, linegate, simulator, until
 
 SMALL_FILES = "import gateway.recording.recorder as recorder\nrecorder.FILE_MS = 1_000\n"
 """A `sitecustomize` of the daemon: a file is full after a second."""
@@ -32,13 +32,9 @@ def document(port: int) -> dict[str, Any]:
 
 async def replay(one: Daemon, *arguments: Any) -> tuple[str, str]:
     """Standard output and error of `linegate replay`, which must be good."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "replay", str(one.file), str(one.state / "recordings"), *map(str, arguments),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 30)
-    assert process.returncode == 0, err.decode()
-    return out.decode(), err.decode()
+    code, out, err = await linegate("replay", one.file, one.state / "recordings", *arguments)
+    assert code == 0, err
+    return out, err
 
 
 def decided(events: list[dict[str, Any]]) -> list[tuple[str, str, str, bytes]]:
