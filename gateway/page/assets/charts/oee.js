@@ -23,12 +23,11 @@ export function toldOee(one) {
 export function OeeByHour({ windows, onPick }) {
   const top = Math.max(1, ...windows.map((one) => Math.min(one.oee_high ?? one.oee ?? 0, 1.5)));
   const at = (share) => `${(Math.min(share, top) / top) * 100}%`;
-  const every = Math.ceil(windows.length / 12);
-  return html`<div class="oee" style=${{ "--windows": windows.length }}>
+  return html`<div class="oee">
     <div class="oee-scale" aria-hidden="true">${LINES.map(
       (line) => html`<span style=${{ bottom: at(line) }}>${wholePercentOf(line)}</span>`,
     )}</div>
-    <ol class="oee-columns">${windows.map((one, index) => html`<li key=${one.began_ms}>
+    <ol class="oee-columns">${windows.map((one) => html`<li key=${one.began_ms}>
       <button type="button" class=${`oee-column ${isUncertain(one) ? "uncertain" : ""} ${one.final ? "" : "open"}`}
         aria-label=${toldOee(one)} title=${toldOee(one)} onClick=${() => onPick(one)}>
         <span class="oee-bar" style=${{ height: at(one.oee ?? 0) }}></span>
@@ -36,7 +35,7 @@ export function OeeByHour({ windows, onPick }) {
           style=${{ bottom: at(one.oee_low), height: `calc(${at(one.oee_high)} - ${at(one.oee_low)})` }}></span>`}
         <span class="oee-value" aria-hidden="true">${one.oee === null ? "?" : wholePercentOf(one.oee)}</span>
       </button>
-      <span class="oee-hour" aria-hidden="true">${index % every === 0 ? minuteOf(one.began_ms) : ""}</span>
+      <span class="oee-hour" aria-hidden="true">${minuteOf(one.began_ms)}</span>
     </li>`)}</ol>
   </div>`;
 }

@@ -1,14 +1,12 @@
 // A Pareto chart: bars by rank with their words above, and the line of shares up to each.
 import { html } from "../vendor/preact-htm.js";
 
-const BAR = 0.74;
-
 /**
  * `rows` are `{key, label, group, value, note, share, upTo, tone, pattern}`, sorted; `share` and `upTo` are shares of one.
  * With `onPick`, each row is a button, pressed where its key is `picked`.
  */
 export function Pareto({ label, rows, picked, onPick }) {
-  const points = rows.map((row, index) => `${row.upTo * 100},${((index + BAR) / rows.length) * 100}`).join(" ");
+  const points = rows.map((row, index) => `${row.upTo * 100},${((index + 1) / rows.length) * 100}`).join(" ");
   const inside = (row) => html`<span class="pareto-words"><span class="pareto-label"><span>${row.label}</span>${row.group && html` <span class="pareto-note">${row.group}</span>`}</span>
       <span class="pareto-value">${row.value}</span><span class="pareto-note">${row.note}</span></span>
     <span class="pareto-track"><span class=${`pareto-bar ${row.pattern ? "hatched" : ""}`} data-tone=${row.tone}

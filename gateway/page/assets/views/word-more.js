@@ -8,6 +8,8 @@ import { Failed, useDraft, useSend } from "./word-send.js";
 const STEPS = [-10, -1, 1, 10];
 const MOST = 10_000_000;
 const AGO_MIN = [0, 30, 60, 120, 240];
+
+const agoOf = (min) => (min === 0 ? t("scrap.now") : min < 60 ? t("scrap.ago", { min }) : t("scrap.ago_hours", { hours: min / 60 }));
 const LINE = "line";
 
 /** One machine of several, as big buttons. */
@@ -48,7 +50,7 @@ export function Scrap({ line, about, entries }) {
     <div class="steps" role="group" aria-label=${t("scrap.steps")}>${STEPS.map((by) => html`<button type="button" key=${by} class="big" onClick=${() => step(by)}>${by > 0 ? "+" : "−"}${Math.abs(by)}</button>`)}</div>
     <p id="scrap-hint" class=${amount !== "" && !isGood ? "refused" : "muted"}>${t("scrap.hint", { unit: line.line.unit })}</p>
     <h3>${t("scrap.when")}</h3>
-    <div class="pick" role="group" aria-label=${t("scrap.when")}>${AGO_MIN.map((one) => html`<button type="button" key=${one} class="big" aria-pressed=${String(one === ago)} onClick=${() => setAgo(one)}>${one === 0 ? t("scrap.now") : t("scrap.ago", { min: one })}</button>`)}</div>
+    <div class="pick" role="group" aria-label=${t("scrap.when")}>${AGO_MIN.map((one) => html`<button type="button" key=${one} class="big" aria-pressed=${String(one === ago)} onClick=${() => setAgo(one)}>${agoOf(one)}</button>`)}</div>
     ${reasons.length > 0 && html`<h3>${t("scrap.reason")}</h3>
       <${Reasons} reasons=${reasons} uses=${usesOf(entries, machine)} given=${reason?.code ?? null} busy=${false} onPick=${(one) => setReason(one.code === reason?.code ? null : one)} />`}
     <label class="field">${t("word.note")}<textarea name="note" rows="2" maxlength="1000" value=${note} onInput=${({ target }) => write(target.value)}></textarea></label>

@@ -12,6 +12,7 @@ const SECOND = 1000;
 const STEPS = [-60, -10, -1, 1, 10, 60];
 const MOST_PLACES = 6;
 
+const lengthOf = (step) => (Math.abs(step) < 60 ? t("duration.s", { s: Math.abs(step) }) : t("split.minutes", { min: Math.abs(step) / 60 }));
 const stateOf = (one) => (isTelling(one.state, one.category) ? word("category", one.category) : word("state", one.state));
 
 export function Split({ stop, intervals, now, onChoose }) {
@@ -33,7 +34,7 @@ export function Split({ stop, intervals, now, onChoose }) {
     <label class="field">${t("split.at")} <output class="number">${clockOf(at)}</output>
       <input type="range" name="split" min=${first} max=${last} step=${SECOND} value=${at} aria-valuetext=${clockOf(at)} onInput=${({ target }) => want(Number(target.value))} /></label>
     <div class="steps" role="group" aria-label=${t("split.move")}>
-      ${STEPS.map((step) => html`<button type="button" key=${step} class="big" onClick=${() => want(at + step * SECOND)} aria-label=${step < 0 ? t("split.earlier", { length: durationOf(-step) }) : t("split.later", { length: durationOf(step) })}>${step < 0 ? "−" : "+"}${durationOf(Math.abs(step))}</button>`)}
+      ${STEPS.map((step) => html`<button type="button" key=${step} class="big" onClick=${() => want(at + step * SECOND)} aria-label=${step < 0 ? t("split.earlier", { length: lengthOf(step) }) : t("split.later", { length: lengthOf(step) })}>${step < 0 ? "−" : "+"}${lengthOf(step)}</button>`)}
     </div>
     ${inside.length > 0 && html`<div class="steps" role="group" aria-label=${t("split.places")}>
       ${inside.slice(0, MOST_PLACES).map((one) => html`<button type="button" key=${one.interval} class="big" onClick=${() => want(one.began_ms)}>${t("split.place", { time: clockOf(one.began_ms), state: stateOf(one) })}</button>`)}</div>`}

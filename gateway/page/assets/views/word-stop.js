@@ -11,7 +11,7 @@ import { Merge, Split } from "./word-shape.js";
 
 const BESIDE_MS = 2 * 3_600_000;
 
-export function StopForm({ id, listed, about, entries, now, onBack, onChoose }) {
+export function StopForm({ id, listed, about, entries, now, onBack, onGiven, onChoose }) {
   const [known, keep] = useState(listed);
   const heading = useRef(null);
   useEffect(() => {
@@ -26,13 +26,13 @@ export function StopForm({ id, listed, about, entries, now, onBack, onChoose }) 
       <p><b>${nameOfStop(stop)}</b> <${Said} reason=${stop.reason} /></p>
       <p class="muted number">${stop.ended_ms === null ? t("word.since", { time: shortOf(stop.began_ms, now) }) : `${momentOf(stop.began_ms)}`} · ${durationOf(secondsOf(stop, now))} · ${word("stopkind", stop.kind)}</p>
     </header>
-    <${Give} stop=${stop} about=${about} entries=${entries} now=${now} />
+    <${Give} stop=${stop} about=${about} entries=${entries} now=${now} onGiven=${onGiven} />
     <${Shape} stop=${stop} now=${now} onChoose=${onChoose} />
     <${History} stop=${stop} entries=${entries} />`;
 }
 
 /** The reason, and a note that goes with it or alone. */
-function Give({ stop, about, entries, now }) {
+function Give({ stop, about, entries, now, onGiven }) {
   const sending = useSend();
   const [note, write] = useDraft(`note ${stop.stop}`, "");
   const machine = about?.machines.find(({ name }) => name === stop.machine);
@@ -41,14 +41,18 @@ function Give({ stop, about, entries, now }) {
   const give = async (what, values, name) => {
     const words = note.trim();
     const body = { what, machine: stop.machine, target: stop.stop, ...values, ...(words && { note: words }) };
-    if (await sending.send(body, told(name)) !== null) write("");
+    if (await sending.send(body, told(name)) !== null) done();
+  };
+  const done = () => {
+    write("");
+    onGiven();
   };
   const reasons = machine?.reasons ?? [];
   return html`<section class="give"><h3>${needsReason(stop) ? t("word.why") : t("word.other_reason")}</h3>
     <label class="field">${t("word.note")}
       <textarea name="note" rows="1" maxlength="1000" value=${note} onInput=${({ target }) => write(target.value)}></textarea></label>
     ${note.trim() && html`<button type="button" class="big" data-action="note" disabled=${sending.busy} onClick=${() => give("note", {}, t("word.note_only"))}>${t("word.save_note")}</button>`}
-    <${Failed} sending=${sending} onSent=${() => write("")} />
+    <${Failed} sending=${sending} onSent=${done} />
     ${machine !== undefined && reasons.length === 0 && html`<p class="muted">${t("reasons.none")}</p>`}
     <${Reasons} reasons=${reasons} uses=${uses} given=${stop.reason?.code ?? null} busy=${sending.busy} onPick=${(reason) => give("reason", { reason: reason.code }, reason.text || reason.code)} />
   </section>`;

@@ -1,5 +1,5 @@
 // The stops that wait for a reason, the recent ones, and the one that is spoken of.
-import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
+import { html, useRef, useState } from "../vendor/preact-htm.js";
 import { useNow } from "../clock.js";
 import { durationOf, shortOf } from "../format.js";
 import { useAnswer } from "../follow.js";
@@ -9,6 +9,8 @@ import { StopForm } from "./word-stop.js";
 
 const FIRST = 30;
 const RECENT = 200;
+/** Whether list and form are beside each other; else the list comes back when a reason was given. */
+const beside = matchMedia("(min-width: 60rem)");
 const TONES = { own: "stop", external: "wait", setup: "setup", unknown: "unknown", idle: "ready" };
 
 export function Stops({ line, about, entries, waiting, chosen, onChoose }) {
@@ -23,6 +25,7 @@ export function Stops({ line, about, entries, waiting, chosen, onChoose }) {
     onChoose(null);
     setTimeout(() => list.current?.querySelector("button")?.focus());
   };
+  const given = () => beside.matches || back();
   const rows = (stops) => html`<ul>${stops.map((stop) => html`<${Row} key=${stop.stop} stop=${stop} now=${now} isChosen=${stop.stop === chosen} onChoose=${() => onChoose(stop.stop)} />`)}</ul>`;
   return html`<div class="word-stops" data-open=${chosen !== null ? "" : null}>
     <div class="panel queue" ref=${list}>
@@ -34,21 +37,17 @@ export function Stops({ line, about, entries, waiting, chosen, onChoose }) {
     </div>
     <div class="panel form">
       ${chosen === null ? html`<p class="empty">${t("word.choose_stop")}</p>`
-      : html`<${StopForm} key=${chosen} id=${chosen} listed=${found} about=${about} entries=${entries} now=${now} onBack=${back} onChoose=${onChoose} />`}
+      : html`<${StopForm} key=${chosen} id=${chosen} listed=${found} about=${about} entries=${entries} now=${now} onBack=${back} onGiven=${given} onChoose=${onChoose} />`}
     </div>
   </div>`;
 }
 
 function Row({ stop, now, isChosen, onChoose }) {
-  const row = useRef(null);
-  useEffect(() => {
-    if (isChosen) row.current.scrollIntoView({ block: "nearest" });
-  }, [isChosen]);
-  return html`<li><button type="button" ref=${row} class="queue-row" data-stop=${stop.stop} data-tone=${TONES[stop.kind]} aria-current=${isChosen ? "true" : null} onClick=${onChoose}>
+  return html`<li><button type="button" class="queue-row" data-stop=${stop.stop} data-tone=${TONES[stop.kind]} aria-current=${isChosen ? "true" : null} onClick=${onChoose}>
     <span class="queue-machine cut">${stop.machine}</span>
     <span class="queue-length number">${durationOf(secondsOf(stop, now))}</span>
     <span class="queue-why cut">${nameOfStop(stop)}</span>
     <span class="queue-since number">${stop.ended_ms === null ? t("word.since", { time: shortOf(stop.began_ms, now) }) : shortOf(stop.began_ms, now)}</span>
-    ${(stop.ended_ms === null || stop.reason?.source === "operator") && html`<span class="queue-tags">${stop.ended_ms === null && html`<span class="tag wants">${t("word.now")}</span>`}<${Said} reason=${stop.reason} /></span>`}
+    ${(stop.ended_ms === null || stop.reason?.source === "operator") && html`<span class="queue-tags">${stop.ended_ms === null && html`<span class="tag">${t("word.now")}</span>`}<${Said} reason=${stop.reason} /></span>`}
   </button></li>`;
 }
