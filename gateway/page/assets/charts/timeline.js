@@ -31,6 +31,7 @@ export class Timeline {
     this.now = 0;
     this.chosen = null;
     this.drawing = 0;
+    this.painted = { view: this.view, now: 0 };
     root.classList.add("timeline");
     this.axis = new Axis(root, options);
     this.body = made("div", "timeline-lanes", root);
@@ -44,11 +45,13 @@ export class Timeline {
     this.sizes = new ResizeObserver(() => this.draw());
     this.sizes.observe(root);
     this.endColours = onColours(() => this.draw());
+    this.sight = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: "120px" });
   }
 
   end() {
     cancelAnimationFrame(this.drawing);
     this.sizes.disconnect();
+    this.sight.disconnect();
     this.endColours();
     this.gestures.end();
   }
@@ -57,6 +60,7 @@ export class Timeline {
   setData(machines, bands) {
     for (const [name, lane] of this.lanes) {
       if (name in machines) continue;
+      this.sight.unobserve(lane.box);
       lane.row.remove();
       this.lanes.delete(name);
     }
@@ -71,10 +75,14 @@ export class Timeline {
     this.draw();
   }
 
-  /** What is shown, how far one may go, and what time it is. */
+  /** What is shown, how far one may go, and what time it is; less than half a pixel is not painted. */
   setView(view, bounds, now) {
+    const pixel = (view.to - view.from) / (this.width || 1) / 2;
+    const { view: was, now: then } = this.painted;
     [this.view, this.bounds, this.now] = [view, bounds, now];
-    this.draw();
+    const isSame = [view.from - was.from, view.to - was.to, now - then].every((by) => Math.abs(by) < pixel);
+    if (isSame) this.placeNow();
+    else this.draw();
   }
 
   /** The stop that is open beside the chart, or null. */
@@ -114,7 +122,8 @@ export class Timeline {
     });
     const canvas = made("canvas", "", box);
     canvas.setAttribute("aria-hidden", "true");
-    const lane = { row, name, box, canvas, option: null, cursor: null, data: { intervals: [], stops: [] } };
+    const lane = { row, name, box, canvas, option: null, cursor: null, isSeen: false, isStale: true, data: { intervals: [], stops: [] } };
+    this.sight.observe(box);
     this.lanes.set(machine, lane);
     return lane;
   }
@@ -131,11 +140,34 @@ export class Timeline {
     const width = this.width;
     if (width === 0) return;
     const { view, now } = this;
-    this.axis.paint(width, view, this.options);
+    this.painted = { view, now };
+    this.axis.paint(width, view);
     for (const lane of this.lanes.values()) {
-      const chosen = this.chosen ?? lane.cursor;
-      paintLane(lane.canvas, width, lane.data, { view, now, words: this.options.words, chosen });
+      lane.isStale = !lane.isSeen;
+      if (lane.isSeen) this.paintOne(lane);
     }
+    this.placeNow();
+  }
+
+  paintOne(lane) {
+    const { view, now } = this.painted;
+    const chosen = this.chosen ?? lane.cursor;
+    lane.isStale = false;
+    paintLane(lane.canvas, this.width, lane.data, { view, now, words: this.options.words, chosen });
+  }
+
+  /** Lanes that came into sight, or left it: only what is seen is painted. */
+  seen(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const lane = this.lanes.get(target.dataset.lane);
+      if (lane === undefined) continue;
+      lane.isSeen = isIntersecting;
+      if (isIntersecting && lane.isStale && this.width > 0) this.paintOne(lane);
+    }
+  }
+
+  placeNow() {
+    const { view, now, width } = this;
     const at = ((now - view.from) / (view.to - view.from)) * width;
     this.nowLine.hidden = at < 0 || at > width;
     this.nowLine.style.transform = `translateX(${at}px)`;

@@ -3,6 +3,7 @@ import { html } from "../vendor/preact-htm.js";
 import { durationOf, shortOf } from "../format.js";
 import { t, word } from "../texts.js";
 
+const REST_MS = 300;
 const ASKED = new Set(["own", "unknown", "external"]);
 
 /** Whether a person should say what a stop was. */
@@ -30,9 +31,15 @@ export const Said = ({ reason }) =>
 /** What is after `?` in the address's #. */
 export const asked = () => new URLSearchParams(location.hash.split("?")[1] ?? "");
 
-/** Puts what is shown into the address, so that it can be passed on, without a step in the browser's history. */
+let writing = 0;
+
+/** Puts what is shown into the address when that has come to rest, so that it can be passed on; no step in the browser's history. */
 export function address(view, values) {
   const said = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== null && value !== undefined));
   const hash = said.size ? `#${view}?${said}` : `#${view}`;
-  if (location.hash !== hash) history.replaceState(null, "", hash);
+  clearTimeout(writing);
+  writing = setTimeout(() => {
+    const isThere = location.hash.split("?")[0] === `#${view}`;
+    if (isThere && location.hash !== hash) history.replaceState(null, "", hash);
+  }, REST_MS);
 }
