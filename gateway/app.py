@@ -25,6 +25,7 @@ from gateway.control.wire import socket_path
 from gateway.events import Event, rfc3339
 from gateway.health.server import HealthServer
 from gateway.health.sources import Sources
+from gateway.history.explaining import Explainer
 from gateway.history.history import History
 from gateway.history.loading import load
 from gateway.outbox.outbox import Outbox
@@ -141,7 +142,7 @@ class App:
         parts = Parts(self._config, self._state_dir, outbox, pipeline, clock, self.stop, record=self._record)
         history = History(outbox.envelope(self._config.source), outbox.last_seq, clock.utc)
         outbox.follow(history.committed)
-        sources = Sources(parts, history, self._stop.is_set)
+        sources = Sources(parts, history, Explainer(outbox, self._file), self._stop.is_set)
         self._announce(outbox, clock, pipeline.at)
         listening = await asyncio.to_thread(listen, socket_path(self._state_dir / self._config.buffer.path))
         async with asyncio.TaskGroup() as group:

@@ -6,7 +6,7 @@ import re
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -22,12 +22,17 @@ AROUND = 20_000
 """How many numbers before an event those that belong to it are looked for."""
 MOST = 1000
 HTTP_S = 10
-_ID = re.compile(r"(?:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-)?([0-9]{1,19})")
+EVENT_ID = re.compile(r"(?:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-)?([0-9]{1,18})")
+"""An event's id, or its seq alone."""
+
+_BESIDE = {
+    "machine.state": frozenset({"machine.stop"}),
+    "machine.stop": frozenset({"machine.state", "operator.entry"}),
+}
+"""What else of the same subject explains an event of a type."""
 
 Event = dict[str, Any]
 """A CloudEvent."""
-Fetch = Callable[[int, int, str | None, str | None], tuple[str, list[Event]]]
-"""The stream, and events behind a seq: at most so many, of a short type and a subject where given."""
 
 
 class EventError(Exception):
@@ -58,12 +63,35 @@ class Found:
         unique = {one["id"]: one for one in same}
         return sorted(unique.values(), key=lambda one: (one["data"].get("rev", 0), int(one["seq"])))
 
+    def told_of(self, stop: str) -> list[Event]:
+        """What people said of a stop or of a part of it, and what they took back of that, in its order."""
+        entries = [one for one in self._others if short_type(one) == "operator.entry"]
+        entries = sorted({one["id"]: one for one in entries}.values(), key=lambda one: one["time"])
+        said = [one for one in entries if stop in (_root(one["data"]["target"]), _root(one["data"].get("other")))]
+        names = {one["data"]["entry"] for one in said}
+        return [one for one in entries if one in said or one["data"]["target"] in names]
+
     def before(self) -> Event | None:
         """The event of the same type and subject that came before it."""
         seq = int(self.event["seq"])
         earlier = [one for one in self._others if short_type(one) == self.kind and int(one["seq"]) < seq]
         same = [one for one in earlier if one["subject"] == self.event["subject"]]
         return max(same, key=lambda one: int(one["seq"]), default=None)
+
+
+Numbered = tuple[int, Event]
+"""A CloudEvent and the number under which it is stored, which is another one where it is of a buffer before."""
+Question = tuple[int, int, str | None, str | None]
+"""Events behind a number: at most so many, of a short type and a subject where given."""
+Fetch = Callable[[int, int, str | None, str | None], tuple[str, list[Numbered]]]
+"""Answers a question with the stream of the buffer, and the events."""
+Search = Generator[Question, list[Numbered], Found]
+"""Asks what it needs to know, whoever knows it, and ends with what was found."""
+
+
+def _root(name: str | None) -> str:
+    """The stop that a part is of."""
+    return (name or "").partition("/")[0]
 
 
 def short_type(event: Event) -> str:
@@ -76,34 +104,43 @@ def find(config: Config, state_dir: Path, wanted: str) -> Found:
 
     Raises EventError.
     """
-    named = _ID.fullmatch(wanted)
+    named = EVENT_ID.fullmatch(wanted)
     if named is None:
         return _from_text(wanted)
     stream, seq = named[1], int(named[2])
     fetch = _source(config, state_dir)
-    has, events = fetch(seq - 1, 1, None, None)
+    has, _ = fetch(0, 1, None, None)
     if stream is not None and stream != has:
         raise EventError(f"the event is of stream {stream}, the buffer is {has}", "give the event as JSON in a file")
-    if not events or int(events[0]["seq"]) != seq:
+    search = search_for(seq)
+    try:
+        question = next(search)
+        while True:
+            question = search.send(fetch(*question)[1])
+    except StopIteration as done:
+        found: Found = done.value
+        return found
+
+
+def search_for(number: int) -> Search:
+    """The event that is stored under a number, with those around it. Raises EventError."""
+    events = yield number - 1, 1, None, None
+    if not events or events[0][0] != number:
         words = "it is not stored yet, or was delivered and has gone after `buffer.retain`"
-        raise EventError(f"the buffer has no event {seq}: {words}", "give the event as JSON in a file, or - for input")
-    event = events[0]
-    return Found(event, _around(fetch, event))
-
-
-def _around(fetch: Fetch, event: Event) -> list[Event]:
-    """Events of the same subject that an explanation may need."""
-    after, found = max(0, int(event["seq"]) - AROUND), []
-    kinds = {"machine.state", "machine.stop"} if short_type(event) in ("machine.state", "machine.stop") else set()
-    for kind in sorted({short_type(event)} | kinds):
-        at, last = after, int(event["seq"]) + AROUND
+        raise EventError(
+            f"the buffer has no event {number}: {words}", "give the event as JSON in a file, or - for input"
+        )
+    event = events[0][1]
+    others: list[Event] = []
+    for kind in sorted({short_type(event)} | _BESIDE.get(short_type(event), frozenset())):
+        at, last = number - AROUND, number + AROUND
         while at < last:
-            _, events = fetch(at, MOST, kind, event["subject"])
-            found += events
+            events = yield at, MOST, kind, event["subject"]
+            others += [one for _, one in events]
             if len(events) < MOST and at + AROUND >= last:
                 break
-            at = int(events[-1]["seq"]) if len(events) == MOST else at + AROUND
-    return found
+            at = events[-1][0] if len(events) == MOST else at + AROUND
+    return Found(event, others)
 
 
 def _from_text(wanted: str) -> Found:
@@ -136,9 +173,9 @@ def _source(config: Config, state_dir: Path) -> Fetch:
     path = state_dir / config.buffer.path
     envelope = config.source
 
-    def from_buffer(after: int, limit: int, kind: str | None, subject: str | None) -> tuple[str, list[Event]]:
-        stream, events = look(path, after, limit, kind, subject)
-        return stream, [orjson.loads(Envelope(envelope, stream).json(event)) for event in events]
+    def from_buffer(after: int, limit: int, kind: str | None, subject: str | None) -> tuple[str, list[Numbered]]:
+        stream, events = look(path, max(0, after), limit, kind, subject)
+        return stream, [(event.seq, orjson.loads(Envelope(envelope, stream).json(event))) for event in events]
 
     try:
         from_buffer(0, 1, None, None)
@@ -155,13 +192,13 @@ def _source(config: Config, state_dir: Path) -> Fetch:
 
 
 def _from_daemon(address: str) -> Fetch:
-    def fetch(after: int, limit: int, kind: str | None, subject: str | None) -> tuple[str, list[Event]]:
-        asked = {"after": after, "limit": limit, "type": kind, "subject": subject}
+    def fetch(after: int, limit: int, kind: str | None, subject: str | None) -> tuple[str, list[Numbered]]:
+        asked = {"after": max(0, after), "limit": limit, "type": kind, "subject": subject}
         query = urlencode({key: value for key, value in asked.items() if value is not None})
         try:
             with urllib.request.urlopen(f"http://{address}/api/events?{query}", timeout=HTTP_S) as reply:
                 answer = orjson.loads(reply.read())
-                return answer["stream"], answer["events"]
+                return answer["stream"], [(int(event["seq"]), event) for event in answer["events"]]
         except (urllib.error.URLError, OSError, ValueError, KeyError) as error:
             remedy = "see that `health.listen` is the running daemon's, or give the event as JSON in a file"
             raise EventError(f"the daemon at {address} cannot be asked: {error}", remedy) from None

@@ -8,9 +8,6 @@ from datetime import datetime
 from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
-from rich.console import Console
-from rich.text import Text
-
 from protocols.discovery import shown_line
 
 LONGEST = 1000
@@ -47,6 +44,9 @@ class Explanation:
     def show(self, out: TextIO) -> None:
         """Write it for a person. What devices said is shown without control characters."""
         if out.isatty():
+            from rich.console import Console  # for people alone: a daemon explains too
+            from rich.text import Text
+
             console = Console(file=out)
             console.print(Text(_shown(self.headline), style="bold"))
             for section in self._told():

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from gateway.calendar.calendar import Calendar
-from gateway.config.loader import document_of
 from gateway.config.model import Config, MachineConfig, StateRule
 from gateway.work.ideals import Ideals
 
+Where = Mapping[tuple[str | int, ...], str]
+"""`line-3.yaml:58:9` by the path of a value."""
+
 
 class Places:
-    """One configuration with its file."""
+    """One configuration, and where its file says what."""
 
-    def __init__(self, config: Config, file: Path) -> None:
+    def __init__(self, config: Config, where: Where) -> None:
         self.config = config
-        self._document = document_of(file)
+        self._where = where
 
     def at(self, *path: str | int) -> str:
         """` (line-3.yaml:58:9)`: where a value stands; nothing where the file does not give it."""
-        data: Any = self._document.data
-        for part in path:
-            try:
-                data = data[part]
-            except (KeyError, IndexError, TypeError):
-                return ""
-        place = self._document.of_value(path)
-        return f" ({place.file}:{place.line}:{place.column})"
+        place = self._where.get(path)
+        return "" if place is None else f" ({place})"
 
     def machine(self, name: str) -> MachineConfig | None:
         """A machine of the file."""

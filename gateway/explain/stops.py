@@ -7,6 +7,7 @@ from typing import Any
 from gateway.config.model import MachineConfig
 from gateway.explain.events import Found
 from gateway.explain.explanation import Clock, Explanation, Section, seconds, value_text
+from gateway.explain.people import said_of_stop
 from gateway.explain.places import Places
 from gateway.explain.states import WHAT, revisions
 from protocols.settings import duration_text
@@ -33,6 +34,7 @@ def explain_stop(found: Found, places: Places, clock: Clock) -> Explanation:
         _span(found, config, places.ideal_ms(machine, data["product"]), clock),
         _kind(data, machine, config, places),
         _cause(data, machine, places, clock),
+        said_of_stop(found, places, clock),
         _intervals(data, found, clock),
         _lost(data, machine, places),
         revisions(found.of(found.kind, "stop", data["stop"]), clock, WHAT),

@@ -14,6 +14,7 @@ from gateway.events import Envelope, rfc3339
 from gateway.outbox.bounds import remedy
 
 if TYPE_CHECKING:
+    from gateway.history.explaining import Explainer
     from gateway.history.history import History
     from gateway.parts import Parts
     from gateway.recording.recorder import Recorder
@@ -49,9 +50,9 @@ class Check:
 class Sources:
     """Every part that has something to say about itself."""
 
-    def __init__(self, parts: Parts, history: History, stopping: Callable[[], bool]) -> None:
+    def __init__(self, parts: Parts, history: History, explainer: Explainer, stopping: Callable[[], bool]) -> None:
         self._parts = parts
-        self.history = history
+        self.history, self.explainer = history, explainer
         self.stopping = stopping
         self.outbox = parts.outbox
         self.view = parts.view

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from gateway import __version__
-from gateway.config.model import Config, MachineConfig, ReasonConfig
+from gateway.config.model import Config
 from gateway.history.history import HOURS
 from gateway.lineview import LineView
 from gateway.work.ideals import Ideals
 
 LANGUAGES = ("en",)
-DAY_MINUTES = 24 * 60
 
 
 def about(config: Config, view: LineView) -> dict[str, Any]:
@@ -37,7 +36,7 @@ def about(config: Config, view: LineView) -> dict[str, Any]:
                 "parts": machine.parts is not None,
                 "scrap": machine.parts is not None and machine.parts.scrap is not None,
                 "ideal_s": _seconds(Ideals(name, machine, products).fastest),
-                "reasons": _reasons(config, machine),
+                "reasons": view.reasons(name),
             }
             for name, machine in config.machines.items()
         ],
@@ -64,18 +63,3 @@ def _clock(minutes: int) -> str:
 
 def _seconds(cycle_ms: float | None) -> float | None:
     return None if cycle_ms is None else cycle_ms / 1000
-
-
-def _reasons(config: Config, machine: MachineConfig) -> list[dict[str, Any]]:
-    """Those of the machine, and those of all."""
-    found = {f"{code}": one for code, one in {**config.reasons, **machine.reasons}.items()}
-    return [
-        {
-            "code": code,
-            "text": one.text if isinstance(one, ReasonConfig) else one,
-            "group": one.group if isinstance(one, ReasonConfig) else None,
-            "category": one.category if isinstance(one, ReasonConfig) else None,
-            "failure": one.failure if isinstance(one, ReasonConfig) else True,
-        }
-        for code, one in found.items()
-    ]

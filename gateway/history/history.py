@@ -9,7 +9,7 @@ import orjson
 import structlog
 
 from gateway.events import Envelope
-from gateway.history.rows import ENTRIES, GAPS, KINDS, OTHERS, Told, event_name, row_of
+from gateway.history.rows import GAPS, KINDS, OTHERS, STOPS, Told, event_name, row_of
 from gateway.history.shelf import Shelf
 from gateway.outbox.encode import EventRow
 
@@ -21,7 +21,7 @@ MOST_ROWS = 10_000
 TIDY_MS = 1000
 PRODUCTION = "machine.production"
 OF_ALL = ""
-"""The shelf of what belongs to no machine: people's entries, devices, gaps."""
+"""The shelf of what is no machine's: devices, gaps, the gateway."""
 _WRONG = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, StructError)
 
 log = structlog.get_logger("history")
@@ -83,13 +83,20 @@ class History:
             self._shelf(subject).minutes.add(seq, told.data)
             return
         row = row_of(told)
-        shelf = self._shelf(OF_ALL if row.kind in (ENTRIES, OTHERS, GAPS) else subject)
+        shelf = self._shelf(OF_ALL if row.kind in (OTHERS, GAPS) else subject)
         shelf.put(row)
         if shelf.count(row.kind) > MOST_ROWS:
             shelf.make_room(row.kind)
 
     def _shelf(self, subject: str) -> Shelf:
-        return self.shelves.setdefault(subject, Shelf())
+        if (shelf := self.shelves.get(subject)) is None:
+            shelf = self.shelves[subject] = Shelf()
+        return shelf
+
+    def newest_of_stop(self, stop: str) -> int | None:
+        """The stored number of the event that says most of a stop; None for one that is not kept."""
+        rows = (shelf.get(STOPS, stop) for shelf in self.shelves.values())
+        return next((row.seq for row in rows if row is not None), None)
 
     def tidy(self) -> None:
         """Forget of the largest shelves what there is no room for, and now and then of one of them what is too old.

@@ -1,20 +1,22 @@
-"""What people's pages ask of the past: /api/about, /api/history, /api/stops and /api/entries."""
+"""What pages ask of the past: /api/about, /api/history, /api/stops, /api/entries and /api/explain."""
 
 from __future__ import annotations
 
-import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.entries.overlay import root
+from gateway.explain.events import EVENT_ID, EventError
 from gateway.health.answers import Refusal, json_answer
 from gateway.health.sources import Sources
 from gateway.history.about import about
 from gateway.history.history import HOURS
 from gateway.history.telling import Asked, said, stops, told
+from gateway.outbox.errors import BufferError
 from protocols.worker import DaemonWorker
 
 HOUR_MS = 3_600_000
@@ -24,7 +26,6 @@ MOST_ROWS = 1000
 FASTEST = 1
 GZIP = 31
 """zlib's window bits for gzip's format."""
-_CURSOR = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-([0-9]{1,18})")
 
 
 def routes(sources: Sources) -> Sequence[Route]:
@@ -35,6 +36,7 @@ def routes(sources: Sources) -> Sequence[Route]:
         "/api/history": answers.history,
         "/api/stops": answers.stops,
         "/api/entries": answers.entries,
+        "/api/explain": answers.explain,
     }
     return [Route(path, answer, methods=["GET"]) for path, answer in paths.items()]
 
@@ -55,8 +57,10 @@ class _Answers:
         if machine is not None and machine not in config.machines:
             known = ", ".join(config.machines) or "none"
             raise Refusal(404, f"{machine!r} is no machine of this line", f"machines are: {known}")
-        names = list(config.machines) if machine is None else [machine]
-        asked = Asked(names, *self._span(request.query_params), self._after(request), machine is not None)
+        names = config.machines if machine is None else [machine]
+        asked = Asked(
+            self._machines(names), *self._span(request.query_params), self._after(request), machine is not None
+        )
         body = await told(self._history, asked, config.digest)
         if len(body) < WORTH_COMPRESSING or "gzip" not in request.headers.get("Accept-Encoding", ""):
             return Response(body, media_type="application/json")
@@ -67,13 +71,37 @@ class _Answers:
     async def stops(self, request: Request) -> Response:
         """The newest stops of the hours that are kept, at most `limit`; of those that wait for a reason: `waiting`."""
         limit = _limit(request)
-        names = list(self._sources.config.machines)
-        body = await stops(self._history, names, "waiting" in request.query_params, limit)
+        machines = self._machines(self._sources.config.machines)
+        body = await stops(self._history, machines, "waiting" in request.query_params, limit)
         return Response(body, media_type="application/json")
 
     async def entries(self, request: Request) -> Response:
         """What people said in the hours that are kept: the newest first, at most `limit`."""
         return Response(said(self._history, _limit(request)), media_type="application/json")
+
+    async def explain(self, request: Request) -> Response:
+        """Why an `event` says what it says, by its id or seq, or why there was a `stop`."""
+        event, stop = request.query_params.get("event"), request.query_params.get("stop")
+        number = self._history.newest_of_stop(root(stop)) if stop is not None else self._number(event or "")
+        if number is None:
+            remedy = "give an event's id or seq, or the id of a stop of the hours that are kept"
+            raise Refusal(404, f"the buffer knows nothing of {(stop or event or 'nothing')[:100]!r}", remedy)
+        try:
+            return json_answer(await self._sources.explainer.explain(number, self._sources.config))
+        except EventError as error:
+            raise Refusal(404, error.why, error.remedy) from None
+        except BufferError as error:
+            raise Refusal(503, error.why, "see the check `store` of /health") from None
+
+    def _number(self, event: str) -> int | None:
+        """Under which number an event is stored, where it is of a stream that the buffer knows."""
+        if (named := EVENT_ID.fullmatch(event)) is None:
+            return None
+        envelope = self._history.envelope
+        return envelope.stored_seq(named[1] or envelope.stream, int(named[2]))
+
+    def _machines(self, names: Iterable[str]) -> dict[str, int]:
+        return {name: self._sources.config.machines[name].short_stop for name in names}
 
     def _span(self, asked: Mapping[str, str]) -> tuple[int, int]:
         remedy = f"hours is a number above 0 up to {HOURS}; from and to are whole UTC milliseconds, from before to"
@@ -93,7 +121,7 @@ class _Answers:
         given = request.query_params.get("after")
         if given is None:
             return None
-        if (cursor := _CURSOR.fullmatch(given)) is None:
+        if (cursor := EVENT_ID.fullmatch(given)) is None or cursor[1] is None:
             raise Refusal(400, "after is no cursor", "give back the `cursor` of the answer before, or leave it out")
         history = self._history
         stream, seq = cursor[1], int(cursor[2])

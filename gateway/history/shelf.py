@@ -60,13 +60,17 @@ class Shelf:
         """How many rows of a kind there are."""
         return len(self._rows.get(kind, ()))
 
+    def has_news(self, kinds: Iterable[str], after: int) -> bool:
+        """Whether of one of these kinds there is anything behind a number."""
+        return any(self._newest.get(kind, after) > after for kind in kinds)
+
     def all(self, kind: str) -> Iterable[Row]:
         """Rows of a kind, in no order."""
         return self._rows.get(kind, {}).values()
 
     def rows(self, kind: str, from_ms: int, to_ms: int, after: int | None = None) -> list[Row]:
         """Rows of a kind that overlap a time, with a seq above `after`, by their begin."""
-        if after is not None and self._newest.get(kind, after) <= after:
+        if after is not None and not self.has_news((kind,), after):
             return []
         found = [
             row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -13,7 +13,7 @@ import orjson
 
 from gateway.history.history import OF_ALL, History
 from gateway.history.minutes import COLUMNS as MINUTE
-from gateway.history.rows import ENTRIES, GAPS, INTERVAL, INTERVALS, OTHERS, STOPS, WINDOWS, Row, event_name
+from gateway.history.rows import ENTRIES, GAPS, INTERVAL, INTERVALS, OTHERS, WINDOWS, Row, event_name
 from gateway.history.said import laid
 from gateway.history.shelf import Shelf
 
@@ -28,7 +28,8 @@ TURN_S = 0.002
 class Asked:
     """What somebody wants to know of which machines. Times are UTC milliseconds."""
 
-    machines: Sequence[str]
+    machines: Mapping[str, int]
+    """By name, how long a stop has to be in order not to be a minor one, in milliseconds."""
     from_ms: int
     to_ms: int
     after: int | None = None
@@ -41,31 +42,31 @@ async def told(history: History, asked: Asked, digest: str) -> bytes:
     head = _head(history, asked, digest)
     parts: list[bytes] = []
     until = time.monotonic() + TURN_S
-    for name in asked.machines:
-        if made := _machine(history, history.shelves.get(name, EMPTY), asked):
+    for name, short_stop in asked.machines.items():
+        if made := _machine(history, _shelf(history, name), asked, short_stop):
             parts.append(orjson.dumps(name) + b":" + made)
         if time.monotonic() > until:
             await asyncio.sleep(0)
             until = time.monotonic() + TURN_S
-    kpi = _windows(history.shelves.get(LINE, EMPTY), asked)
+    kpi = _windows(_shelf(history, LINE), asked)
     common = history.shelves[OF_ALL]
     span = asked.from_ms, asked.to_ms, asked.after
-    entries = _bodies(common.rows(ENTRIES, *span))
+    of_people = [row for name in (*asked.machines, LINE) for row in _shelf(history, name).rows(ENTRIES, *span)]
+    entries = _bodies(sorted(of_people, key=attrgetter("seq")))
     others = _bodies([*common.rows(OTHERS, *span), *common.rows(GAPS, *span)])
     return b'%s,"machines":{%s},"line":{"kpi":%s},"entries":%s,"others":%s}' % (
         orjson.dumps(head)[:-1], b",".join(parts), kpi, entries, others,
     )  # fmt: skip
 
 
-async def stops(history: History, machines: Sequence[str], waiting: bool, limit: int) -> bytes:
+async def stops(history: History, machines: Mapping[str, int], waiting: bool, limit: int) -> bytes:
     """The answer of /api/stops: the newest of all that are kept, or of those that wait for a reason."""
     now = history.now()
     found: list[tuple[int, str, Row]] = []
-    for name in machines:
-        if (shelf := history.shelves.get(name)) is not None:
-            rows = laid(shelf.rows(STOPS, history.kept_from, now), ())
-            found += [(row.began, name, row) for row in rows if row.ended != row.began and (row.waits or not waiting)]
-            await asyncio.sleep(0)
+    for name, short_stop in machines.items():
+        rows = laid(_shelf(history, name), history.kept_from, now, None, short_stop, now)
+        found += [(row.began, name, row) for row in rows if row.waits or not waiting]
+        await asyncio.sleep(0)
     found.sort(key=itemgetter(0, 1), reverse=True)
     bodies = [b'{"machine":%s,%s' % (orjson.dumps(name), row.body[1:]) for _, name, row in found[:limit]]
     return b'{"last_seq":%d,"total":%d,"stops":%s}' % (history.last_seq, len(found), _array(bodies))
@@ -73,7 +74,8 @@ async def stops(history: History, machines: Sequence[str], waiting: bool, limit:
 
 def said(history: History, limit: int) -> bytes:
     """The answer of /api/entries: what people said in the hours that are kept, the newest first."""
-    rows = history.shelves[OF_ALL].rows(ENTRIES, history.kept_from, history.now())
+    now = history.now()
+    rows = [row for shelf in history.shelves.values() for row in shelf.rows(ENTRIES, history.kept_from, now)]
     rows.sort(key=attrgetter("began", "seq"), reverse=True)
     return b'{"last_seq":%d,"total":%d,"entries":%s}' % (history.last_seq, len(rows), _bodies(rows[:limit]))
 
@@ -96,11 +98,17 @@ def _head(history: History, asked: Asked, digest: str) -> dict[str, Any]:
     }
 
 
-def _machine(history: History, shelf: Shelf, asked: Asked) -> bytes:
+def _shelf(history: History, name: str) -> Shelf:
+    return history.shelves.get(name, EMPTY)
+
+
+def _machine(history: History, shelf: Shelf, asked: Asked, short_stop: int) -> bytes:
     """One machine's part; nothing where nothing has changed."""
     span = asked.from_ms, asked.to_ms, asked.after
     intervals = shelf.rows(INTERVALS, *span)
-    stopped = laid(shelf.rows(STOPS, *span), ())
+    if asked.after is None:  # what turned out to have been none matters to those alone who know of it
+        intervals = [row for row in intervals if row.ended != row.began]
+    stopped = laid(shelf, *span, short_stop, history.now())
     kpi = _windows(shelf, asked)
     minutes = list(shelf.minutes.rows(*span)) if asked.with_minutes else []
     if asked.after is not None and not (intervals or stopped or kpi != NONE or minutes):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from gateway.apart import ApartError, output_of
 from gateway.checkpoint import CheckpointError
 from gateway.config.difference import Difference
 from gateway.config.model import Config
@@ -111,29 +111,10 @@ class Reloader:
 
     async def _load(self) -> Config:
         """In a process of its own: reading YAML with all its places takes memory that no daemon needs."""
-        command = (sys.executable, "-P", "-m", "gateway.config.apart", os.fspath(self._file))
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-        except OSError as error:
-            raise Refused(f"the file cannot be read apart: {error}", "see the system's log") from None
-        try:
-            async with asyncio.timeout(LOAD_S):
-                packed, said = await process.communicate()
-        except TimeoutError:
-            raise Refused(f"reading the file took longer than {LOAD_S:g} s", UNCHANGED) from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode != 0:
-            raise Refused(
-                said.decode(errors="replace").strip() or f"reading ended with {process.returncode}", UNCHANGED
-            )
+            packed = await output_of("gateway.config.apart", os.fspath(self._file), seconds=LOAD_S)
+        except ApartError as error:
+            raise Refused(error.why, UNCHANGED) from None
         config: Config = pickle.loads(packed)  # written by ourselves, over a pipe that nobody else has
         return config
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from gateway.config.loader import load_config
-from gateway.explain.command import explain
+from gateway.explain.apart import places_of
 from gateway.explain.events import EventError, Found
+from gateway.explain.explaining import explain
 from gateway.explain.explanation import seconds, value_text
 from gateway.explain.places import Places
 from gateway.replay.plain import PlainLines, read_plain
@@ -62,7 +63,7 @@ FIRST = {"run": True, "hold": False, "wait": False, "change": False, "mode": 1, 
 def places(tmp_path: Path) -> Places:
     path = tmp_path / "line.yaml"
     path.write_text(FILE)
-    return Places(load_config(path).config, path)
+    return Places(load_config(path).config, places_of(path))
 
 
 def decide(places: Places, *steps: tuple[float, dict[str, Any] | None]) -> list[dict[str, Any]]:
@@ -100,15 +101,15 @@ def line_of(text: str) -> str:
     return f"line.yaml:{number}:"
 
 
-def test_a_rule_with_its_line_its_signals_and_its_reason(places: Places) -> None:
+def test_a_rule_with_its_line_its_signals_and_its_reason(places: Places, tmp_path: Path) -> None:
     events = decide(places, *running(60), (60, {"hold": True, "fault": 17}), (100, {"hold": False}))
     told = words(places, events, "machine.state", state="held")
     assert told.startswith("filler was held, accounted to unplanned_stop, from 2026-11-23 08:01:00 to 2026-11-23 08:")
     assert "08:01:40, 40 s (revision 1, final)" in told
-    assert f"rule 1 of filler, counted from 0, `plc.hold` ({places._document._begin.file}:25:" in told
+    assert f"rule 1 of filler, counted from 0, `plc.hold` ({tmp_path / 'line.yaml'}:25:" in told
     assert line_of("state: held") in told
     assert "plc.hold was true, good, since 2026-11-23 08:01:00" in told
-    assert f'code 17, "cap jam" ({places._document._begin.file}:{line_of("17: {text")[10:-1]}:' in told
+    assert f'code 17, "cap jam" ({tmp_path / "line.yaml"}:{line_of("17: {text")[10:-1]}:' in told
     assert "it is no failure, for MTBF and MTTR" in told
     assert "time in held is unplanned_stop, as the state's name says" in told
     assert "it began between the sample at 2026-11-23 08:01:00, which showed it, and the one 1 s before" in told
@@ -203,18 +204,18 @@ def test_a_link_that_would_hold_more_than_it_can(tmp_path: Path) -> None:
     packer = "  packer: {states: [{state: idle}], parts: {total: plc.mode}}\n"
     flow = "flow: [{from: [filler], to: [packer], capacity: 50}]\n"
     path.write_text(FILE.replace("    mode: plc.mode\n", "").replace("calendar:", f"{packer}{flow}calendar:"))
-    places = Places(load_config(path).config, path)
+    places = Places(load_config(path).config, places_of(path))
     told = words(places, decide(places, *running(60)), "counter.fault")
     assert told.startswith("between filler > packer 54 parts would have had to lie, where 50 fit")
     assert "one of them misses parts" in told
 
 
-def test_what_says_itself_is_told_field_by_field(places: Places) -> None:
+def test_what_says_itself_is_told_field_by_field(places: Places, tmp_path: Path) -> None:
     told = words(places, decide(places, *running(60), (60, None)), "device.lost")
     assert "A device was lost, or is back" in told
     assert "why: no answer" in told
     assert "since: 2026-11-23 08:01:00" in told
-    assert "(" + str(places._document._begin.file) + ":4:5)" in told or line_of("protocol") in told
+    assert f"({tmp_path / 'line.yaml'}:4:5)" in told or line_of("protocol") in told
 
 
 KPI: dict[str, Any] = {
@@ -276,7 +277,7 @@ def test_another_configuration_and_a_later_revision_are_said(places: Places, tmp
     first = next(one for one in events if one["data"].get("state") == "held")
     moved = FILE.replace("      - {category: setup, when: plc.change}\n", "")
     (tmp_path / "moved.yaml").write_text(moved)
-    other = Places(load_config(tmp_path / "moved.yaml").config, tmp_path / "moved.yaml")
+    other = Places(load_config(tmp_path / "moved.yaml").config, places_of(tmp_path / "moved.yaml"))
     explanation = explain(Found(first, events), other)
     assert "of it stands: this event is not the last word" in explanation.notes[1]
     assert "it was decided under configuration" in explanation.notes[0]

@@ -52,7 +52,8 @@ async def test_what_the_line_is_made_of(one: Daemon) -> None:
     assert (filler["name"], filler["level"], filler["devices"]) == ("filler", 0, ["filler_plc"])
     assert "filler_plc.running" in filler["signals"]
     assert (filler["parts"], filler["scrap"], filler["ideal_s"]) == (True, True, 0.5)
-    assert filler["reasons"][0] == {"code": "17", "text": "cap jam", "group": None, "category": None, "failure": True}
+    jam = {"code": "17", "text": "cap jam", "group": None, "category": None, "failure": True}
+    assert jam in filler["reasons"]
     assert about["shifts"] == [{"name": "all", "days": DAYS, "from": "00:00", "to": "24:00"}]
     assert about["digest"] == (await one.line())["configuration"]
     assert (about["time_zone"], about["history_hours"], about["links"]) == ("Europe/Berlin", 24, [])
@@ -100,8 +101,40 @@ async def test_live_incremental_and_over_a_restart(one: Daemon, plc: Simulator) 
     again = {row["interval"]: row for row in intervals(after)}
     assert told.keys() <= again.keys()
     assert [row["state"] for row in intervals(after)][: len(told)] == [row["state"] for row in told.values()]
-    others = [row["type"] for row in after["others"]]
-    assert others.count("gateway.started") == 2
+
+    async def says_both_starts() -> bool:
+        others = (await asked(one, "/api/history"))["others"]
+        return [row["type"] for row in others].count("gateway.started") == 2
+
+    await until(says_both_starts)
+
+
+async def test_why_there_was_a_stop_is_explained_by_the_configuration_in_force(one: Daemon) -> None:
+    async def stopped() -> dict[str, Any] | None:
+        stops: list[dict[str, Any]] = (await asked(one, "/api/stops"))["stops"]
+        return next((stop for stop in stops if stop["reason"] and stop["reason"]["code"] == "17"), None)
+
+    stop = await until(stopped)
+    said = await asked(one, f"/api/explain?stop={stop['stop']}")
+    assert said["headline"].startswith("filler had a stop of kind own from")
+    assert said["event"]["data"]["stop"] == stop["stop"]
+    lines = [line for section in said["sections"] for line in section["lines"]]
+    place = f"({one.file}:1:"
+    assert said["notes"] == []
+    assert any("17, cap jam" in line and place in line for line in lines), lines
+    assert await asked(one, f"/api/explain?stop={stop['stop']}/2") == said, "a part of it is explained by the whole"
+    by_number = await asked(one, f"/api/explain?event={stop['event']}")
+    by_id = await asked(one, f"/api/explain?event={by_number['event']['id']}")
+    assert by_number == by_id
+    before = one.file.read_text()
+    changed = json.dumps({**json.loads(before), "kpi": {"grace": "7s"}})
+    for text, note in ((changed, "not the one that is in force any more"), ("{", "cannot be read as it is now")):
+        one.file.write_text(text)
+        said = await asked(one, f"/api/explain?stop={stop['stop']}")
+        assert note in said["notes"][0]
+        assert not any(place in line for section in said["sections"] for line in section["lines"])
+    one.file.write_text(before)
+    assert await asked(one, f"/api/explain?event={stop['event']}") == by_number
 
 
 @pytest.mark.parametrize(
@@ -117,6 +150,10 @@ async def test_live_incremental_and_over_a_restart(one: Daemon, plc: Simulator) 
         ("/api/stops?limit=0", 400),
         ("/api/stops?limit=x", 400),
         ("/api/entries?limit=1001", 400),
+        ("/api/explain", 404),
+        ("/api/explain?stop=nothing", 404),
+        ("/api/explain?event=999999", 404),
+        ("/api/explain?event=0192f0c4-6b7e-4d0e-9a52-6c1a8d2f4f10-1", 404),
     ],
 )
 async def test_what_makes_no_sense_is_refused_with_a_remedy(one: Daemon, path: str, status: int) -> None:
