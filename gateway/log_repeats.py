@@ -16,6 +16,8 @@ KINDS = 1000
 """Kinds that are told apart; beyond, those that were silent for longest are forgotten."""
 WHOSE = ("device", "uplink", "endpoint", "machine", "signal", "path", "product", "input", "configuration")
 """What makes two of one name different kinds."""
+AUDITED = "operator_entry"
+"""What somebody entered is never held back; what was refused is."""
 
 
 @dataclass(slots=True)
@@ -33,6 +35,8 @@ class Repeats:
         self._kinds: dict[tuple[Any, ...], _Kind] = {}
 
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if event["event"] == AUDITED and "refused" not in event:
+            return event
         now = self._clock()
         name = (event.get("logger"), event["event"], *(str(event.get(key)) for key in WHOSE))
         kind = self._kinds.pop(name, None)

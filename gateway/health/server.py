@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from gateway.config.health import OperatorConfig
-from gateway.health import guest, me, operations, signals
+from gateway.health import entries, guest, me, operations, signals
 from gateway.health.answers import Refusal, refused
 from gateway.health.doorkeeper import Doorkeeper, Keys
 from gateway.health.guard import Guard
@@ -35,6 +35,7 @@ ROOMS: tuple[Callable[[Sources], Sequence[BaseRoute]], ...] = (
     operations.routes,
     signals.routes,
     me.routes,
+    entries.routes,
     history.routes,
     page.routes,
     samples.routes,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
 from gateway.config.model import Config
-from gateway.engine import UNLISTED
+from gateway.engine import UNLISTED, Engine
 from gateway.events import Envelope, rfc3339
 from gateway.outbox.bounds import remedy
 
@@ -64,6 +64,11 @@ class Sources:
     def config(self) -> Config:
         """The configuration in force."""
         return self._parts.config
+
+    @property
+    def engine(self) -> Engine:
+        """What decides; nobody but it may drive the pipeline."""
+        return self._parts.engine
 
     @property
     def runners(self) -> Mapping[str, DeviceRunner]:
