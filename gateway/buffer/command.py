@@ -12,17 +12,14 @@ import orjson
 from rich.console import Console
 
 from gateway.buffer.asking import answer
+from gateway.buffer.estimate import estimate
 from gateway.check import load_or_exit
 from gateway.control.wire import ControlError
-from gateway.outbox.bounds import Bounds
 from gateway.outbox.errors import BufferError
 from gateway.progress import Progress
 from gateway.sheet import Sheet, aligned, drawn
 
 GOOD, TROUBLE, WRONG = 0, 1, 2
-HOUR_MS = 3_600_000
-LEAST_MEASURED_MS = 60_000
-"""A shorter span says nothing of the hours to come."""
 
 
 class Command:
@@ -121,31 +118,18 @@ class Command:
 
     def _estimate(self) -> int:
         (found,) = self._items("buffer.stats")
-        measured, limits = found["measured"], self._config.buffer
-        if measured["ms"] < LEAST_MEASURED_MS or not measured["events"]:
-            raise BufferError("less than a minute of events is stored, which says no rate", "let the line run first")
-        per_hour = measured["events"] * HOUR_MS / measured["ms"]
         stored = sum(of["events"] for of in self._classes().values())
-        used = found["size_bytes"] - found["free_bytes"]
-        each = used / stored
-        free = shutil.disk_usage(self._state_dir / Path(limits.path).parent).free
-        room = {
-            "max_size": limits.max_size - Bounds.of(limits).log - used,
-            "min_free_disk": free - limits.min_free_disk + found["free_bytes"],
-        }
-        bound = min(room, key=lambda key: room[key])
-        hours = max(0, room[bound]) / (per_hour * each)
+        free = shutil.disk_usage(self._state_dir / Path(self._config.buffer.path).parent).free
+        fits = estimate(found, stored, free, self._config.buffer)
         if self._as_json:
-            return self._json(
-                {"hours": hours, "bound": bound, "events_per_hour": per_hour, "bytes_per_event": each, "room": room}
-            )
+            return self._json(fits._asdict())
         rows = [
-            ("outage that fits", f"{hours:,.1f} h"),
-            ("bound by", f"buffer.{bound}"),
-            ("events an hour", f"{per_hour:,.0f}"),
-            ("bytes an event", f"{each:,.0f}"),
-            ("room by max_size", _size(room["max_size"])),
-            ("room by min_free_disk", _size(room["min_free_disk"])),
+            ("outage that fits", f"{fits.hours:,.1f} h"),
+            ("bound by", f"buffer.{fits.bound}"),
+            ("events an hour", f"{fits.events_per_hour:,.0f}"),
+            ("bytes an event", f"{fits.bytes_per_event:,.0f}"),
+            ("room by max_size", _size(fits.room["max_size"])),
+            ("room by min_free_disk", _size(fits.room["min_free_disk"])),
         ]
         self._show(Sheet("estimate", ("what", ">is"), rows))
         return GOOD

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from gateway.buffer import routes as buffer
 from gateway.config.health import OperatorConfig
 from gateway.health import entries, guest, me, operations, signals
 from gateway.health.answers import Refusal, refused
@@ -39,6 +40,7 @@ ROOMS: tuple[Callable[[Sources], Sequence[BaseRoute]], ...] = (
     history.routes,
     page.routes,
     samples.routes,
+    buffer.routes,
 )
 """Each gives the routes of what it knows; they refuse by raising `Refusal`."""
 

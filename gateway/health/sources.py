@@ -276,6 +276,7 @@ class Sources:
         for name, runner in self.runners.items():
             up = runner.is_up(name)
             devices[name] = {"connected": up, "why": "" if up else runner.why, "endpoint": runner.endpoint.name}
+            devices[name]["unit_id"] = getattr(self.config.devices.get(name), "unit_id", None)  # Modbus has it
             if with_signals:
                 devices[name]["signals"] = self.view.signals(name)
         return {

@@ -66,7 +66,8 @@ class Told(NamedTuple):
 
 def shown(window: Window, every: Mapping[str, Any]) -> dict[str, Any]:
     """A window that is open, for people."""
-    return {"began": window.began_text, "job": window.job, **{name: every[name] for name in SHOWN}}
+    told = {"began": window.began_text, "job": window.job, "shift": window.shift}
+    return {**told, **{name: every[name] for name in SHOWN}}
 
 
 class Windows:

@@ -16,6 +16,14 @@ export class ApiError extends Error {
 /** GET; raises ApiError. `options.signal` ends it early. */
 export const get = (path, options = {}) => answered(path, { signal: options.signal });
 
+const PATIENCE_MS = 20_000;
+
+/** For what is asked in passing: that nobody answered is no matter, a mistake of the page is one. */
+export function unanswered(error) {
+  if (!(error instanceof ApiError) && error.name !== "AbortError") throw error;
+  return null;
+}
+
 /** POST a JSON body as whoever is there; asks who that is where it is not known, or not believed. Null where the person gave up. */
 export async function post(path, body) {
   let who = present();
@@ -50,16 +58,20 @@ function posted(body, who) {
   return { ...sent, credentials: "omit" }; // else a refusal would open the browser's own dialog
 }
 
-async function answered(path, options) {
-  let answer;
+async function answered(path, { signal, ...options }) {
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
+  signal?.addEventListener("abort", () => patience.abort());
   try {
-    answer = await fetch(path, options);
+    const answer = await fetch(path, { ...options, signal: patience.signal });
+    const isJson = /json/.test(answer.headers.get("Content-Type") ?? "");
+    const body = isJson ? await answer.json() : { why: (await answer.text()).trim() };
+    if (answer.ok) return body;
+    throw new ApiError(answer.status, body.why || t("api.refused", { status: answer.status }), body.remedy ?? "");
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (error instanceof ApiError || signal?.aborted) throw error;
     throw new ApiError(0, t("api.nobody"), t("api.nobody.remedy"));
+  } finally {
+    clearTimeout(timer);
   }
-  const isJson = /json/.test(answer.headers.get("Content-Type") ?? "");
-  const body = isJson ? await answer.json() : { why: (await answer.text()).trim() };
-  if (answer.ok) return body;
-  throw new ApiError(answer.status, body.why || t("api.refused", { status: answer.status }), body.remedy ?? "");
 }

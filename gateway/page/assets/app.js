@@ -1,6 +1,6 @@
 // The shell: what is around every view, and which one is shown (the address's #).
 import { html, render, useEffect, useState } from "./vendor/preact-htm.js";
-import { get } from "./api.js";
+import { get, unanswered } from "./api.js";
 import { now, useNow } from "./clock.js";
 import { clockOf, dayOf, setZone } from "./format.js";
 import { Icon } from "./icons.js";
@@ -54,7 +54,7 @@ function useAbout() {
   if (zone !== undefined) setZone(zone);
   useEffect(() => {
     if (configuration === undefined) return;
-    get("api/about").then((about) => learn({ about }), () => {}); // the stream's banner says it where nobody answers
+    get("api/about").then((about) => learn({ about })).catch(unanswered); // the banner says it where nobody answers
   }, [configuration]);
 }
 

@@ -140,6 +140,15 @@ async def test_estimate_says_how_long_an_outage_may_last(daemon: Daemon) -> None
     assert 250 < found["bytes_per_event"] < 400
     assert found["hours"] == pytest.approx(found["room"]["max_size"] / 3600 / found["bytes_per_event"], rel=0.01)
     assert (await command(daemon, "estimate"))[1].split()[:2] == ["what", "is"]
+    await daemon.start(ready=False)
+    await until(lambda: "endpoint_listening" in daemon.log.read_text())
+    shown = json.loads((await daemon.get("/api/buffer"))[1])
+    beside = json.loads((await command(daemon, "estimate", "--json"))[1])
+    assert shown["hours_left"] == pytest.approx(beside["hours"], rel=0.05)
+    assert (shown["bound"], shown["max_size"]) == ("max_size", 100_000_000)
+    assert shown["oldest_time"] == "2026-11-22T06:00:00.000Z"
+    assert 3601 < shown["stored"] < 3700
+    await daemon.stop()
 
 
 async def test_what_was_refused_before_the_buffer_was_recovered_is_named_by_its_id(daemon: Daemon) -> None:

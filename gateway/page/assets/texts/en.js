@@ -104,7 +104,7 @@ export default {
   "signals.none": "No signal is like that.",
   "signals.unread": "not read yet",
   "column.name": "Signal",
-  "column.spark": "Last 10 minutes",
+  "column.spark": "Last minutes",
   "column.value": "Value",
   "column.quality": "Quality",
   "column.age": "Unchanged for",
@@ -112,12 +112,13 @@ export default {
   "quality.good": "good",
   "quality.uncertain": "uncertain",
   "quality.bad": "bad",
-  "spark": "Its course over the last 10 minutes",
+  "spark": "Its course over the last minutes",
 
   // the plumbing
   "plumbing.nothing_wrong": "Nothing is wrong",
   "plumbing.wrong": "To see to: {count}",
   "plumbing.remedy": "What to do:",
+  "plumbing.unit": "{endpoint}, unit {unit}",
   "plumbing.yes": "yes",
   "plumbing.no": "no",
   "plumbing.of": "{some} of {all}",

@@ -1,6 +1,6 @@
 // The plumbing: how the daemon, its devices, uplinks and buffer are; what is wrong first, each with what to do.
 import { html, useEffect, useState } from "../vendor/preact-htm.js";
-import { get } from "../api.js";
+import { get, unanswered } from "../api.js";
 import { useNow } from "../clock.js";
 import { bytesOf, countOf, durationOf, momentOf, numberOf, shortOf } from "../format.js";
 import { Icon } from "../icons.js";
@@ -41,7 +41,7 @@ const kindOf = (name) => (name.startsWith("device:") ? "device" : name.startsWit
 function Check({ check, line }) {
   const kind = kindOf(check.name);
   const own = check.name.slice(check.name.indexOf(":") + 1);
-  const where = kind === "device" ? line.devices[own]?.endpoint : null;
+  const where = kind === "device" ? placeOf(line.devices[own]) : null;
   return html`<article class="check" data-check=${check.name} data-status=${check.status}>
     <${Icon} name=${ICONS[check.status]} />
     <div class="what">
@@ -55,6 +55,11 @@ function Check({ check, line }) {
       <dl>${Object.entries(check.values).map(([name, value]) => html`<div><dt>${word("measure", name)}</dt><dd data-zero=${value === 0 ? "" : null}>${measured(name, value)}</dd></div>`)}</dl>
     </div>
   </article>`;
+}
+
+/** Endpoint and unit id of a device; nothing of one that is gone from the configuration. */
+function placeOf({ endpoint, unit_id: unit } = {}) {
+  return unit === null || unit === undefined ? endpoint : t("plumbing.unit", { endpoint, unit });
 }
 
 /** A measured value as its name's unit wants it; what is not known is a dash. */
@@ -85,7 +90,7 @@ function Overview({ line, health }) {
     ["configuration", line.configuration, t("tile.configuration.more", { time: shortOf(configuration.observedValue.applied, when) })],
   ];
   return html`<dl class="tiles">
-    ${tiles.map(([name, value, more]) => html`<div class="panel tile" data-tile=${name}><dt>${word("tile", name)}</dt><dd class="cut" title=${value}>${value}</dd><dd class="more">${more}</dd></div>`)}
+    ${tiles.map(([name, value, more]) => html`<div class="panel tile" data-tile=${name}><dt>${word("tile", name)}</dt><dd class="cut" title=${value}>${value}</dd><dd class="note">${more}</dd></div>`)}
   </dl>`;
 }
 
@@ -100,7 +105,7 @@ function useBuffer() {
   const [buffer, take] = useState(null);
   const epoch = useKnown(({ epoch }) => epoch);
   useEffect(() => {
-    const ask = () => get("api/buffer").then(take, () => take(null)); // what is missing is shown as not known
+    const ask = () => get("api/buffer").catch(unanswered).then(take); // what is missing is shown as not known
     ask();
     const timer = setInterval(ask, BUFFER_MS);
     return () => clearInterval(timer);

@@ -1,6 +1,6 @@
 // Every signal, live: value, quality, why, age, and its last minutes as a line; only what is in sight is drawn.
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";
-import { get } from "../api.js";
+import { get, unanswered } from "../api.js";
 import { useNow } from "../clock.js";
 import { countOf, durationOf, momentOf, numberOf, valueOf } from "../format.js";
 import { Spark, useSamples } from "../spark.js";
@@ -46,7 +46,7 @@ function useFacts() {
   const epoch = useKnown(({ epoch }) => epoch);
   const configuration = useKnown(({ line }) => line?.configuration);
   useEffect(() => {
-    get("api/signals").then(take, () => {}); // values come by the stream all the same
+    get("api/signals").then(take).catch(unanswered); // values come by the stream all the same
   }, [epoch, configuration]);
   return facts;
 }
@@ -88,18 +88,20 @@ function Rows({ rows }) {
   const shown = rows.slice(first, Math.ceil((sight.top + sight.height) / sight.each) + BEYOND);
   const samples = useSamples(shown.map(({ name }) => name));
   const when = useNow();
+  const health = useKnown(({ health }) => health);
+  const trips = (device) => health?.checks[`device:${device}`]?.[0].observedValue?.round_trip_ms;
   return html`<div class="rows panel" ref=${box} tabindex="0" role="table" aria-label=${word("nav", "signals")} aria-rowcount=${rows.length + 1}>
     <div class="row head" role="row" aria-rowindex="1">
       ${["name", "spark", "value", "quality", "age", "trip"].map((name) => html`<span role="columnheader" class=${name}>${word("column", name)}</span>`)}
     </div>
     <div class="all" role="rowgroup" style=${{ height: `${rows.length * sight.each}px` }}>
-      ${shown.map((row, at) => html`<${Row} key=${row.name} row=${row} at=${first + at} top=${(first + at) * sight.each} samples=${samples.get(row.name)} when=${when} />`)}
+      ${shown.map((row, at) => html`<${Row} key=${row.name} row=${row} at=${first + at} top=${(first + at) * sight.each} samples=${samples} trip=${trips(row.device)} when=${when} />`)}
     </div>
     ${rows.length === 0 && html`<p class="empty">${t("signals.none")}</p>`}
   </div>`;
 }
 
-function Row({ row, at, top, samples, when }) {
+function Row({ row, at, top, samples, trip, when }) {
   const { name, device, signal, fact } = row;
   const now = known.signals.get(name);
   const age = now?.at_ms === undefined || now.at_ms === null ? null : Math.max(0, when - now.at_ms);
@@ -107,10 +109,10 @@ function Row({ row, at, top, samples, when }) {
   const why = isBad(now) ? now.why ?? "" : "";
   return html`<div class="row" role="row" aria-rowindex=${at + 2} data-signal=${name} data-quality=${now?.quality ?? "bad"} data-fresh=${age !== null && age < FRESH_MS ? "" : null} style=${{ transform: `translateY(${top}px)` }}>
     <span role="cell" class="name cut" title=${[name, fact.description, fact.address, fact.type].filter(Boolean).join("\n")}><span class="muted">${device}.</span><b>${signal}</b></span>
-    <span role="cell" class="spark"><${Spark} points=${samples} when=${when} /></span>
+    <span role="cell" class="spark"><${Spark} points=${samples.points.get(name)} from=${samples.from} to=${when} /></span>
     <span role="cell" class="value cut" title=${value}><b data-field="value">${value}</b> <span class="muted">${fact.unit}</span></span>
     <span role="cell" class="quality cut" title=${why || null}>${now && html`<b data-field="quality">${word("quality", now.quality)}</b>`} <span data-field="why">${why}</span></span>
     <span role="cell" class="age" title=${age === null ? null : momentOf(now.at_ms)}>${durationOf(age === null ? null : age / 1000)}</span>
-    <span role="cell" class="trip muted">${fact.round_trip_ms == null ? "" : t("duration.ms", { ms: numberOf(fact.round_trip_ms) })}</span>
+    <span role="cell" class="trip muted">${trip ? t("duration.ms", { ms: numberOf(trip) }) : ""}</span>
   </div>`;
 }
