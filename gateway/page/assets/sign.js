@@ -1,6 +1,7 @@
 // Asks who is there: a name, and a PIN where the daemon wants one, by buttons that work with gloves.
 import { html, render, useEffect, useRef, useState } from "./vendor/preact-htm.js";
 import { namesUsed } from "./present.js";
+import { Refusal } from "./refusal.js";
 import { t } from "./texts.js";
 
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "clear", "0", "back"];
@@ -49,7 +50,7 @@ function Sign({ me, refused, before, done }) {
   return html`<dialog ref=${dialog} class="sign" aria-labelledby="sign-title" onCancel=${(event) => { event.preventDefault(); done(null); }}>
     <form onSubmit=${submitted}>
       <h2 id="sign-title">${t("sign.title")}</h2>
-      ${refused && html`<p class="refused" role="alert" id="sign-refused">${refused.why} ${refused.remedy}</p>`}
+      ${refused && html`<div id="sign-refused"><${Refusal} error=${refused} isUrgent=${true} /></div>`}
       ${names.length > 0 && html`<fieldset class="sign-names"><legend>${t("sign.who")}</legend>
         ${names.map((one) => html`<label key=${one}><input type="radio" name=${isListed ? "who" : "used"} value=${one} checked=${one === name} onChange=${() => choose(one)} /><span class="cut">${one}</span></label>`)}
       </fieldset>`}

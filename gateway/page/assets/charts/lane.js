@@ -7,6 +7,8 @@ export const LANE_HEIGHT = 52;
 const BAND = { top: 4, height: 24 };
 const STOPS = { top: 30, height: 18 };
 const LEAST_TOUCH = 12;
+const LEAST_ROOM = 14;
+const LEAST_LETTERS = 4;
 
 /** When something ended, or now where it has not. */
 export function endOf(one, now) {
@@ -90,18 +92,24 @@ class Column {
   }
 }
 
-/** Writes a word where there is room for all of it, on a plate of its own where the ground is hatched. */
+/** Writes a word, cut short where there is not room for all of it; on a plate of its own where the ground is hatched. */
 function label(context, text, begin, end, box, ink) {
   const room = end - begin - 12;
-  if (room < 14 || text === "") return;
-  const width = context.measureText(text).width;
-  if (width > room) return;
+  if (room < LEAST_ROOM || text === "") return;
+  let shown = text;
+  let width = context.measureText(text).width;
+  if (width > room) {
+    const letters = Math.floor((text.length * room) / width) - 1;
+    if (letters < LEAST_LETTERS) return;
+    shown = `${text.slice(0, letters)}…`;
+    width = context.measureText(shown).width;
+  }
   if (ink === null) {
     context.fillStyle = token("--surface");
     context.fillRect(begin + 3, box.top + 3, width + 8, box.height - 6);
   }
   context.fillStyle = ink ?? token("--ink");
-  context.fillText(text, begin + 7, box.top + box.height / 2 + 0.5);
+  context.fillText(shown, begin + 7, box.top + box.height / 2 + 0.5);
 }
 
 function paintStops(context, width, stops, view, now, place, words, chosen) {
@@ -126,7 +134,7 @@ function paintStops(context, width, stops, view, now, place, words, chosen) {
 function paintStop(context, stop, begin, end, isChosen, words) {
   const isOpenQuestion = words.needsReason(stop);
   const [left, wide] = [begin + 0.5, Math.max(1, end - begin - 1)];
-  context.fillStyle = token(isChosen ? "--accent" : "--raised");
+  context.fillStyle = token(isChosen ? "--accent" : `--${words.tone(stop)}-soft`);
   context.fillRect(left, STOPS.top + 0.5, wide, STOPS.height - 1);
   context.strokeStyle = token(isChosen ? "--accent" : isOpenQuestion ? "--warn" : "--muted");
   context.lineWidth = isOpenQuestion || isChosen ? 2 : 1;

@@ -80,7 +80,7 @@ function paintStrip(canvas, points, view, moment, stretches) {
   context.textBaseline = "middle";
   points.forEach(([at, value], index) => {
     const begin = Math.max(0, place(at));
-    const end = Math.min(width, place(points[index + 1]?.[0] ?? view.to));
+    const end = Math.min(width, place(points[index + 1]?.[0] ?? at));
     if (end <= begin) return;
     const isOff = value === false || value === 0 || value === "";
     context.fillStyle = value === null ? fillOf(context, BAD) : token(isOff ? "--soft" : "--series-1");

@@ -17,7 +17,7 @@ export function made(tag, name, parent) {
 }
 
 /**
- * `options`: `words` (`state(interval)`, `stop(stop)`, `needsReason(stop)`, `told(machine, stop)`, `lane(machine, count)`,
+ * `options`: `words` (`state(interval)`, `stop(stop)`, `tone(stop)`, `needsReason(stop)`, `told(machine, stop)`, `lane(machine, count)`,
  * `now`), `offset` (of `offsetsOf`), `clock(ms, step)`, and what is called back: `onView(view)` when a person has moved or
  * zoomed, `onStop(machine, stop)` when one is opened, `onMachine(machine)`, `onHover(text)` with what is under the pointer.
  */
@@ -64,10 +64,12 @@ export class Timeline {
       lane.row.remove();
       this.lanes.delete(name);
     }
+    let next = this.body.firstChild;
     for (const [name, data] of Object.entries(machines)) {
       const lane = this.lanes.get(name) ?? this.addLane(name);
       lane.data = data;
-      this.body.insertBefore(lane.row, this.over);
+      if (lane.row === next) next = next.nextSibling;
+      else this.body.insertBefore(lane.row, next); // only where it has to: a row that is moved loses the focus
     }
     if (!this.lanes.has(this.at)) this.at = this.lanes.keys().next().value;
     this.axis.bands = bands;

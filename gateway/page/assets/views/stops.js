@@ -15,6 +15,11 @@ export function nameOfStop(stop) {
   return stop.kind === "external" ? word("category", stop.category) : word("stopkind", stop.kind);
 }
 
+const TONES = { own: "stop", external: "wait", setup: "setup", unknown: "unknown", idle: "ready" };
+
+/** Which of the page's tones a kind of stop has. */
+export const toneOfKind = (kind) => TONES[kind] ?? "off";
+
 /** Seconds that a stop has lasted. */
 export const secondsOf = (stop, now) => ((stop.ended_ms ?? now) - stop.began_ms) / 1000;
 

@@ -1,6 +1,7 @@
 // What the range comes to: downtime by reason, losses, OEE by hour, cycle times, and the stops one by one.
 import { html, useMemo, useState } from "../vendor/preact-htm.js";
 import { clockOf, countOf, dayOf, durationOf, minuteOf, numberOf, percentOf, shortOf, wholePercentOf } from "../format.js";
+import { Refusal } from "../refusal.js";
 import { t, word } from "../texts.js";
 import { Cycles, cycleRows } from "../charts/cycles.js";
 import { Numbers } from "../charts/numbers.js";
@@ -8,11 +9,11 @@ import { OeeByHour, isUncertain } from "../charts/oee.js";
 import { Pareto } from "../charts/pareto.js";
 import { causeOf, downtimeByReason, lossesOf, ranked, secondsIn, stopsIn, windowsIn } from "../charts/sums.js";
 import { usePast } from "./past.js";
-import { Said, nameOfStop, needsReason, secondsOf } from "./stops.js";
+import { Said, nameOfStop, needsReason, secondsOf, toneOfKind } from "./stops.js";
 
 const ALL = "";
 const FIRST_ROWS = 20;
-const TONES = { own: "stop", external: "wait", setup: "setup", unknown: "unknown", idle: "ready", "*": "off" };
+const SHORT_MS = 600_000;
 
 export function Charts({ past, rev, line, names, machine, range, now, open, onMachine, onStop, onHour }) {
   const [whole, setWhole] = useState(false);
@@ -49,8 +50,9 @@ function stopsOf(machines, wanted, names) {
 }
 
 function toldRange({ from, to }) {
-  const end = dayOf(from) === dayOf(to) ? minuteOf(to) : `${dayOf(to)} ${minuteOf(to)}`;
-  return `${dayOf(from)} ${minuteOf(from)} – ${end}`;
+  const clock = to - from < SHORT_MS ? clockOf : minuteOf;
+  const end = dayOf(from) === dayOf(to) ? clock(to) : `${dayOf(to)} ${clock(to)}`;
+  return `${dayOf(from)} ${clock(from)} – ${end}`;
 }
 
 /** A chart with its title and what it is about. */
@@ -77,7 +79,7 @@ function Downtime({ stops, range, now, picked, onPick }) {
     label: causeName(one),
     value: measure === "n" ? times(one.n) : durationOf(one.seconds),
     note: measure === "n" ? durationOf(one.seconds) : times(one.n),
-    tone: TONES[one.kind],
+    tone: toneOfKind(one.kind),
     pattern: one.kind === "unknown" || (one.code === null && needsReason({ ...one, reason: null })),
   }));
   return html`<${Card} title=${t("downtime.title")} name="downtime" about=${rows.length ? t("downtime.sum", { length: durationOf(sum), n: countOf(rows.reduce((all, one) => all + one.n, 0)) }) : null}>
@@ -162,7 +164,7 @@ function CycleTimes({ machine, range }) {
   const production = past.machines[machine]?.production ?? [];
   const some = useMemo(() => production.filter((one) => one.ended_ms > range.from && one.began_ms < range.to && one.n > 0), [rev, range]);
   return html`<${Card} title=${t("cycle.title")} name="cycles" about=${t("cycle.about", { machine })}>
-    ${error !== null ? html`<p class="refused">${error.why}</p>` : some.length === 0 ? html`<p class="empty">${t(rev === 0 ? "time.loading" : "cycle.none")}</p>` : html`
+    ${error !== null ? html`<${Refusal} error=${error} />` : some.length === 0 ? html`<p class="empty">${t(rev === 0 ? "time.loading" : "cycle.none")}</p>` : html`
       <${Cycles} production=${some} view=${range} />
       <${Numbers} caption=${t("cycle.title")} columns=${["minute", "parts", "cycles", "p50", "p95", "mean", "ideal"].map((one) => word("heading", one))}
         rows=${() => cycleRows(some, range, minuteOf)} />`}
@@ -183,7 +185,7 @@ function Stops({ stops, range, now, picked, open, onStop, onAll, isAll }) {
         <span class="stop-time number">${shortOf(stop.began_ms, now)}<span class="seconds">${clockOf(stop.began_ms).slice(-3)}</span></span>
         ${isAll && html`<span class="stop-machine cut">${stop.machine}</span>`}
         <span class="stop-length number">${durationOf(secondsOf(stop, now))}${stop.ended_ms === null ? " …" : ""}</span>
-        <span class="stop-name cut"><span class="swatch" data-tone=${TONES[stop.kind]} data-pattern=${stop.kind === "unknown" ? "unknown" : null}></span>${nameOfStop(stop)}</span>
+        <span class="stop-name cut"><span class="swatch" data-tone=${toneOfKind(stop.kind)} data-pattern=${stop.kind === "unknown" ? "unknown" : null}></span>${nameOfStop(stop)}</span>
         <span class="stop-tags">${needsReason(stop) && html`<span class="tag wants">${t("stop.no_reason")}</span>`}<${Said} reason=${stop.reason} />${stop.minor && html`<span class="tag">${t("stop.minor")}</span>`}</span>
       </button></li>`)}</ul>
       ${rows.length > most && html`<button type="button" class="more" onClick=${() => setMost(most + 100)}>${t("stops.more", { count: countOf(rows.length - most) })}</button>`}`}

@@ -2,6 +2,7 @@
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";
 import { get } from "../api.js";
 import { clockOf, countOf, dayOf, durationOf, momentOf } from "../format.js";
+import { Refusal } from "../refusal.js";
 import { t, word } from "../texts.js";
 import { SignalAround } from "../charts/samples.js";
 import { Said, nameOfStop, needsReason, secondsOf } from "./stops.js";
@@ -91,7 +92,7 @@ function Explained({ stop }) {
   }, [stop.stop, stop.event]);
   const { explanation, error } = answer;
   return html`<section class="explained" aria-busy=${String(!explanation && !error)}><h3>${t("stop.explained")}</h3>
-    ${error && html`<p class="muted">${error.why} ${error.remedy}</p>`}
+    ${error && html`<${Refusal} error=${error} />`}
     ${explanation && html`<p><b>${explanation.headline}</b></p>
       ${explanation.sections.map(({ title, lines }) => html`<h4>${title}</h4><ul>${lines.map((one) => html`<li>${one}</li>`)}</ul>`)}
       ${explanation.notes.map((note) => html`<p class="note">${note}</p>`)}`}
@@ -120,7 +121,7 @@ function Around({ machine, stop, about, now }) {
   const { signals, error } = answer;
   const stretches = [{ from: stop.began_ms, to: stop.ended_ms ?? Math.min(now, view.to), colour: "--stop" }];
   return html`<section class="signals-around"><h3>${t("around.title", { time: clockOf(stop.began_ms) })}</h3>
-    ${error && html`<p class="muted">${error.why} ${error.remedy}</p>`}
+    ${error && html`<${Refusal} error=${error} />`}
     ${facts !== undefined && shown.length === 0 && html`<p class="muted">${t("around.no_signals")}</p>`}
     ${signals && shown.filter((name) => name in signals).map((name) => html`<${SignalAround} key=${name} name=${name} signal=${signals[name]} view=${view}
       moment=${stop.began_ms} stretches=${stretches} now=${now} decides=${names.deciding.has(name)} />`)}

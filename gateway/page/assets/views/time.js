@@ -2,6 +2,7 @@
 import { html, useCallback, useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";
 import { now as nowOf, useNow } from "../clock.js";
 import { clockOf, dayOf, durationOf, minuteOf } from "../format.js";
+import { Refusal } from "../refusal.js";
 import { useKnown } from "../store.js";
 import { t, word } from "../texts.js";
 import { isTelling } from "../tone.js";
@@ -12,7 +13,7 @@ import { usePast } from "./past.js";
 import { Range, boundsOf, modeOf, modeOfView, stretchOf } from "./time-range.js";
 import { Charts } from "./time-charts.js";
 import { StopPanel } from "./time-stop.js";
-import { address, asked, nameOfStop, needsReason, toldStop } from "./stops.js";
+import { address, asked, nameOfStop, needsReason, toldStop, toneOfKind } from "./stops.js";
 
 const SETTLE_MS = 250;
 const CLOSE = 5 * 60_000;
@@ -37,7 +38,7 @@ export function TimeView({ line }) {
 
   return html`<section data-view="time" class="time">
     <${Range} mode=${mode} range=${range} now=${now} hasShift=${shift !== null} hours=${hours} onMode=${setMode} />
-    ${error !== null && html`<p class="refused panel" role="alert">${error.why} ${error.remedy}</p>`}
+    ${error !== null && html`<div class="panel note"><${Refusal} error=${error} isUrgent=${true} /></div>`}
     <${Lanes} past=${past} rev=${rev} names=${names} mode=${mode} shift=${shift} hours=${hours} bands=${bands} chosen=${open}
       marked=${shown} onMode=${setMode} onStop=${(_, id) => setOpen(id)} onMachine=${setMachine} />
     <${Gaps} past=${past} range=${charted} />
@@ -91,6 +92,7 @@ function wordsOf() {
   return {
     state: (one) => (isTelling(one.state, one.category) ? word("category", one.category) : word("state", one.state)),
     stop: nameOfStop,
+    tone: ({ kind }) => toneOfKind(kind),
     needsReason,
     told: (machine, stop) => toldStop(machine, stop, nowOf()),
     lane: (machine, count) => t(count === 1 ? "time.lane_one" : "time.lane", { machine, count }),

@@ -1,6 +1,7 @@
 // What people said in the last hours: who, when, what, and the way back.
 import { html } from "../vendor/preact-htm.js";
 import { countOf, momentOf, shortOf } from "../format.js";
+import { Refusal } from "../refusal.js";
 import { t, word } from "../texts.js";
 import { useSend } from "./word-send.js";
 
@@ -8,7 +9,7 @@ export function Said({ line, answer: { answer, error } }) {
   const entries = answer?.entries ?? [];
   const now = Date.parse(line.time);
   return html`<section class="panel said-list" aria-label=${t("said.title")}><h2>${t("said.title")}</h2>
-    ${error && html`<p class="refused">${error.why} ${error.remedy}</p>`}
+    ${error && html`<${Refusal} error=${error} />`}
     ${entries.length === 0 ? html`<p class="empty">${t(answer === null ? "word.loading" : "said.none")}</p>`
     : html`<ul class="entries">${entries.map((one) => html`<${Entry} key=${one.entry} entry=${one} entries=${entries} now=${now} />`)}</ul>`}
   </section>`;
@@ -39,6 +40,6 @@ export function Entry({ entry, entries, now = null }) {
       <span class="muted number">${t("said.by", { who: entry.who, time })}</span>
       ${undo && html`<span class="muted">${t("said.undone_by", { who: undo.who })}</span>`}</p>
     ${!undo && entry.what !== "undo" && html`<button type="button" class="big" data-undo=${entry.entry} disabled=${undoing.busy} onClick=${send}>${t("word.undo")}</button>`}
-    ${undoing.failed && html`<p class="refused" role="alert">${undoing.failed.error.why} ${undoing.failed.error.remedy}</p>`}
+    ${undoing.failed && html`<${Refusal} error=${undoing.failed.error} isUrgent=${true} />`}
   </li>`;
 }

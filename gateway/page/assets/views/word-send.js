@@ -3,6 +3,7 @@ import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
 import { ApiError, post } from "../api.js";
 import { nudge } from "../follow.js";
 import { Icon } from "../icons.js";
+import { Refusal } from "../refusal.js";
 import { t } from "../texts.js";
 
 const UNDO_MS = 20_000;
@@ -76,7 +77,7 @@ export function Failed({ sending: { send, busy, failed }, onSent }) {
     if (answer !== null) onSent?.(answer, failed.body);
   };
   return html`<div class="failed" role="alert">
-    <p><${Icon} name="fail" /> <b>${t("word.not_saved")}</b> ${failed.error.why} ${failed.error.remedy}</p>
+    <p><${Icon} name="fail" /> <b>${t("word.not_saved")}</b></p><${Refusal} error=${failed.error} />
     <button type="button" class="big" disabled=${busy} onClick=${again}>${t("word.again")}</button>
   </div>`;
 }
@@ -95,6 +96,6 @@ export function SaidBar() {
     ${last !== null && html`<p><${Icon} name="good" /> <span>${last.told}</span></p>
       ${!last.isUndone && html`<button type="button" class="big" data-undo=${last.entry} disabled=${undoing.busy} onClick=${undo}>${t("word.undo")}</button>`}
       <button type="button" class="big close" aria-label=${t("close")} onClick=${forget}>✕</button>`}
-    ${undoing.failed && html`<p class="refused">${undoing.failed.error.why} ${undoing.failed.error.remedy}</p>`}
+    ${undoing.failed && html`<${Refusal} error=${undoing.failed.error} />`}
   </div>`;
 }

@@ -49,7 +49,7 @@ function Strip({ stop, intervals, at, now }) {
   const canvas = useRef(null);
   const view = { from: stop.began_ms, to: stop.ended_ms ?? now };
   useEffect(() => {
-    const words = { state: stateOf, stop: nameOfStop, needsReason: () => false };
+    const words = { state: stateOf, stop: nameOfStop, tone: () => "off", needsReason: () => false };
     const paint = () => canvas.current && paintLane(canvas.current, canvas.current.clientWidth, { intervals, stops: [] }, { view, now, words, chosen: null });
     paint();
     const sizes = new ResizeObserver(paint);

@@ -2,6 +2,7 @@
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";
 import { durationOf, momentOf, shortOf } from "../format.js";
 import { useAnswer } from "../follow.js";
+import { Refusal } from "../refusal.js";
 import { t, word } from "../texts.js";
 import { Said, nameOfStop, needsReason, secondsOf } from "./stops.js";
 import { Entry } from "./word-entries.js";
@@ -36,7 +37,7 @@ function Give({ stop, about, entries, now, onGiven }) {
   const sending = useSend();
   const [note, write] = useDraft(`note ${stop.stop}`, "");
   const machine = about?.machines.find(({ name }) => name === stop.machine);
-  const uses = useMemo(() => usesOf(entries, stop.machine), [entries, stop.machine]);
+  const uses = useMemo(() => usesOf(entries, stop.machine), [entries.length > 0, stop.machine]); // buttons stay where they are
   const told = (name) => t("word.told", { machine: stop.machine, time: shortOf(stop.began_ms, now), name });
   const give = async (what, values, name) => {
     const words = note.trim();
@@ -71,7 +72,7 @@ function Around({ stop, now, onChoose }) {
   const span = new URLSearchParams({ machine: stop.machine, from: stop.began_ms - BESIDE_MS });
   if (stop.ended_ms !== null) span.set("to", stop.ended_ms + BESIDE_MS);
   const { answer, error } = useAnswer(`api/history?${span}`);
-  if (error !== null) return html`<p class="refused">${error.why} ${error.remedy}</p>`;
+  if (error !== null) return html`<${Refusal} error=${error} />`;
   if (answer === null) return html`<p class="muted" role="status">${t("word.loading")}</p>`;
   const { intervals, stops } = answer.machines[stop.machine];
   const named = intervals.map((row) => Object.fromEntries(answer.columns.intervals.map((name, index) => [name, row[index]])));

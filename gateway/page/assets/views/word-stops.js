@@ -3,15 +3,15 @@ import { html, useRef, useState } from "../vendor/preact-htm.js";
 import { useNow } from "../clock.js";
 import { durationOf, shortOf } from "../format.js";
 import { useAnswer } from "../follow.js";
+import { Refusal } from "../refusal.js";
 import { t } from "../texts.js";
-import { Said, nameOfStop, needsReason, secondsOf } from "./stops.js";
+import { Said, nameOfStop, needsReason, secondsOf, toneOfKind } from "./stops.js";
 import { StopForm } from "./word-stop.js";
 
 const FIRST = 30;
 const RECENT = 200;
 /** Whether list and form are beside each other; else the list comes back when a reason was given. */
 const beside = matchMedia("(min-width: 60rem)");
-const TONES = { own: "stop", external: "wait", setup: "setup", unknown: "unknown", idle: "ready" };
 
 export function Stops({ line, about, entries, waiting, chosen, onChoose }) {
   const now = useNow() ?? Date.parse(line.time);
@@ -30,7 +30,7 @@ export function Stops({ line, about, entries, waiting, chosen, onChoose }) {
   return html`<div class="word-stops" data-open=${chosen !== null ? "" : null}>
     <div class="panel queue" ref=${list}>
       <h2>${t("word.queue")} <span class="muted">${wants.length || ""}</span></h2>
-      ${waiting.error && html`<p class="refused">${waiting.error.why} ${waiting.error.remedy}</p>`}
+      ${waiting.error && html`<${Refusal} error=${waiting.error} />`}
       ${wants.length > 0 ? rows(wants) : html`<p class="empty">${t(waiting.answer === null ? "word.loading" : "word.none_waiting")}</p>`}
       ${others.length > 0 && html`<h2>${t("word.recent")}</h2>${rows(others.slice(0, isAll ? RECENT : FIRST))}
         ${!isAll && others.length > FIRST && html`<button type="button" class="more big" onClick=${() => setAll(true)}>${t("stops.more", { count: others.length - FIRST })}</button>`}`}
@@ -43,7 +43,7 @@ export function Stops({ line, about, entries, waiting, chosen, onChoose }) {
 }
 
 function Row({ stop, now, isChosen, onChoose }) {
-  return html`<li><button type="button" class="queue-row" data-stop=${stop.stop} data-tone=${TONES[stop.kind]} aria-current=${isChosen ? "true" : null} onClick=${onChoose}>
+  return html`<li><button type="button" class="queue-row" data-stop=${stop.stop} data-tone=${toneOfKind(stop.kind)} aria-current=${isChosen ? "true" : null} onClick=${onChoose}>
     <span class="queue-machine cut">${stop.machine}</span>
     <span class="queue-length number">${durationOf(secondsOf(stop, now))}</span>
     <span class="queue-why cut">${nameOfStop(stop)}</span>
