@@ -6,6 +6,7 @@ command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
 command -v socat >/dev/null 2>&1 || missing="$missing socat"
 command -v pkg-config >/dev/null 2>&1 || missing="$missing pkg-config"
 command -v npm >/dev/null 2>&1 || missing="$missing nodejs npm"
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v "${CC:-cc}" >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 if command -v pkg-config >/dev/null 2>&1; then
     pkg-config --exists libmodbus 2>/dev/null || missing="$missing libmodbus-dev"

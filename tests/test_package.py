@@ -51,6 +51,9 @@ def test_wheel_holds_the_packages_and_their_data(unpacked: Path) -> None:
         "gateway/data/config/demo.yaml",
         "gateway/data/systemd/linegate@.service",
         "gateway/data/systemd/serial.conf",
+        "gateway/page/assets/index.html",
+        "gateway/page/assets/views/line.js",
+        "gateway/page/assets/vendor/README.md",
         "ext/table.pyi",
     ):
         assert needed in names

@@ -45,9 +45,12 @@ class Asset(NamedTuple):
     headers: Mapping[str, str]
 
 
-def load_assets() -> dict[str, Asset]:
-    """All files by their path below assets/; blocks, for some tens of milliseconds."""
-    folder = files("gateway.page") / "assets"
+def load_assets(folder: Traversable | None = None) -> dict[str, Asset]:
+    """All files by their path below `folder`, by default the package's own; blocks, for some tens of milliseconds.
+
+    The index learns the version, by which a page knows that it is of an older daemon, and the languages in texts/.
+    """
+    folder = files("gateway.page") / "assets" if folder is None else folder
     contents = dict(_contents(folder, ""))
     languages = sorted(
         name.removeprefix("texts/").removesuffix(".js") for name in contents if name.startswith("texts/")

@@ -1,5 +1,5 @@
 // The shell: what is around every view, and which one is shown (the address's #).
-import { html, render, useEffect, useState } from "./vendor/preact-htm.js";
+import { html, render, useEffect, useErrorBoundary, useState } from "./vendor/preact-htm.js";
 import { get, unanswered } from "./api.js";
 import { now, useNow } from "./clock.js";
 import { clockOf, dayOf, setZone } from "./format.js";
@@ -25,15 +25,22 @@ function App() {
   useEffect(() => {
     document.title = [line?.line.name, word("nav", view.name), "linegate"].filter(Boolean).join(" · ");
   }, [line?.line.name, view]);
-  const View = view.view;
   return html`
     <a class="skip" href="#main" onClick=${skip}>${t("shell.skip")}</a>
     <${Header} line=${line} />
     ${!wall && html`<${Tabs} shown=${view.name} />`}
     <${Stale} />
-    <main id="main" tabindex="-1" key=${view.name}>
-      ${line === null ? html`<${Waiting} />` : html`<${View} line=${line} />`}
+    <main id="main" tabindex="0" key=${view.name}>
+      ${line === null ? html`<${Waiting} />` : html`<${Guarded} view=${view.view} line=${line} />`}
     </main>`;
+}
+
+/** A view that fails costs itself, not the page around it. */
+function Guarded({ view: View, line }) {
+  const [error, again] = useErrorBoundary((error) => console.error(error));
+  if (error === undefined) return html`<${View} line=${line} />`;
+  return html`<div class="empty" role="alert"><p>${t("shell.broken")} <code>${String(error)}</code></p>
+    <button class="primary" onClick=${again}>${t("shell.again")}</button></div>`;
 }
 
 /** Nothing has come yet. */
@@ -50,12 +57,13 @@ function skip(event) {
 /** Fetches what does not change while a configuration is in force, when another one is. */
 function useAbout() {
   const configuration = useKnown(({ line }) => line?.configuration);
+  const epoch = useKnown(({ epoch }) => epoch);
   const zone = useKnown(({ line }) => line?.line.time_zone);
   if (zone !== undefined) setZone(zone);
   useEffect(() => {
     if (configuration === undefined) return;
     get("api/about").then((about) => learn({ about })).catch(unanswered); // the banner says it where nobody answers
-  }, [configuration]);
+  }, [configuration, epoch]);
 }
 
 function Header({ line }) {
@@ -88,7 +96,7 @@ function Health() {
   if (health === null) return null;
   const wrong = Object.values(health.checks).filter(([check]) => check.status !== "pass").length;
   const said = wrong === 0 ? t("shell.well") : wrong === 1 ? t("shell.one_wrong") : t("shell.wrong", { count: wrong });
-  return html`<a class="health" data-status=${health.status} href="#plumbing">
+  return html`<a class="health" data-status=${health.status} href="#plumbing" aria-label=${said} title=${said}>
     <${Icon} name=${{ pass: "good", warn: "warn", fail: "fail" }[health.status]} /><span>${said}</span>
   </a>`;
 }

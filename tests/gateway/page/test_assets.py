@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from gateway import __version__
 from gateway.page.shelf import INDEX, TYPES, load_assets
 from gateway.states.packml import STATES, UNKNOWN, CategoryName
 
@@ -40,6 +42,15 @@ def test_what_is_served_is_what_is_there() -> None:
     there = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.suffix in TYPES}
     assert set(ASSETS) == there
     assert INDEX in there
+
+
+def test_a_language_is_a_file_and_the_index_lists_it(tmp_path: Path) -> None:
+    folder = tmp_path / "assets"
+    shutil.copytree(FOLDER, folder)
+    (folder / "texts" / "de.js").write_text('// Deutsch.\nexport default {\n  "nav.line": "Linie",\n};\n')
+    index = load_assets(folder)[INDEX].plain.decode()
+    assert 'data-languages="de en"' in index
+    assert f'data-version="{__version__}"' in index
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -4,6 +4,8 @@ export default {
   "shell.skip": "Skip to the content",
   "shell.views": "Views",
   "shell.connecting": "Waiting for the daemon …",
+  "shell.broken": "This view has failed; the others go on.",
+  "shell.again": "Try again",
   "shell.shift": "Shift {shift}",
   "shell.shift_unnamed": "Shift",
   "shell.job": "Job {job}",

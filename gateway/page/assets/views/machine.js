@@ -18,7 +18,7 @@ export class Machine extends Component {
     const window = machine.kpi[kind];
     return html`<article class="machine" data-machine=${name} data-tone=${tone} data-said=${reasonOf(machine) === null ? null : ""}><div class="inside">
       <header class="state">
-        <h3 class="cut" title=${name}>${name}</h3>
+        <h2 class="cut" title=${name}>${name}</h2>
         <${Since} since=${machine.since} />
         <p class="now"><${Icon} name=${iconOf(machine.state)} /><b data-field="state">${word("state", machine.state)}</b></p>
       </header>
@@ -46,7 +46,7 @@ function Since({ since }) {
 
 /** The reason as text and code, or else the cause; null where nothing says it. */
 function reasonOf({ reason, cause }) {
-  const said = reason && [reason.text ?? reason.code, reason.text && reason.code ? `(${reason.code})` : ""].filter(Boolean).join(" ");
+  const said = reason && (reason.text && reason.code && reason.text !== reason.code ? `${reason.text} (${reason.code})` : reason.text ?? reason.code);
   return said || (cause && word("cause", cause)) || null;
 }
 
