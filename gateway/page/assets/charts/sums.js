@@ -1,9 +1,24 @@
 // What charts show, added up from what /api/history answers. Pure.
 
-/** Seconds of a stop inside a stretch. */
+/** When a stop was: one stretch, or several of one that people merged of more. */
+const stretchesOf = (stop) => stop.stretches ?? [[stop.began_ms, stop.ended_ms]];
+
+/** Seconds of a stop inside a stretch of time. */
 export function secondsIn(stop, { from, to }, now) {
-  return Math.max(0, Math.min(stop.ended_ms ?? now, to) - Math.max(stop.began_ms, from)) / 1000;
+  return stretchesOf(stop).reduce((sum, [began, ended]) => sum + Math.max(0, Math.min(ended ?? now, to) - Math.max(began, from)), 0) / 1000;
 }
+
+/** The machine's own stop that a stop or a part of one is of. */
+export const rootOf = (id) => id.split("/")[0];
+
+/** Of a list of stops the one of an id, or what became of it when it was split, merged, or made whole again. */
+export function foundStop(stops, id) {
+  const root = rootOf(id);
+  return stops.find(({ stop }) => stop === id) ?? stops.find(({ stop }) => rootOf(stop) === root) ?? stops.find((stop) => stop.of?.includes(root));
+}
+
+/** Seconds that a stop has lasted. */
+export const secondsOf = (stop, now) => secondsIn(stop, { from: -Infinity, to: Infinity }, now);
 
 /** Stops that a stretch shares time with. */
 export function stopsIn(stops, view, now) {

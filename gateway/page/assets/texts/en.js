@@ -416,6 +416,7 @@ export default {
   "merge.before": "With the one before: {time}, {length}, {name}",
   "merge.after": "With the next one: {time}, {length}, {name}",
   "merge.between": "{length} between them",
+  "merge.touching": "one right after the other",
   "merge.told": "{machine}: the stops of {one} and {other} are one",
   "scrap.title": "Scrap",
   "scrap.amount": "Scrap of {machine}",

@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";
 import { get } from "../api.js";
 import { Follower, useNews } from "../follow.js";
+import { rootOf } from "../charts/sums.js";
 
 const IDS = { intervals: "interval", stops: "stop", production: "event" };
 const WINDOWS = ["hour", "shift", "day"];
@@ -49,7 +50,6 @@ export class Past {
       const rows = (machine[kind] ?? []).map((row) => (Array.isArray(row) ? named(columns[kind], row) : row));
       if (rows.length > 0) now[kind] = this.put(`${name} ${kind}`, rows, id);
     }
-    now.stops = now.stops.filter((stop) => stop.merged_into === undefined);
     now.kpi = this.windows(name, machine.kpi ?? {}, before.kpi);
     this.machines = { ...this.machines, [name]: now };
   }
@@ -62,10 +62,17 @@ export class Past {
   put(shelf, rows, id) {
     if (!this.shelves.has(shelf)) this.shelves.set(shelf, new Map());
     const known = this.shelves.get(shelf);
+    if (id === "stop") forgetParts(known, rows);
     for (const row of rows) known.set(row[id], row);
     for (const [key, row] of known) if (row.ended_ms === row.began_ms) known.delete(key); // it was nothing after all
     return [...known.values()].sort((one, other) => one.began_ms - other.began_ms);
   }
+}
+
+/** Of a stop that was split, or is whole again, an answer has all that there is of it. */
+function forgetParts(known, rows) {
+  const told = new Set(rows.map(({ stop }) => rootOf(stop)));
+  for (const stop of known.keys()) if (told.has(rootOf(stop))) known.delete(stop);
 }
 
 const named = (columns, row) => Object.fromEntries(columns.map((name, index) => [name, row[index]]));

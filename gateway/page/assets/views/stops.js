@@ -2,6 +2,7 @@
 import { html } from "../vendor/preact-htm.js";
 import { durationOf, shortOf } from "../format.js";
 import { t, word } from "../texts.js";
+import { secondsOf } from "../charts/sums.js";
 
 const REST_MS = 300;
 const ASKED = new Set(["own", "unknown", "external"]);
@@ -19,9 +20,6 @@ const TONES = { own: "stop", external: "wait", setup: "setup", unknown: "unknown
 
 /** Which of the page's tones a kind of stop has. */
 export const toneOfKind = (kind) => TONES[kind] ?? "off";
-
-/** Seconds that a stop has lasted. */
-export const secondsOf = (stop, now) => ((stop.ended_ms ?? now) - stop.began_ms) / 1000;
 
 /** A stop in one sentence, for labels. */
 export function toldStop(machine, stop, now) {

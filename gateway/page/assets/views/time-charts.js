@@ -7,9 +7,9 @@ import { Cycles, cycleRows } from "../charts/cycles.js";
 import { Numbers } from "../charts/numbers.js";
 import { OeeByHour, isUncertain } from "../charts/oee.js";
 import { Pareto } from "../charts/pareto.js";
-import { causeOf, downtimeByReason, lossesOf, ranked, secondsIn, stopsIn, windowsIn } from "../charts/sums.js";
+import { causeOf, downtimeByReason, lossesOf, ranked, secondsOf, stopsIn, windowsIn } from "../charts/sums.js";
 import { usePast } from "./past.js";
-import { Said, nameOfStop, needsReason, secondsOf, toneOfKind } from "./stops.js";
+import { Said, nameOfStop, needsReason, toneOfKind } from "./stops.js";
 
 const ALL = "";
 const FIRST_ROWS = 20;

@@ -5,7 +5,8 @@ import { clockOf, countOf, dayOf, durationOf, momentOf } from "../format.js";
 import { Refusal } from "../refusal.js";
 import { t, word } from "../texts.js";
 import { SignalAround } from "../charts/samples.js";
-import { Said, nameOfStop, needsReason, secondsOf } from "./stops.js";
+import { secondsOf } from "../charts/sums.js";
+import { Said, nameOfStop, needsReason } from "./stops.js";
 
 const AROUND_MS = 120_000;
 const POINTS = 300;

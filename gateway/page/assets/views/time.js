@@ -8,6 +8,7 @@ import { t, word } from "../texts.js";
 import { isTelling } from "../tone.js";
 import { lookOf } from "../charts/paint.js";
 import { HOUR, offsetsOf } from "../charts/scale.js";
+import { foundStop } from "../charts/sums.js";
 import { Timeline } from "../charts/timeline.js";
 import { usePast } from "./past.js";
 import { Range, boundsOf, modeOf, modeOfView, stretchOf } from "./time-range.js";
@@ -63,7 +64,7 @@ function defaultOf(line, names) {
 
 function found(machines, id) {
   for (const [machine, { stops }] of Object.entries(machines)) {
-    const stop = stops.find((one) => one.stop === id);
+    const stop = id === null ? undefined : foundStop(stops, id);
     if (stop !== undefined) return { machine, stop };
   }
   return null;

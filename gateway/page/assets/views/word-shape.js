@@ -5,7 +5,8 @@ import { t, word } from "../texts.js";
 import { isTelling } from "../tone.js";
 import { endOf, paintLane } from "../charts/lane.js";
 import { onColours } from "../charts/paint.js";
-import { nameOfStop, secondsOf } from "./stops.js";
+import { secondsOf } from "../charts/sums.js";
+import { nameOfStop } from "./stops.js";
 import { Failed, useSend } from "./word-send.js";
 
 const SECOND = 1000;
@@ -81,9 +82,9 @@ export function Merge({ stop, stops, now, onChoose }) {
     ${sides.map(([side, one, other]) => {
       const neighbour = side === "before" ? one : other;
       const facts = { time: shortOf(neighbour.began_ms, now), length: durationOf(secondsOf(neighbour, now)), name: nameOfStop(neighbour) };
-      const between = durationOf((other.began_ms - endOf(one, now)) / 1000);
+      const between = (other.began_ms - endOf(one, now)) / 1000;
       return html`<button type="button" key=${side} class="big wide" data-action=${`merge-${side}`} disabled=${sending.busy} onClick=${() => merge(one, other)}>
-        <b>${side === "before" ? t("merge.before", facts) : t("merge.after", facts)}</b> <span class="muted">${t("merge.between", { length: between })}</span></button>`;
+        <b>${side === "before" ? t("merge.before", facts) : t("merge.after", facts)}</b> <span class="muted">${between < 1 ? t("merge.touching") : t("merge.between", { length: durationOf(between) })}</span></button>`;
     })}
     <${Failed} sending=${sending} onSent=${(_, body) => onChoose(body.target)} />
   </section>`;

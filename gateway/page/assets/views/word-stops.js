@@ -5,7 +5,8 @@ import { durationOf, shortOf } from "../format.js";
 import { useAnswer } from "../follow.js";
 import { Refusal } from "../refusal.js";
 import { t } from "../texts.js";
-import { Said, nameOfStop, needsReason, secondsOf, toneOfKind } from "./stops.js";
+import { foundStop, secondsOf } from "../charts/sums.js";
+import { Said, nameOfStop, needsReason, toneOfKind } from "./stops.js";
 import { StopForm } from "./word-stop.js";
 
 const FIRST = 30;
@@ -20,13 +21,13 @@ export function Stops({ line, about, entries, waiting, chosen, onChoose }) {
   const recent = useAnswer(`api/stops?limit=${RECENT}`);
   const wants = waiting.answer?.stops ?? [];
   const others = (recent.answer?.stops ?? []).filter((stop) => stop.merged_into === undefined && !needsReason(stop));
-  const found = [...wants, ...(recent.answer?.stops ?? [])].find(({ stop }) => stop === chosen);
+  const found = chosen === null ? undefined : foundStop([...wants, ...(recent.answer?.stops ?? [])], chosen);
   const back = () => {
     onChoose(null);
     setTimeout(() => list.current?.querySelector("button")?.focus());
   };
   const given = () => beside.matches || back();
-  const rows = (stops) => html`<ul>${stops.map((stop) => html`<${Row} key=${stop.stop} stop=${stop} now=${now} isChosen=${stop.stop === chosen} onChoose=${() => onChoose(stop.stop)} />`)}</ul>`;
+  const rows = (stops) => html`<ul>${stops.map((stop) => html`<${Row} key=${stop.stop} stop=${stop} now=${now} isChosen=${stop.stop === found?.stop} onChoose=${() => onChoose(stop.stop)} />`)}</ul>`;
   return html`<div class="word-stops" data-open=${chosen !== null ? "" : null}>
     <div class="panel queue" ref=${list}>
       <h2>${t("word.queue")} <span class="muted">${wants.length || ""}</span></h2>
