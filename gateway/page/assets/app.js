@@ -86,6 +86,7 @@ function Task({ line }) {
   const job = line?.job;
   return html`<div class="task">
     ${shift && html`<span>${shift.shift ? t("shell.shift", { shift: shift.shift }) : t("shell.shift_unnamed")}</span>`}
+    ${line?.crew && html`<span title=${line.crew}>${t("shell.crew", { crew: line.crew })}</span>`}
     ${job?.job && html`<span title=${job.job}>${t("shell.job", { job: job.job })}</span>`}
     ${job?.product && html`<span title=${job.product}>${job.product}</span>`}
   </div>`;

@@ -8,6 +8,7 @@ export default {
   "shell.again": "Try again",
   "shell.shift": "Shift {shift}",
   "shell.shift_unnamed": "Shift",
+  "shell.crew": "Crew {crew}",
   "shell.job": "Job {job}",
   "shell.well": "All well",
   "shell.one_wrong": "1 warning",

@@ -75,7 +75,8 @@ function Flow({ line, kind }) {
   const constraint = line.kpi[kind]?.rollup.machines ?? [];
   const card = (name, before) => html`<${Machine} key=${name} name=${name} machine=${line.machines[name]} kind=${kind}
     isConstraint=${constraint.includes(name)} unit=${line.line.unit} before=${before} />`;
-  return html`<div class="flow" data-density=${isDense ? "dense" : "few"} style=${{ "--columns": columnsFor(names.length) }}>
+  const isParallel = stages.some((stage) => stage.length > 1);
+  return html`<div class="flow" data-parallel=${isParallel ? "" : null} data-density=${isDense ? "dense" : "few"} style=${{ "--columns": columnsFor(names.length) }}>
     ${stages.map((stage) => {
       const links = linksInto(stage, stages, line.flow);
       if (isDense) return stage.map((name) => card(name, links.find(({ to }) => to.includes(name))?.wip));
