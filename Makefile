@@ -64,7 +64,7 @@ mypy: $(VENV)/installed
 	$(BIN)/mypy
 
 stubs: $(VENV)/built
-	$(BIN)/python -m mypy.stubtest ext.table ext.registers ext.opcua ext.cip ext.trends --allowlist ext/stubtest.allow --ignore-unused-allowlist
+	$(BIN)/python -m mypy.stubtest ext.table ext.registers ext.opcua ext.cip ext.trends ext.samples ext.curves --allowlist ext/stubtest.allow --ignore-unused-allowlist
 
 format: $(VENV)/built
 	$(BIN)/ruff check --fix .

@@ -2,7 +2,6 @@
 """Recent samples of a line's signals: noticed in its tables, kept in the order in which they come, packed by signal."""
 
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
-from libc.math cimport isfinite
 from libc.stdint cimport INT64_MAX, UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
@@ -289,53 +288,45 @@ cdef class Sampler:
             signal = base + <Py_ssize_t>change[0]
             if not base <= signal < self.n:
                 raise IndexError(f"{device} has no signal {change[0]}")
-            if self.due[signal] == 0:
-                self.handed_over += 1
-            if self.due[signal] > after + BURST * part:
+            if self.due[signal] > after + BURST * part or not self.take(signal, change[1], <int>change[2], after):
                 continue
+            self.handed_over += self.due[signal] == 0
             self.due[signal] = max(self.due[signal], after) + part
-            self.keep_object(signal, change[1], <int>change[2], after)
 
     def sample(self, int64_t at):
         """Look at every signal."""
         cdef uint32_t after = self.moment(at)
         cdef SignalTable table
-        cdef Slot* slot
-        cdef Py_ssize_t i, base = 0
+        cdef Py_ssize_t base = 0
         for table in self.tables:
-            for i in range(table.n):
-                slot = &table.slots[i]
-                if slot.quality == BAD or slot.kind == NONE:
-                    self.keep(base + i, 0, 0, after)
-                elif slot.kind == TEXT:
-                    self.keep_text(base + i, table.value_of(slot), slot.quality, after)
-                elif slot.kind == UINT and slot.value.u <= <uint64_t>INT64_MAX:
-                    self.keep(base + i, (INT << 2) | slot.quality, slot.value.u, after)
-                else:
-                    self.keep(base + i, <uint8_t>((slot.kind << 2) | slot.quality), slot.value.u, after)
+            with nogil:
+                self.look(self.log, table, base, after)
             base += table.n
+
+    cdef int look(self, Log log, SignalTable table, Py_ssize_t base, uint32_t after) except -1 nogil:
+        cdef Slot* slot
+        cdef Py_ssize_t i
+        cdef uint8_t kind
+        for i in range(table.n):
+            slot = &table.slots[i]
+            kind = slot.kind
+            if slot.quality == BAD or kind == NONE:
+                keep(self, log, base + i, 0, 0, after)
+            elif kind == TEXT:
+                with gil:
+                    self.take_text(base + i, table.value_of(slot), slot.quality, after)
+            else:
+                if kind == UINT and slot.value.u <= <uint64_t>INT64_MAX:
+                    kind = INT      # as a change that is handed over has it
+                keep(self, log, base + i, <uint8_t>((kind << 2) | slot.quality), slot.value.u, after)
+        return 0
 
     cdef uint32_t moment(self, int64_t at) noexcept:
         cdef Log log = self.log
         log.last = min(max(log.last, at), log.began + UINT32_MAX // 2)
         return <uint32_t>(log.last - log.began)
 
-    cdef int keep(self, Py_ssize_t signal, uint8_t what, uint64_t value, uint32_t after) except -1:
-        cdef Log log
-        cdef Record* record
-        if self.what[signal] == what and self.value[signal] == value:
-            return 0
-        log = self.log
-        if log.n == log.room:
-            self.dropped += 1
-            return 0
-        record = &log.records[log.n]
-        record.after, record.what, record.value = after, <uint32_t>(signal << 5) | what, value
-        log.n += 1
-        self.what[signal], self.value[signal] = what, value
-        return 0
-
-    cdef int keep_text(self, Py_ssize_t signal, str text, uint8_t quality, uint32_t after) except -1:
+    cdef bint take_text(self, Py_ssize_t signal, str text, uint8_t quality, uint32_t after) except -1:
         cdef uint8_t what = (TEXT << 2) | quality
         cdef str kept = text[:LONGEST_TEXT]
         if self.what[signal] == what and self.texts[signal] == kept:
@@ -344,24 +335,44 @@ cdef class Sampler:
             self.dropped += 1
             return 0
         self.texts[signal] = kept
-        return self.keep(signal, what, self.log.number(kept), after)
+        return keep(self, self.log, signal, what, self.log.number(kept), after)
 
-    cdef int keep_object(self, Py_ssize_t signal, object value, int quality, uint32_t after) except -1:
+    cdef bint take(self, Py_ssize_t signal, object value, int quality, uint32_t after) except -1:
+        """Whether it is kept, since it was otherwise."""
+        cdef Log log = self.log
         cdef double number
-        cdef uint64_t raw
+        cdef uint64_t raw = 0
         cdef uint8_t good = <uint8_t>(quality & 3)
+        cdef int kind = NONE
         if quality == BAD or value is None:
-            return self.keep(signal, 0, 0, after)
-        if type(value) is float:
+            good = BAD
+        elif type(value) is float:
             number = value
-            if not isfinite(number):
-                return self.keep(signal, 0, 0, after)
+            kind = FLOAT
             memcpy(&raw, &number, 8)
-            return self.keep(signal, (FLOAT << 2) | good, raw, after)
-        if type(value) is bool:
-            return self.keep(signal, (BOOL << 2) | good, value is True, after)
-        if type(value) is str:
-            return self.keep_text(signal, value, good, after)
-        if value > INT64_MAX:
-            return self.keep(signal, (UINT << 2) | good, <uint64_t>value, after)
-        return self.keep(signal, (INT << 2) | good, <uint64_t><int64_t>value, after)
+        elif type(value) is bool:
+            kind, raw = BOOL, value is True
+        elif type(value) is str:
+            return self.take_text(signal, value, good, after)
+        elif value > INT64_MAX:
+            kind, raw = UINT, <uint64_t>value
+        else:
+            kind, raw = INT, <uint64_t><int64_t>value
+        return keep(self, log, signal, <uint8_t>((kind << 2) | good), raw, after)
+
+
+cdef inline bint keep(
+    Sampler sampler, Log log, Py_ssize_t signal, uint8_t what, uint64_t value, uint32_t after
+) noexcept nogil:
+    """What a signal is now, if it was otherwise; where there is no room it is still otherwise at the next look."""
+    cdef Record* record
+    if sampler.what[signal] == what and sampler.value[signal] == value:
+        return False
+    if log.n == log.room:
+        sampler.dropped += 1
+        return False
+    record = &log.records[log.n]
+    record.after, record.what, record.value = after, <uint32_t>(signal << 5) | what, value
+    log.n += 1
+    sampler.what[signal], sampler.value[signal] = what, value
+    return True

@@ -153,9 +153,7 @@ class _LineCollector(Collector):
         yield GaugeMetricFamily("linegate_samples_up", "1 while samples are kept", value=not samples.trouble)
         size = samples.size_bytes
         yield GaugeMetricFamily("linegate_samples_size_bytes", "Size of the files of recent samples", value=size)
-        yield CounterMetricFamily(
-            "linegate_samples_lost", "Samples, and pieces of them, without room", value=samples.lost
-        )
+        yield CounterMetricFamily("linegate_samples_lost", "Samples that found no room", value=samples.lost)
 
     def _uplinks(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("linegate_uplink_up", "1 while the uplink is connected", labels=["uplink"])

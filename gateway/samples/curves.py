@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,12 +25,23 @@ class Wanted:
     begin: int
     end: int
     points: int
+    deadline: float = math.inf
+    """Monotonic time after which nobody waits any more."""
+
+
+class TooMuch(Exception):
+    """It takes longer than anybody waits."""
 
 
 def answer(wanted: Wanted, files: Iterable[Kept], later: Sequence[Piece]) -> tuple[bytes, set[str]]:
-    """The body of /api/samples, and the signals of which nothing is known. `later` follow on what the files have."""
+    """The body of /api/samples, and the signals of which nothing is known. `later` follow on what the files have.
+
+    Raises TooMuch.
+    """
     curves = {name: Curve(wanted.begin, wanted.end, wanted.points) for name in wanted.signals}
     for piece, ended in _in_order(wanted, files, later):
+        if time.monotonic() > wanted.deadline:
+            raise TooMuch
         _add(curves, piece, ended)
     told: list[bytes] = []
     unknown: set[str] = set()

@@ -7,7 +7,9 @@ minute goes to the thread as one piece. Whatever the disk does, a scan never wai
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from ext.samples import Sampler
 from gateway.clock import EngineClock
 from gateway.config.model import BufferConfig
 from gateway.inputs import ClockStep, Input
-from gateway.samples.curves import Wanted, answer
+from gateway.samples.curves import TooMuch, Wanted, answer
 from gateway.samples.files import Files, Kept
 from gateway.samples.segment import Live, Names, Piece, Segment
 from protocols.model import Batch
@@ -35,14 +37,16 @@ MOST_WAITING = 16_000_000
 """Bytes of packed pieces that wait for the disk; beyond, the oldest go."""
 MOST_ASKING = 8
 """Requests that are answered one after another; beyond, they are refused."""
-ANSWER_S = 10.0
+ANSWER_S = 8.0
+HANGS_S = 2.0
+"""How much longer, until it is the disk that does not answer."""
 
 REMEDY = "free space, or see whether the disk is well; samples are kept again by themselves"
 log = structlog.get_logger("samples")
 
 
 class Busy(Exception):
-    """Too many requests wait, or the disk does not answer."""
+    """A request is not answered: others wait, it takes too long, or the disk does not answer."""
 
 
 class Samples:
@@ -86,7 +90,7 @@ class Samples:
 
     @property
     def lost(self) -> int:
-        """Changes and pieces that found no room."""
+        """Changes that found no room."""
         return self._dropped + (self._sampler.dropped if self._sampler else 0) + self._store.lost
 
     async def start(self) -> None:
@@ -149,9 +153,12 @@ class Samples:
             sampler.sample(self._clock.now() + self._offset)
             later.append(Live(self._names, sampler.log, sampler.log.began, sampler.log.ended))
         self._asking += 1
+        timed = replace(wanted, deadline=time.monotonic() + ANSWER_S)
         try:
-            async with asyncio.timeout(ANSWER_S):
-                return await self._reading.call(lambda: answer(wanted, files, later))
+            async with asyncio.timeout(ANSWER_S + HANGS_S):
+                return await self._reading.call(lambda: answer(timed, files, later))
+        except TooMuch:
+            raise Busy(f"it takes longer than {ANSWER_S:g} s") from None
         except TimeoutError:
             raise Busy("the disk with the samples does not answer") from None
         finally:
@@ -220,8 +227,8 @@ class _Store:
         self.waiting.append(Segment.of(*self.logs[0]))
         del self.logs[0]
         while len(self.waiting) > 1 and sum(one.size for one in self.waiting) > MOST_WAITING:
+            self.lost += self.waiting[0].samples
             del self.waiting[0]
-            self.lost += 1
         self._attempt(self._write_waiting)
 
     def _write_waiting(self) -> None:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
@@ -84,11 +85,14 @@ class Segment:
     began: int
     ended: int
     packed: tuple[bytes, ...]
+    samples: int
+    """How many changes it has."""
 
     @classmethod
     def of(cls, names: Names, log: Log) -> Segment:
         """A log that nothing is added to any more."""
-        return cls(names, log.began, log.ended, tuple(zlib.compress(block, LEVEL) for _, block in log.packed()))
+        packed = tuple(zlib.compress(block, LEVEL) for _, block in log.packed())
+        return cls(names, log.began, log.ended, packed, log.samples)
 
     @property
     def size(self) -> int:
@@ -115,13 +119,14 @@ class Stored:
     path: Path
     at: int
     """Where the first block is."""
-    lengths: tuple[int, ...]
+    lengths: bytes
 
     def blocks(self, numbers: Iterable[int]) -> Iterator[tuple[int, bytes]]:
         """As Piece. Raises OSError."""
+        places = list(accumulate(_numbers(self.lengths), initial=self.at))
         with self.path.open("rb", buffering=0) as file:
             for number in numbers:
-                data = os.pread(file.fileno(), self.lengths[number], self.at + sum(self.lengths[:number]))
+                data = os.pread(file.fileno(), places[number + 1] - places[number], places[number])
                 try:
                     yield number, _unpacked(data)
                 except Damaged:
@@ -136,12 +141,11 @@ class Frame:
     began: int
     ended: int
     at: int
-    lengths: tuple[int, ...]
-
-    @property
-    def end(self) -> int:
-        """Where the next one begins."""
-        return self.at + sum(self.lengths)
+    """Where its blocks begin."""
+    lengths: bytes
+    """Of each block, as the file has them: there are many frames."""
+    end: int
+    """Where the next one begins."""
 
 
 def frames(descriptor: int, end: int) -> Iterator[Frame]:
@@ -163,7 +167,7 @@ def stored(path: Path, end: int) -> Iterator[Stored]:
         for frame in frames(file.fileno(), end):
             if frame.kind == NAMES:
                 try:
-                    text = _unpacked(os.pread(file.fileno(), sum(frame.lengths), frame.at))
+                    text = _unpacked(os.pread(file.fileno(), frame.end - frame.at, frame.at))
                     names = Names(text.decode().split("\n"))
                 except (Damaged, UnicodeDecodeError):
                     names = None
@@ -188,8 +192,13 @@ def _frame_at(descriptor: int, at: int, end: int) -> Frame | None:
     rest = os.pread(descriptor, size, at + _HEAD.size)
     if len(rest) < size or zlib.crc32(head + rest[:-4]) != _CRC.unpack(rest[-4:])[0]:
         return None
-    frame = Frame(kind, began, ended, at + _HEAD.size + size, struct.unpack(f"<{blocks}I", rest[:-4]))
+    first = at + _HEAD.size + size
+    frame = Frame(kind, began, ended, first, rest[:-4], first + sum(_numbers(rest[:-4])))
     return frame if frame.end <= end else None
+
+
+def _numbers(packed: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(packed) // 4}I", packed)
 
 
 def _next_magic(descriptor: int, at: int, end: int) -> int:

@@ -22,6 +22,7 @@ from tests.benchmarks import (
     outbox,
     plant,
     recording,
+    samples,
     uplinks,
 )
 from tests.benchmarks.result import Result
@@ -35,6 +36,7 @@ SUITES = {
     "modbus": modbus.measure,
     "engine": engine.measure,
     "recording": recording.measure,
+    "samples": samples.measure,
     "outbox": outbox.measure,
     "uplinks": uplinks.measure,
     "plant": plant.measure,
