@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from struct import error as StructError
 
@@ -19,6 +22,8 @@ MOST_BYTES = 64_000_000
 MOST_ROWS = 10_000
 """Of one kind of one machine: what one answer has to look through is bounded."""
 TIDY_MS = 1000
+TURN_S = 0.005
+"""How long events are taken over until others have their turn."""
 PRODUCTION = "machine.production"
 OF_ALL = ""
 """The shelf of what is no machine's: devices, gaps, the gateway."""
@@ -45,6 +50,9 @@ class History:
         self.unreadable = 0
         """Events that were not of their type."""
         self._most_bytes = most_bytes
+        self._behind: deque[tuple[int, EventRow]] = deque()
+        """Committed, and not taken over yet."""
+        self._later: asyncio.Handle | None = None
         self._tidied = 0
         """Rotates through the shelves."""
         self._tidied_at = 0
@@ -60,11 +68,23 @@ class History:
         return sum(shelf.size for shelf in self.shelves.values())
 
     def committed(self, first: int, rows: Iterable[EventRow]) -> None:
-        """Events are durable since this moment, numbered from `first` on."""
-        for seq, row in enumerate(rows, first):
+        """Events are durable since this moment, numbered from `first` on; many at once are taken over in turns."""
+        self._behind.extend(enumerate(rows, first))
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        until = time.monotonic() + TURN_S
+        while self._behind and time.monotonic() < until:
+            seq, row = self._behind.popleft()
             self.take(seq, row.type, row.subject, row.time, row.data)
             self.last_seq = seq
         self.tidy()
+        if self._behind and self._later is None:
+            self._later = asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._later = None
+        self._catch_up()
 
     def take(self, seq: int, kind: str, subject: str, at: int, data: bytes) -> None:
         """One stored event, in whatever order they come."""
@@ -74,7 +94,7 @@ class History:
             self._take(seq, kind, subject, at, data)
         except _WRONG as error:
             if not self.unreadable:
-                log.warning("event_not_shown", seq=seq, type=kind, why=repr(error))
+                log.warning("event_not_shown", seq=seq, type=kind, why=repr(error)[:200])
             self.unreadable += 1
 
     def _take(self, seq: int, kind: str, subject: str, at: int, data: bytes) -> None:
