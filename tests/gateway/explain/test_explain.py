@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.config.loader import load_config
+from gateway.events import Envelope, StoredEvent
 from gateway.explain.apart import places_of
 from gateway.explain.events import EventError, Found
 from gateway.explain.explaining import explain
@@ -18,6 +19,7 @@ from gateway.explain.places import Places
 from gateway.replay.plain import PlainLines, read_plain
 from gateway.replay.replay import Replay
 from gateway.replay.told import Told
+from tests.gateway.history.line import HOUR, NOW, entry, stop
 
 FILE = """\
 line: {enterprise: acme, site: berlin, area: filling, name: line-3, time_zone: Europe/Berlin}
@@ -208,6 +210,38 @@ def test_a_link_that_would_hold_more_than_it_can(tmp_path: Path) -> None:
     told = words(places, decide(places, *running(60)), "counter.fault")
     assert told.startswith("between filler > packer 54 parts would have had to lie, where 50 fit")
     assert "one of them misses parts" in told
+
+
+def test_what_people_said_of_a_stop_is_told_with_what_was_taken_back(places: Places, tmp_path: Path) -> None:
+    began = NOW - HOUR
+    name = f"filler-stop-{began}"
+    jam = {"code": "17", "text": "cap jam", "source": "operator", "group": None}
+    told = [
+        stop("filler", began, began + 600_000),
+        entry("filler", 1, NOW, "reason", name, reason={**jam, "code": "4"}, note="perhaps"),
+        entry("filler", 2, NOW + 1000, "undo", "filler-reason-1"),
+        entry("filler", 3, NOW + 2000, "split", name, at="2026-11-22T05:05:00.000Z"),
+        entry("filler", 4, NOW + 3000, "reason", f"{name}/2", reason=jam),
+        entry("filler", 5, NOW + 4000, "note", f"filler-stop-{began - 1}", note="of another stop"),
+        entry("filler", 6, NOW + 5000, "merge", f"filler-stop-{began - 1}", other=f"{name}/1"),
+    ]
+    envelope = Envelope("/acme/x", "s")
+    stored = [
+        StoredEvent(seq, seq - 1, one.type, one.subject, one.time, json.dumps(one.data).encode())
+        for seq, one in enumerate(told, 1)
+    ]
+    said = words(places, [json.loads(envelope.json(one)) for one in stored], "machine.stop")
+    people = said[said.index("What people said of it") :].split("\n\n")[0].splitlines()[1:]
+    assert people == [
+        '  anna, at 2026-11-22 07:00:00: the reason is 4, cap jam; "perhaps"; it was taken back',
+        "  anna, at 2026-11-22 07:00:01: what was said before is taken back",
+        "  anna, at 2026-11-22 07:00:02: it was two, and the second began at 2026-11-22 06:05:00",
+        people[3],
+        f"  anna, at 2026-11-22 07:00:05: filler-stop-{began - 1} and {name}/1 were one",
+    ]
+    place = f"{tmp_path / 'line.yaml'}:{line_of('17: {text')[10:-1]}:"
+    assert people[3].startswith(f"  anna, at 2026-11-22 07:00:03: the reason is 17, cap jam ({place}")
+    assert people[3].endswith(" (of its part 2)")
 
 
 def test_what_says_itself_is_told_field_by_field(places: Places, tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
 from tests.conftest import line_document
-from tests.processes import Daemon, Simulator, daemon, free_port, simulator, until
+from tests.processes import Daemon, Simulator, daemon, free_port, reload, simulator, until
 
 DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -135,6 +136,45 @@ async def test_why_there_was_a_stop_is_explained_by_the_configuration_in_force(o
         assert not any(place in line for section in said["sections"] for line in section["lines"])
     one.file.write_text(before)
     assert await asked(one, f"/api/explain?event={stop['event']}") == by_number
+
+
+async def test_what_people_say_is_laid_over_stops_and_a_reload_keeps_everything(one: Daemon) -> None:
+    stop = (await asked(one, "/api/stops"))["stops"][0]["stop"]
+    before = await asked(one, "/api/history")
+
+    async def say(what: str, target: str, **more: str) -> str:
+        body = {"what": what, "machine": "filler", "target": target, "who": "anna", **more}
+        async with aiohttp.ClientSession() as session, session.post(f"{one.url}/api/entries", json=body) as reply:
+            assert reply.status == 201, await reply.text()
+            return str((await reply.json())["entry"])
+
+    async def told(path: str) -> dict[str, Any]:
+        rows = (await asked(one, path))["machines"]["filler"]["stops"]
+        return next(dict(row) for row in rows if row["stop"] == stop)
+
+    said = await say("reason", stop, reason="23", note="valve")
+    row = await told("/api/history")
+    assert (row["reason"]["code"], row["note"], row["entries"]) == ("23", "valve", [said])
+    changed = await asked(one, f"/api/history?after={before['cursor']}")
+    assert [entry["entry"] for entry in changed["entries"]] == [said]
+    assert await told(f"/api/history?after={before['cursor']}") == row
+    assert (await asked(one, "/api/entries?limit=1"))["entries"][0]["entry"] == said
+    text = (await asked(one, f"/api/explain?stop={stop}"))["sections"]
+    people = next(section for section in text if section["title"] == "What people said of it")
+    assert "the reason is 23, low product pressure" in people["lines"][0]
+    await say("undo", said)
+    again = await told(f"/api/history?after={changed['cursor']}")
+    assert again["entries"] == []
+    assert again["reason"] is None or again["reason"]["source"] != "operator"
+    whole = await asked(one, "/api/history")
+    document = json.loads(one.file.read_text())
+    code, _, _ = await reload(one, {**document, "kpi": {"grace": "7s"}})
+    assert code == 0
+    reloaded = await asked(one, "/api/history")
+    assert reloaded["digest"] != whole["digest"]
+    kept = {row["interval"] for row in intervals(whole)}
+    assert kept <= {row["interval"] for row in intervals(reloaded)}
+    assert not (await asked(one, f"/api/history?after={whole['cursor']}"))["full"]
 
 
 @pytest.mark.parametrize(
