@@ -23,7 +23,7 @@ from gateway.samples.curves import Wanted
 from gateway.samples.files import Files
 from gateway.samples.ring import Busy, Samples
 from gateway.samples.segment import Segment
-from protocols.model import Batch
+from protocols.model import Batch, Change
 
 BEGIN = 1_795_413_600_000
 
@@ -46,7 +46,7 @@ class Line:
     def __init__(self, place: Path, kinds: Mapping[str, Kind] | None = None, at: int = BEGIN) -> None:
         self.clock = Clock(at)
         self.table = self.signals(kinds or {"level": Kind.FLOAT, "run": Kind.BOOL, "batch": Kind.TEXT})
-        self.buffer = BufferConfig.model_construct(min_free_disk=0)
+        self.buffer = BufferConfig.model_construct(path="line.db", min_free_disk=0)
         self.ring = Samples(place, self.buffer, self.clock, {"d": self.table})
 
     def signals(self, kinds: Mapping[str, Kind]) -> SignalTable:
@@ -116,7 +116,7 @@ def test_many_that_flicker_share_what_is_kept() -> None:
     count = 2000
     table = SignalTable([f"s{number}" for number in range(count)])
     sampler = Sampler({"d": table}, BEGIN)
-    scans = [[(number, value, 2, None, None) for number in range(count)] for value in range(2)]
+    scans: list[list[Change]] = [[(number, value, 2, None, None) for number in range(count)] for value in range(2)]
     logs = []
     for scan in range(1, 3 * 600 + 1):
         at = BEGIN + 50 * scan
@@ -296,14 +296,14 @@ async def test_a_ring_that_is_off_notices_nothing_and_removes_its_files(tmp_path
     one.pass_(30_000)
     await one.written()
     assert len(list(tmp_path.iterdir())) == 1
-    one.buffer = BufferConfig.model_construct(samples=0)
+    one.buffer = BufferConfig.model_construct(path="line.db", samples=0)
     one.ring.show({"d": one.table}, one.buffer)
     one.put({"level": 2.0})
     one.pass_(30_000)
     await one.written()
     assert not one.ring.is_on
     assert not list(tmp_path.iterdir())
-    one.ring.show({"d": one.table}, BufferConfig.model_construct(samples=10_000_000, min_free_disk=0))
+    one.ring.show({"d": one.table}, BufferConfig.model_construct(path="line.db", samples=10_000_000, min_free_disk=0))
     one.put({"level": 3.0})
     one.pass_(30_000)
     await one.ring.close()
