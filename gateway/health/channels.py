@@ -48,11 +48,13 @@ class Channel:
         """Look, and have a newer message if there is one."""
         self.is_stale = False
         began = time.monotonic()
-        if (made := self._look()) is not None:
-            self._message = made
-            self.number += 1
-        self._made = time.monotonic()
-        self._took = self._made - began
+        try:
+            if (made := self._look()) is not None:
+                self._message = made
+                self.number += 1
+        finally:
+            self._made = time.monotonic()
+            self._took = self._made - began
 
     def since(self, _seen: int) -> bytes:
         """What whoever has seen the message number `_seen` does not know yet."""

@@ -89,28 +89,30 @@ class Stream:
             self._await()
 
     def _turn(self) -> None:
-        """Make what is due."""
+        """Make one message that is due: between two of them others have their turn."""
         if self._sources.config is not self._configuration:
             self.end("reload")  # they come again, and get all that there is now
             return
+        channel = self._next()
         try:
-            for channel in self._channels:
-                if channel.due <= time.monotonic() and (channel.is_for_all or self._wants_signals()):
-                    channel.make()
+            if channel.due <= time.monotonic():
+                channel.make()
         finally:  # what failed is logged by the loop, and tried again when it is due
             self._await()
         for viewer in self._viewers:
             viewer.wake(self._channels)
 
-    def _wants_signals(self) -> bool:
-        return any(viewer.wants_signals for viewer in self._viewers)
+    def _next(self) -> Channel:
+        """Of which a message is due next."""
+        wants_signals = any(viewer.wants_signals for viewer in self._viewers)
+        channels = (channel for channel in self._channels if channel.is_for_all or wants_signals)
+        return min(channels, key=lambda channel: channel.due)
 
     def _await(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        wants = self._wants_signals()
-        due = min(channel.due for channel in self._channels if channel.is_for_all or wants)
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, due - time.monotonic()), self._turn)
+        left = self._next().due - time.monotonic()
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, left), self._turn)
 
 
 class _Viewer(Response):
@@ -142,7 +144,8 @@ class _Viewer(Response):
             while not self.is_gone and not self._bye:
                 await self._news.wait()
                 self._news.clear()
-                await self._send(send, self._bye or b"".join(self._untold()))
+                if body := self._bye or b"".join(self._untold()):
+                    await self._send(send, body)
         except TimeoutError:
             self._transport.abort()
         finally:

@@ -105,11 +105,14 @@ class _Cycles:
 
     def __init__(self, plant: Plant, machines: Mapping[str, Tallies]) -> None:
         self._plant, self._machines = plant, machines
+        self._slowest: dict[str | None, float | None] = {}
 
     def of(self, product: str | None) -> float | None:
         """Of the slowest stage, among those that have an ideal; None where none has."""
-        known = [self.of_stage(stage, product) for stage in self._plant.topology.stages]
-        return max((one for one in known if one is not None), default=None)
+        if product not in self._slowest:
+            known = [self.of_stage(stage, product) for stage in self._plant.topology.stages]
+            self._slowest[product] = max((one for one in known if one is not None), default=None)
+        return self._slowest[product]
 
     def of_stage(self, stage: Sequence[str], product: str | None) -> float | None:
         """Parallel machines' rates add; None unless all of them have an ideal."""

@@ -8,7 +8,7 @@ nanoseconds, so that sums are exact and do not depend on their order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 NOT_PLANNED = ("planned_stop", "no_demand")
@@ -242,7 +242,7 @@ class Tallies:
         saved: dict[str, Any] = {name: value for name, value in _plain(self) if value != getattr(_EMPTY, name)}
         for name in ("stops", "products"):
             if name in saved:
-                saved[name] = {key: list(asdict(one).values()) for key, one in saved[name].items()}
+                saved[name] = {key: [value for _, value in _plain(one)] for key, one in saved[name].items()}
         if "time" in saved:
             saved["time"] = dict(self.time)
         return saved
