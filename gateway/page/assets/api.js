@@ -1,4 +1,5 @@
 // Asks the daemon: answers are JSON, errors are words, and where it wants to know who asks, so does the page.
+import { address } from "./address.js";
 import { t } from "./texts.js";
 import { arrive, leave, present } from "./present.js";
 import { askWho } from "./sign.js";
@@ -63,7 +64,7 @@ async function answered(path, { signal, ...options }) {
   const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
   signal?.addEventListener("abort", () => patience.abort());
   try {
-    const answer = await fetch(path, { ...options, signal: patience.signal });
+    const answer = await fetch(address(path), { ...options, signal: patience.signal });
     const isJson = /json/.test(answer.headers.get("Content-Type") ?? "");
     const body = isJson ? await answer.json() : { why: (await answer.text()).trim() };
     if (answer.ok) return body;

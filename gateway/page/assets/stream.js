@@ -1,4 +1,5 @@
 // The live stream: one EventSource, begun again with patience when it breaks, and a plain word while nothing comes.
+import { address } from "./address.js";
 import { setClock } from "./clock.js";
 import { known, learn } from "./store.js";
 
@@ -33,7 +34,7 @@ function open() {
   clearTimeout(again);
   again = null;
   source?.close();
-  const mine = new EventSource(withSignals ? "api/stream?signals" : "api/stream");
+  const mine = new EventSource(address(withSignals ? "api/stream?signals" : "api/stream"));
   source = mine;
   quietSince = performance.now();
   let begun = false;

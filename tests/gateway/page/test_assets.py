@@ -53,6 +53,16 @@ def test_a_language_is_a_file_and_the_index_lists_it(tmp_path: Path) -> None:
     assert f'data-version="{__version__}"' in index
 
 
+def test_an_address_with_a_password_works() -> None:
+    """A kiosk's `https://wall:TOKEN@...`: styles and scripts come as CORS alone then, and data never."""
+    tags = re.findall(r'<(?:link rel="stylesheet"|script(?! type="module"))[^>]*>', OWN[INDEX])
+    assert len(tags) > 5
+    assert all(" crossorigin " in tag for tag in tags)
+    assert [
+        name for name, text in CODE.items() if re.search(r"\bfetch\((?!address\()|new EventSource\((?!address\()", text)
+    ] == []
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_nothing_comes_from_elsewhere(name: str) -> None:
     addresses = re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s\"'`]*", OWN[name])
