@@ -10,7 +10,7 @@ export function Numbers({ caption, columns, rows }) {
   );
   return html`<details class="numbers" onToggle=${(event) => setOpen(event.currentTarget.open)}>
     <summary>${t("chart.numbers")}</summary>
-    ${isOpen && html`<div class="scrolls" tabindex="0" role="region" aria-label=${caption}><table>
+    ${isOpen && html`<div class="scrolls" tabindex="0" role="region" aria-label=${t("chart.numbers_of", { caption })}><table>
       <caption class="unseen">${caption}</caption>
       <thead><tr>${columns.map((column) => html`<th scope="col">${column}</th>`)}</tr></thead>
       <tbody>${cells()}</tbody>

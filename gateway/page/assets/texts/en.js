@@ -248,6 +248,7 @@ export default {
   "tone.unknown": "unknown",
   "tone.assumed": "planned stop, not seen",
   "chart.numbers": "Numbers",
+  "chart.numbers_of": "{caption}: numbers",
   "heading.reason": "Reason",
   "heading.loss": "Time",
   "heading.time": "Duration",

@@ -11,6 +11,8 @@ import { Reasons, usesOf } from "./word-reasons.js";
 import { Failed, useDraft, useSend } from "./word-send.js";
 import { Merge, Split } from "./word-shape.js";
 
+/** Whether the list stays beside the form. */
+export const beside = matchMedia("(min-width: 60rem)");
 const BESIDE_MS = 2 * 3_600_000;
 
 export function StopForm({ id, listed, about, entries, now, onBack, onGiven, onChoose }) {
@@ -19,7 +21,7 @@ export function StopForm({ id, listed, about, entries, now, onBack, onGiven, onC
   useEffect(() => {
     if (listed !== undefined) keep(listed);
   }, [listed]);
-  useEffect(() => heading.current?.focus({ preventScroll: false }), []);
+  useEffect(() => heading.current?.focus({ preventScroll: beside.matches }), []);
   const stop = listed ?? known;
   const back = html`<button type="button" class="big back" onClick=${onBack}>‹ ${t("word.back")}</button>`;
   if (stop === undefined) return html`${back}<p class="empty" role="status" ref=${heading} tabindex="-1">${t("word.stop_gone")}</p>`;

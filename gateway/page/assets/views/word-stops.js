@@ -7,12 +7,10 @@ import { Refusal } from "../refusal.js";
 import { t } from "../texts.js";
 import { foundStop, secondsOf } from "../charts/sums.js";
 import { Said, nameOfStop, needsReason, toneOfKind } from "./stops.js";
-import { StopForm } from "./word-stop.js";
+import { StopForm, beside } from "./word-stop.js";
 
 const FIRST = 30;
 const RECENT = 200;
-/** Whether list and form are beside each other; else the list comes back when a reason was given. */
-const beside = matchMedia("(min-width: 60rem)");
 
 export function Stops({ line, about, entries, waiting, chosen, onChoose }) {
   const now = useNow() ?? Date.parse(line.time);
@@ -26,6 +24,7 @@ export function Stops({ line, about, entries, waiting, chosen, onChoose }) {
     onChoose(null);
     setTimeout(() => list.current?.querySelector("button")?.focus());
   };
+  // where the form took the list's place, the list comes back when a reason was given
   const given = () => beside.matches || back();
   const rows = (stops) => html`<ul>${stops.map((stop) => html`<${Row} key=${stop.stop} stop=${stop} now=${now} isChosen=${stop.stop === found?.stop} onChoose=${() => onChoose(stop.stop)} />`)}</ul>`;
   return html`<div class="word-stops" data-open=${chosen !== null ? "" : null}>
