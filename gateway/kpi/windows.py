@@ -34,6 +34,8 @@ LONG_ABSENT = 7 * 86_400_000
 
 SHOWN = ("oee", "oee_low", "oee_high", "availability", "effectiveness", "quality", "pq", "gq", "sq")
 """Figures of a window that is open."""
+SHOWN_OF_HOUR = (*SHOWN, "pbt_s", "unknown_s", "run_s", "ideal_s", "ideal_good_s", "losses")
+"""Of the hour that runs also what its losses follow from; longer windows have closed hours for that."""
 
 
 class Policy(NamedTuple):
@@ -67,7 +69,8 @@ class Told(NamedTuple):
 def shown(window: Window, every: Mapping[str, Any]) -> dict[str, Any]:
     """A window that is open, for people."""
     told = {"began": window.began_text, "job": window.job, "shift": window.shift}
-    return {**told, **{name: every[name] for name in SHOWN}}
+    names = SHOWN_OF_HOUR if window.kind == "hour" else SHOWN
+    return {**told, **{name: every[name] for name in names}}
 
 
 class Windows:

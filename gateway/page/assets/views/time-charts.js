@@ -21,7 +21,8 @@ export function Charts({ past, rev, line, names, machine, range, now, open, onMa
   const wanted = whole ? ALL : machine;
   const stops = useMemo(() => stopsOf(past.machines, wanted, names), [rev, wanted]);
   const windows = whole ? past.line.hour : (past.machines[machine]?.kpi.hour ?? []);
-  const inside = useMemo(() => windowsIn(windows, range), [rev, wanted, range]);
+  const running = whole ? line.kpi.hour : line.machines[machine]?.kpi.hour;
+  const hours = withRunning(windows, running, range, now);
   const choose = ({ target: { value } }) => {
     setWhole(value === ALL);
     if (value !== ALL) onMachine(value);
@@ -35,8 +36,8 @@ export function Charts({ past, rev, line, names, machine, range, now, open, onMa
     </div>
     <div class="charts">
       <${Downtime} stops=${stops} range=${range} now=${now} picked=${picked} onPick=${pick} />
-      <${Losses} windows=${inside} />
-      <${Oee} windows=${withRunning(windows, whole ? line.kpi.hour : line.machines[machine]?.kpi.hour, range, now)} onHour=${onHour} />
+      <${Losses} windows=${windowsIn(hours, range)} />
+      <${Oee} windows=${hours} onHour=${onHour} />
       ${whole ? html`<${Card} title=${t("cycle.title")} name="cycles"><p class="empty">${t("cycle.choose")}</p></${Card}>`
       : html`<${CycleTimes} key=${machine} machine=${machine} range=${range} />`}
     </div>
@@ -100,7 +101,7 @@ const GROUP = {
 };
 
 function Losses({ windows }) {
-  const losses = useMemo(() => lossesOf(windows), [windows]);
+  const losses = lossesOf(windows);
   const tone = Object.fromEntries(LOSSES);
   const parts = Object.entries(losses.of).filter(([, seconds]) => seconds > 0)
     .map(([key, seconds]) => ({ key, seconds, kind: GROUP[key] }));
@@ -115,7 +116,7 @@ function Losses({ windows }) {
     tone: tone[one.kind],
     pattern: one.kind === "unknown",
   }));
-  const span = windows.length === 0 ? null : t("loss.of", { n: windows.length, from: minuteOf(windows[0].began_ms), to: minuteOf(windows.at(-1).ended_ms) });
+  const span = windows.length === 0 ? null : t("loss.of", { from: minuteOf(windows[0].began_ms), to: minuteOf(windows.at(-1).ended_ms) });
   return html`<${Card} title=${t("loss.title")} name="losses" about=${span}>
     ${windows.length === 0 || !losses.pbt ? html`<p class="empty">${t("loss.none")}</p>` : html`
       <${Shares} losses=${losses} />
