@@ -8,7 +8,7 @@ const BAND = { top: 4, height: 24 };
 const STOPS = { top: 30, height: 18 };
 const LEAST_TOUCH = 12;
 const LEAST_ROOM = 14;
-const LEAST_LETTERS = 4;
+const LEAST_LETTERS = 6;
 
 /** When something ended, or now where it has not. */
 export function endOf(one, now) {
@@ -55,7 +55,7 @@ function paintBand(context, width, intervals, view, now, place, words) {
     column.flush();
     context.fillStyle = fillOf(context, look);
     context.fillRect(begin, BAND.top, end - begin, BAND.height);
-    label(context, words.state(one), begin, end, BAND, look.pattern === null ? token(`--${look.tone}-ink`) : null);
+    label(context, words.state(one), begin, end, BAND, look.pattern === null ? token(`--${look.tone}-ink`) : null, Infinity);
   }
   column.flush();
 }
@@ -92,15 +92,16 @@ class Column {
   }
 }
 
-/** Writes a word, cut short where there is not room for all of it; on a plate of its own where the ground is hatched. */
-function label(context, text, begin, end, box, ink) {
+/** Writes a word; with at least so many of its letters where there is not room for all, else not at all. On a plate of its own where the ground is hatched. */
+function label(context, text, begin, end, box, ink, least) {
   const room = end - begin - 12;
   if (room < LEAST_ROOM || text === "") return;
   let shown = text;
   let width = context.measureText(text).width;
   if (width > room) {
+    if (least === Infinity) return;
     const letters = Math.floor((text.length * room) / width) - 1;
-    if (letters < LEAST_LETTERS) return;
+    if (letters < least) return;
     shown = `${text.slice(0, letters)}…`;
     width = context.measureText(shown).width;
   }
@@ -141,7 +142,7 @@ function paintStop(context, stop, begin, end, isChosen, words) {
   context.setLineDash(isOpenQuestion && !isChosen ? [4, 3] : []);
   context.strokeRect(left, STOPS.top + 0.5, wide, STOPS.height - 1);
   context.setLineDash([]);
-  label(context, words.stop(stop), begin, end, STOPS, isChosen ? token("--accent-ink") : token("--ink"));
+  label(context, words.stop(stop), begin, end, STOPS, isChosen ? token("--accent-ink") : token("--ink"), LEAST_LETTERS);
 }
 
 /** The stop at a time, or the nearest one within so many milliseconds. */

@@ -69,7 +69,8 @@ export function windowsIn(windows, { from, to }) {
  * Where planned time went, in seconds, after ISO 22400-2: `{pbt, good, quality, performance, availability, unknown, of}`;
  * `of` has what the windows tell one by one. What needs an ideal is null where a window has none.
  */
-export function lossesOf(windows) {
+export function lossesOf(all) {
+  const windows = all.filter((one) => one.pbt_s !== undefined);
   const sum = (pick) => windows.reduce((total, one) => (total === null || pick(one) == null ? null : total + pick(one)), 0);
   const [pbt, unknown, run] = [sum((one) => one.pbt_s), sum((one) => one.unknown_s), sum((one) => one.run_s)];
   const worth = sum((one) => one.ideal_s);
