@@ -21,6 +21,9 @@ TYPES = {
 }
 """What is served; other files of the folder (licences, notes) are not."""
 INDEX = "index.html"
+CLASSIC = "theme.js"
+"""The one script that is no module: it runs before anything is drawn."""
+ENTRY, ENGLISH = "app.js", "texts/en.js"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -58,6 +61,7 @@ def load_assets(folder: Traversable | None = None) -> dict[str, Asset]:
     index = contents[INDEX].decode()
     index = index.replace('data-version=""', f'data-version="{__version__}"')
     index = index.replace('data-languages="en"', f'data-languages="{" ".join(languages)}"')
+    index = index.replace("</head>", "".join(map(_preload, sorted(contents))) + "</head>")
     contents[INDEX] = index.encode()
     return {name: _asset(name, content) for name, content in contents.items()}
 
@@ -80,6 +84,12 @@ def _asset(name: str, content: bytes) -> Asset:
         gzip.compress(content, mtime=0),
         {**HEADERS, "Content-Type": content_type, "ETag": f'W/"{tag}"'},
     )
+
+
+def _preload(name: str) -> str:
+    """Have a module fetched at once, not when the one that imports it has come."""
+    wanted = name.endswith(".js") and name not in (CLASSIC, ENTRY) and (name == ENGLISH or "texts/" not in name)
+    return f'<link rel="modulepreload" href="assets/{name}">\n' if wanted else ""
 
 
 def _type(name: str) -> str | None:

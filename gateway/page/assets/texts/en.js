@@ -83,6 +83,7 @@ export default {
   "machine.rule": "Rule: {rule}",
   "machine.otherwise": "no other rule holds",
   "machine.before": "Before it",
+  "machine.no_reason": "no reason yet",
   "machine.mode": "mode {mode}",
   "machine.constraint": "constraint",
   "machine.unlisted": "{product} (not listed)",

@@ -7,6 +7,8 @@ import { Icon, iconOf } from "../icons.js";
 import { t, word } from "../texts.js";
 import { isTelling, toneOf } from "../tone.js";
 
+const UNEXPLAINED = new Set(["unplanned_stop", "suspended", "unknown"]);
+
 /** Draws again only where something of this machine changed: at four messages a second and 50 machines that is little. */
 export class Machine extends Component {
   shouldComponentUpdate(next) {
@@ -18,7 +20,7 @@ export class Machine extends Component {
     const window = machine.kpi[kind];
     return html`<article class="machine" data-machine=${name} data-tone=${tone} data-said=${reasonOf(machine) === null ? null : ""}><div class="inside">
       <header class="state">
-        <h2 class="cut" title=${name}>${name}</h2>
+        <h2 class="cut" title=${name}><a href=${whither(name, machine)}>${name}</a></h2>
         <${Since} since=${machine.since} />
         <p class="now"><${Icon} name=${iconOf(machine.state)} /><b data-field="state">${word("state", machine.state)}</b></p>
       </header>
@@ -35,6 +37,11 @@ export class Machine extends Component {
     </div></article>`;
   }
 }
+
+/** A stop that nobody has explained wants a reason; of any other machine its last hours are of interest. */
+const wantsReason = ({ stop, reason, category }) => stop !== null && reason === null && UNEXPLAINED.has(category);
+const whither = (name, machine) =>
+  wantsReason(machine) ? `#word?stop=${encodeURIComponent(machine.stop)}` : `#time?machine=${encodeURIComponent(name)}`;
 
 /** How long the state lasts, ticking, and since when. */
 function Since({ since }) {
@@ -60,8 +67,10 @@ function why(machine) {
 /** The last rule needs no condition: it holds where no other does. */
 const ruleOf = ({ text }) => (text === "always" ? t("machine.otherwise") : text);
 
-function chips({ state, category, mode, product, listed, muted_until: muted }, isConstraint) {
+function chips(machine, isConstraint) {
+  const { state, category, mode, product, listed, muted_until: muted } = machine;
   const all = [
+    wantsReason(machine) && t("machine.no_reason"),
     isTelling(state, category) && word("category", category),
     mode && t("machine.mode", { mode }),
     isConstraint && t("machine.constraint"),
