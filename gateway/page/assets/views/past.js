@@ -6,6 +6,8 @@ import { rootOf } from "../charts/sums.js";
 
 const IDS = { intervals: "interval", stops: "stop", production: "event" };
 const WINDOWS = ["hour", "shift", "day"];
+/** What is older is forgotten: a wall screen stays for weeks. */
+const KEPT_MS = 25 * 3_600_000;
 
 /** Intervals, stops, minutes and windows by their ids, as the highest revision says them; lists are sorted by time. */
 export class Past {
@@ -21,6 +23,7 @@ export class Past {
     this.complete = true;
     this.loading = false;
     this.since = null;
+    this.oldest = 0;
     this.shelves = new Map();
     this.machines = {};
     this.line = { hour: [], shift: [], day: [] };
@@ -37,10 +40,11 @@ export class Past {
     if (answer.full || isNew || answer.digest !== this.digest) this.forget();
     this.from = Number(asked.get("from"));
     Object.assign(this, { cursor: answer.cursor, digest: answer.digest, complete: answer.complete, loading: answer.loading, since: answer.since_ms });
+    this.oldest = answer.to_ms - KEPT_MS;
     for (const [name, machine] of Object.entries(answer.machines)) this.take(name, machine, answer.columns);
     this.line = this.windows("", answer.line?.kpi ?? {}, this.line);
     const fresh = new Set(answer.entries.map((one) => one.entry));
-    this.entries = [...this.entries.filter((one) => !fresh.has(one.entry)), ...answer.entries];
+    this.entries = [...this.entries.filter((one) => !fresh.has(one.entry) && one.at_ms >= this.oldest), ...answer.entries];
   }
 
   take(name, machine, columns) {
@@ -64,7 +68,10 @@ export class Past {
     const known = this.shelves.get(shelf);
     if (id === "stop") forgetParts(known, rows);
     for (const row of rows) known.set(row[id], row);
-    for (const [key, row] of known) if (row.ended_ms === row.began_ms) known.delete(key); // it was nothing after all
+    for (const [key, row] of known) {
+      const isNothing = row.ended_ms === row.began_ms; // as it turned out
+      if (isNothing || (row.ended_ms !== null && row.ended_ms < this.oldest)) known.delete(key);
+    }
     return [...known.values()].sort((one, other) => one.began_ms - other.began_ms);
   }
 }

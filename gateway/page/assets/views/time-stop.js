@@ -93,6 +93,7 @@ function Explained({ stop }) {
   }, [stop.stop, stop.event]);
   const { explanation, error } = answer;
   return html`<section class="explained" aria-busy=${String(!explanation && !error)}><h3>${t("stop.explained")}</h3>
+    ${!explanation && !error && html`<p class="muted" role="status">${t("word.loading")}</p>`}
     ${error && html`<${Refusal} error=${error} />`}
     ${explanation && html`<p><b>${explanation.headline}</b></p>
       ${explanation.sections.map(({ title, lines }) => html`<h4>${title}</h4><ul>${lines.map((one) => html`<li>${one}</li>`)}</ul>`)}

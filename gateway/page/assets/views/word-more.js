@@ -46,15 +46,15 @@ export function Scrap({ line, about, entries }) {
     <${Machines} names=${names} chosen=${machine} onChoose=${choose} />
     <label class="field">${t("scrap.amount", { machine })}
       <input name="amount" inputmode="numeric" pattern="[0-9]*" autocomplete="off" maxlength="8" value=${amount} onInput=${({ target }) => setAmount(target.value.trim())}
-        aria-invalid=${amount !== "" && !isGood ? "true" : null} aria-describedby="scrap-hint" /></label>
+        aria-invalid=${(amount !== "" && !isGood) || sending.failed !== null ? "true" : null} aria-describedby="scrap-hint scrap-failed" /></label>
     <div class="steps" role="group" aria-label=${t("scrap.steps")}>${STEPS.map((by) => html`<button type="button" key=${by} class="big" onClick=${() => step(by)}>${by > 0 ? "+" : "−"}${Math.abs(by)}</button>`)}</div>
     <p id="scrap-hint" class=${amount !== "" && !isGood ? "refused" : "muted"}>${t("scrap.hint", { unit: line.line.unit })}</p>
     <h3>${t("scrap.when")}</h3>
     <div class="pick" role="group" aria-label=${t("scrap.when")}>${AGO_MIN.map((one) => html`<button type="button" key=${one} class="big" aria-pressed=${String(one === ago)} onClick=${() => setAgo(one)}>${agoOf(one)}</button>`)}</div>
     ${reasons.length > 0 && html`<h3>${t("scrap.reason")}</h3>
       <${Reasons} reasons=${reasons} uses=${usesOf(entries, machine)} given=${reason?.code ?? null} busy=${false} onPick=${(one) => setReason(one.code === reason?.code ? null : one)} />`}
-    <label class="field">${t("word.note")}<textarea name="note" rows="2" maxlength="1000" value=${note} onInput=${({ target }) => write(target.value)}></textarea></label>
-    <${Failed} sending=${sending} onSent=${clear} />
+    <label class="field">${t("scrap.note")}<textarea name="note" rows="2" maxlength="1000" value=${note} onInput=${({ target }) => write(target.value)}></textarea></label>
+    <div id="scrap-failed"><${Failed} sending=${sending} onSent=${clear} /></div>
     <button type="submit" class="big primary" disabled=${!isGood || sending.busy}>${isGood ? t("scrap.enter", { amount: countOf(number) }) : t("scrap.enter_none")}</button>
   </form>`;
 }

@@ -7,6 +7,8 @@ import { Refusal } from "../refusal.js";
 import { t } from "../texts.js";
 
 const UNDO_MS = 20_000;
+/** Entered, but not stored yet: to send it again would enter it twice. */
+const ENTERED = 504;
 const drafts = new Map();
 const followers = new Set();
 let last = null;
@@ -69,7 +71,10 @@ function forget() {
 
 const tell = () => followers.forEach((follow) => follow());
 
-/** Why it was not taken, what to do, and the same once more; nothing is sent again by itself. */
+/** Whether the same may be taken another time: it never came there, or there was no room for it just then. */
+const isWorthAgain = ({ status }) => status === 0 || status === 408 || status === 429 || (status >= 500 && status !== ENTERED);
+
+/** Why it was not taken, what to do, and the same once more where that helps; nothing is sent again by itself. */
 export function Failed({ sending: { send, busy, failed }, onSent }) {
   if (failed === null) return null;
   const again = async () => {
@@ -77,8 +82,8 @@ export function Failed({ sending: { send, busy, failed }, onSent }) {
     if (answer !== null) onSent?.(answer, failed.body);
   };
   return html`<div class="failed" role="alert">
-    <p><${Icon} name="fail" /> <b>${t("word.not_saved")}</b></p><${Refusal} error=${failed.error} />
-    <button type="button" class="big" disabled=${busy} onClick=${again}>${t("word.again")}</button>
+    <p><${Icon} name="fail" /> <b>${failed.error.status === ENTERED ? t("word.not_yet_saved") : t("word.not_saved")}</b></p><${Refusal} error=${failed.error} />
+    ${isWorthAgain(failed.error) && html`<button type="button" class="big" disabled=${busy} onClick=${again}>${t("word.again")}</button>`}
   </div>`;
 }
 
