@@ -119,6 +119,8 @@ cdef class Curve:
             at += read_u16_le(reader, offset + 2 * i)
         if reader.length - at != 13 * column.m:
             raise DecodeError(f"a block of {column.m} samples is cut, or goes on", reader.length)
+        if column.begin == column.end:
+            raise DecodeError(f"a block has no sample of its signal {index}", 0)
         column.planes = reader.data + at
         if texts == 0 or not has_text(&column):
             return column

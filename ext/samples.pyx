@@ -81,11 +81,12 @@ cdef class Log:
             raise IndexError(f"a block of {wanted} is outside 0..{n_blocks - 1}")
         cdef uint32_t* order = <uint32_t*>malloc(max(n, 1) * sizeof(uint32_t))
         cdef uint32_t* begins = <uint32_t*>calloc(self.signals + 1, sizeof(uint32_t))
-        cdef int32_t* local = <int32_t*>malloc(max(len(self.texts), 1) * sizeof(int32_t))
+        cdef Py_ssize_t texts = len(self.texts)     # more than the n samples have, perhaps: it is written to meanwhile
+        cdef int32_t* local = <int32_t*>malloc(max(texts, 1) * sizeof(int32_t))
         try:
             if order == NULL or begins == NULL or local == NULL:
                 raise MemoryError
-            memset(local, 255, len(self.texts) * sizeof(int32_t))
+            memset(local, 255, texts * sizeof(int32_t))
             with nogil:
                 self.sort(n, begins, order)
             return [
@@ -214,12 +215,16 @@ cdef class Sampler:
     cdef Py_ssize_t n
     cdef uint8_t* what
     cdef uint64_t* value
+    cdef int64_t* since         # when it became that, UTC ms; 0 where it was so from the first
     cdef uint32_t* due          # when a signal will have its whole burst again, in ms of the log
     cdef int64_t handed_over    # signals that handed a change over
     cdef uint32_t part_ms
 
-    def __cinit__(self, tables, int64_t began):
-        """`tables` by device; all signals are as they are there at `began` (UTC ms)."""
+    def __cinit__(self, tables, int64_t began, Sampler before=None):
+        """`tables` by device; all signals are as they are there at `began` (UTC ms).
+
+        Of tables that the sampler `before` had it is known since when they are so.
+        """
         self.tables = tuple(tables.values())
         self.bases = {}
         names = []
@@ -231,16 +236,27 @@ cdef class Sampler:
             raise ValueError(f"{self.n} signals are too many")
         self.what = <uint8_t*>calloc(max(self.n, 1), 1)
         self.value = <uint64_t*>calloc(max(self.n, 1), sizeof(uint64_t))
+        self.since = <int64_t*>calloc(max(self.n, 1), sizeof(int64_t))
         self.due = <uint32_t*>calloc(max(self.n, 1), sizeof(uint32_t))
-        if self.what == NULL or self.value == NULL or self.due == NULL:
+        if self.what == NULL or self.value == NULL or self.since == NULL or self.due == NULL:
             raise MemoryError
         self.texts = [None] * self.n
         self.part_ms = PART_MS
         self.log = Log(tuple(names), began)
         self.sample(began)
         self.log = self.begun(began)
+        memset(self.since, 0, self.n * sizeof(int64_t))
+        cdef SignalTable one
+        for device, one in tables.items():
+            if before is not None and device in before.bases and one in before.tables:
+                memcpy(
+                    self.since + <Py_ssize_t>self.bases[device],
+                    before.since + <Py_ssize_t>before.bases[device],
+                    one.n * sizeof(int64_t),
+                )
 
     def __dealloc__(self):
+        free(self.since)
         free(self.what)
         free(self.value)
         free(self.due)
@@ -254,6 +270,12 @@ cdef class Sampler:
     def is_full(self):
         """Whether the log has no room for a change of every signal."""
         return self.log.room - self.log.n < 2 * self.n + 1024
+
+    def became(self, str device, Py_ssize_t number):
+        """When a signal became what it is, UTC ms, as of a look; None where it was so from the first."""
+        if device not in self.bases or not 0 <= <Py_ssize_t>self.bases[device] + number < self.n:
+            return None
+        return self.since[<Py_ssize_t>self.bases[device] + number] or None
 
     def turn(self, int64_t ended, int64_t began):
         """The log until now, which nothing is added to any more; another goes on, `began` (where UTC stepped) elsewhere."""
@@ -374,5 +396,5 @@ cdef inline bint keep(
     record = &log.records[log.n]
     record.after, record.what, record.value = after, <uint32_t>(signal << 5) | what, value
     log.n += 1
-    sampler.what[signal], sampler.value[signal] = what, value
+    sampler.what[signal], sampler.value[signal], sampler.since[signal] = what, value, log.began + after
     return True

@@ -25,6 +25,8 @@ class LineView:
         self._pipeline = pipeline
         self._tables = tables
         self._watchers: list[Callable[[], None]] = []
+        self.became: Callable[[str, int], int | None] = lambda _device, _number: None
+        """When a device's signal became what it is, UTC ms, as of a look at it; None where nobody looks."""
 
     def show(self, pipeline: Pipeline, tables: Mapping[str, SignalTable], config: Config) -> None:
         """Another configuration is in force: from now on these."""
@@ -73,13 +75,13 @@ class LineView:
     def signal(self, device: str, number: int, noticed_ms: int | None = None) -> dict[str, Any]:
         """One signal likewise. `at_ms` is when it became what it is, in UTC milliseconds.
 
-        That is known of signals from which something is decided; else it is `noticed_ms`.
+        That is known of signals from which something is decided; else it is `noticed_ms`, or what `became` says.
         """
         table = self._tables[device]
         subject = f"{device}.{table.names[number]}"
         _, value, quality, why, _ = table.read(number)
         since = self._pipeline.readings.since(subject)
-        at_ms = noticed_ms if since is None else since
+        at_ms = noticed_ms or self.became(device, number) if since is None else since
         signal = {"value": value, "quality": Quality(quality).label, "why": why, "at_ms": at_ms}
         if (texts := self._pipeline.texts.get(subject)) is not None:
             signal["text"] = text_of(value, texts)

@@ -78,6 +78,7 @@ class Parts:
         outbox.checkpoint = self.engine.checkpoint
         buffer = state_dir / config.buffer.path
         self.samples = Samples(buffer.parent / "samples" / buffer.name, config.buffer, clock, self._tables)
+        self.view.became = self.samples.became
 
     @property
     def devices(self) -> dict[str, DeviceRunner]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ from ext.table import DecodeError
 from gateway.samples.files import Kept
 from gateway.samples.segment import Piece, stored
 
+FASTEST = 1
+GZIP = 31
+"""zlib's window bits for gzip's format."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -25,6 +30,8 @@ class Wanted:
     begin: int
     end: int
     points: int
+    gzip: bool = False
+    """Whether who asks takes it compressed."""
     deadline: float = math.inf
     """Monotonic time after which nobody waits any more."""
 
@@ -51,7 +58,8 @@ def answer(wanted: Wanted, files: Iterable[Kept], later: Sequence[Piece]) -> tup
             unknown.add(name)
         told.append(orjson.dumps(name) + b":" + orjson.dumps({"unit": unit, "points": points}))
         time.sleep(0)  # the loop's turn: this thread shares an interpreter with it
-    return b'{"signals":{' + b",".join(told) + b"}}", unknown
+    body = b'{"signals":{' + b",".join(told) + b"}}"
+    return zlib.compress(body, FASTEST, GZIP) if wanted.gzip else body, unknown
 
 
 def _in_order(wanted: Wanted, files: Iterable[Kept], later: Sequence[Piece]) -> Iterator[tuple[Piece, int]]:

@@ -130,11 +130,15 @@ class Samples:
 
     def show(self, tables: Mapping[str, SignalTable], buffer: BufferConfig) -> None:
         """Another configuration is in force."""
-        self._end()
+        before = self._end()
         self._store.files.max_size, self._store.files.min_free = buffer.samples, buffer.min_free_disk
         if not self.is_on:
             self._writing.post(self._store.open)
-        self._begin(tables)
+        self._begin(tables, before)
+
+    def became(self, device: str, number: int) -> int | None:
+        """When a signal became what it is (UTC ms, as of a look); None where that is not known."""
+        return None if self._sampler is None else self._sampler.became(device, number)
 
     async def close(self) -> None:
         """Write what was noticed; waits for the disk."""
@@ -164,19 +168,22 @@ class Samples:
         finally:
             self._asking -= 1
 
-    def _begin(self, tables: Mapping[str, SignalTable]) -> None:
+    def _begin(self, tables: Mapping[str, SignalTable], before: Sampler | None = None) -> None:
         now = self._clock.now()
         self._offset = self._clock.utc_offset
-        self._sampler = Sampler(tables, now + self._offset) if self.is_on else None
+        self._sampler = Sampler(tables, now + self._offset, before) if self.is_on else None
         self._names = Names(self._sampler.log.names if self._sampler else ())
         self._piece_ends = now + PIECE_MS
 
-    def _end(self) -> None:
-        if self._sampler is not None:
+    def _end(self) -> Sampler | None:
+        """Nothing more is noticed; who did that until now."""
+        sampler = self._sampler
+        if sampler is not None:
             self.look()
             self._turn(self._clock.now(), force=True)
-            self._dropped += self._sampler.dropped
+            self._dropped += sampler.dropped
             self._sampler = None
+        return sampler
 
     def _turn(self, at: int, offset: int | None = None, *, force: bool = False) -> None:
         """What was noticed until engine time `at` goes to the thread."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,7 +32,8 @@ def routes(sources: Sources) -> Sequence[Route]:
     async def samples(request: Request) -> Response:
         if not sources.samples.is_on:
             raise Refusal(404, "no samples are kept", "set buffer.samples to a size of at least 10MB")
-        wanted = _wanted(request.query_params, sources)
+        packs = "gzip" in request.headers.get("Accept-Encoding", "")
+        wanted = replace(_wanted(request.query_params, sources), gzip=packs)
         try:
             body, unknown = await sources.samples.ask(wanted)
         except Busy as error:
@@ -39,7 +41,8 @@ def routes(sources: Sources) -> Sequence[Route]:
         strange = [name for name in unknown if not _is_signal(name, sources)]
         if strange:
             raise Refusal(404, f"{', '.join(sorted(strange))}: no such signal", "/api/signals lists them")
-        return Response(body, media_type="application/json")
+        headers = {"Vary": "Accept-Encoding", **({"Content-Encoding": "gzip"} if packs else {})}
+        return Response(body, media_type="application/json", headers=headers)
 
     return [Route("/api/samples", samples, methods=["GET"])]
 

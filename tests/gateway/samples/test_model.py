@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ext.samples import BLOCK, Sampler
@@ -158,6 +158,7 @@ def lived(life: Life, steps: Sequence[tuple[str, int, tuple[int, Any], bool, boo
     life.look()
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_what_was_noticed_is_told(steps: Any) -> None:
     """Each change at its millisecond, with type and quality; gaps; where the clock was set back, the later word."""
@@ -176,6 +177,7 @@ def number_of(value: Any) -> float:
     return math.nan if value is None or isinstance(value, str) else float(value)
 
 
+@settings(deadline=None)
 @given(STEPS, st.integers(10, 16), st.integers(0, 400), st.integers(1, 800))
 def test_few_points_keep_extremes_and_gaps(steps: Any, most: int, after: int, length: int) -> None:
     """Of any part of it, against all points of that part."""
