@@ -70,5 +70,6 @@ def configure_logging(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for library in ("pymodbus.logging", "aiomqtt", "mqtt", "aiosqlite", "uvicorn.error", "asyncio"):
+    for library in ("pymodbus.logging", "aiomqtt", "mqtt", "aiosqlite", "asyncio"):
         logging.getLogger(library).setLevel(max(logging.WARNING, logging.getLogger(library).level))
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings are anybody's who sends no HTTP

@@ -17,7 +17,10 @@ HEAD_S = 10.0
 """How long a connection may take for the head of a request, from its first byte or from connecting."""
 MOST_CONNECTIONS = 256
 UNTAKEN_MS = 30_000
-"""A peer that takes nothing of what was sent to it for so long is gone."""
+"""A peer that takes nothing of what was sent to it for so long is cut by the kernel."""
+SEND_BYTES = 200_000
+"""What the kernel may keep for a peer, of which it takes twice as much; left alone it would be megabytes."""
+BACKLOG = 64
 
 
 class Connection(H11Protocol):
@@ -77,14 +80,32 @@ class GuestServer(uvicorn.Server):
                 await asyncio.sleep(1)
             await self._renew()
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, but that handshakes have an end."""
+        loop, tls = asyncio.get_running_loop(), self.config.ssl
+        handshake_s = None if tls is None else HEAD_S
+        for listening in sockets or ():
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MS)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+        self.servers = [
+            await loop.create_server(
+                self._connection, sock=one, ssl=tls, ssl_handshake_timeout=handshake_s, backlog=BACKLOG
+            )
+            for one in sockets or ()
+        ]
+        self.started = True
+
+    def _connection(self) -> Connection:
+        return Connection(self.config, self.server_state, {})
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Whoever has not taken its answer by then does not get it."""
         self._end()
-        await super().shutdown(sockets)
-
-
-def bound(listening: socket.socket) -> None:
-    """Have the kernel end connections whose peer takes nothing; those that are accepted inherit it."""
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MS)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
 
 
 OPTIONS: dict[str, Any] = {

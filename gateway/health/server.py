@@ -31,7 +31,6 @@ from protocols.driver import ConfigError
 from protocols.worker import in_daemon_thread
 
 RETRY_S = 10.0
-BACKLOG = 64
 ROOMS: tuple[Callable[[Sources], Sequence[BaseRoute]], ...] = (
     operations.routes,
     signals.routes,
@@ -123,8 +122,7 @@ class HealthServer:
         while True:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             try:
-                listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
-                guest.bound(listening)
+                listening = socket.create_server((host, port), family=family, backlog=guest.BACKLOG)
             except OSError as error:
                 if not said:
                     remedy = "set health.listen to a free port"

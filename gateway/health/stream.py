@@ -153,7 +153,8 @@ class _Viewer(Response):
         if self._bye and not self.is_gone:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
-            await receive()  # that it is gone: uvicorn would take the end for one that was forgotten
+            while (await receive())["type"] != "http.disconnect":
+                pass  # uvicorn would take an end before that for one that was forgotten
 
     def wake(self, channels: tuple[Channel, ...]) -> None:
         """There may be something new."""

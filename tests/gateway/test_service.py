@@ -165,7 +165,8 @@ def sick(one: Daemon, slow: float = 0) -> Daemon:
     place.mkdir()
     (place / "sitecustomize.py").write_text(SICK_DISK)
     files = {"DISK_HANGS": str(one.state / "hangs"), "DISK_FULL": str(one.state / "full")}
-    one.environment |= {"PYTHONPATH": str(place), "DISK_SLOW": str(slow), **files}
+    path = os.pathsep.join([str(place), one.environment.get("PYTHONPATH", "")])
+    one.environment |= {"PYTHONPATH": path, "DISK_SLOW": str(slow), **files}
     return one
 
 

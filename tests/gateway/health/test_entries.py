@@ -16,7 +16,9 @@ import pytest_asyncio
 from gateway.health.doorkeeper import FREE
 from gateway.health.guard import MOST_BYTES
 from tests.conftest import line_document
+from tests.gateway.health.hurried import HURRIED
 from tests.gateway.health.viewing import viewer
+from tests.gateway.test_service import sick
 from tests.processes import Daemon, Simulator, daemon, free_port, simulator, until
 
 PIN = {"anna": "4711", "ben": "0815", "clara": "1234"}
@@ -128,6 +130,28 @@ async def test_what_was_answered_survives_a_power_cut(plc: Simulator, tmp_path: 
         await one.start()
         assert json.loads((await one.get("/api/line"))[1])["crew"] == "early"
         await until(lambda: said["entry"] in entries(one))
+
+
+async def test_what_cannot_be_stored_is_not_answered_as_if_it_were(plc: Simulator, tmp_path: Path) -> None:
+    """While that is not known yet it is kept, and stored once the disk has room; afterwards it is not taken at all."""
+    one = sick(Daemon(tmp_path, document(plc)))
+    with (tmp_path / "site" / "sitecustomize.py").open("a") as file:
+        file.write(HURRIED)
+    await one.start()
+    try:
+        (tmp_path / "full").touch()
+        note = {"what": "note", "machine": "filler", "who": "anna"}
+        status, said = await post(one, {**note, "note": "first"})
+        assert (status, "is entered, but was not stored within 1 s" in said["why"]) == (503, True)
+        status, said = await post(one, {**note, "note": "second"})
+        assert (status, "nothing can be stored now: database or disk is full" in said["why"]) == (503, True)
+        assert entries(one) == {}
+        assert ["refused" in line for line in audit(one)] == [True, True]
+        (tmp_path / "full").unlink()
+        await until(lambda: [event["data"]["note"] for event in entries(one).values()] == ["first"])
+        assert (await post(one, {**note, "note": "third"}))[0] == 201
+    finally:
+        await one.kill()
 
 
 async def test_several_at_once_are_told_apart(free: Daemon) -> None:
