@@ -90,6 +90,27 @@ def test_every_module_that_is_imported_is_there(name: str) -> None:
         assert (folder / "".join(wanted)).is_file(), wanted
 
 
+ROOMS = {
+    "views/line.css": ("views/line.js", "views/machine.js", "bars.js"),
+    "views/signals.css": ("views/signals.js", "spark.js"),
+    "views/plumbing.css": ("views/plumbing.js",),
+}
+"""Style sheets of one view; all others but style.css are of those that are not named here."""
+
+
+def test_a_style_sheet_is_its_own_views_alone() -> None:
+    """A class that a sheet names without the view around it is used by no script of another room."""
+    named = {script for scripts in ROOMS.values() for script in scripts}
+    for sheet in (name for name in OWN if name.endswith(".css") and name != "style.css"):
+        own = ROOMS.get(sheet, tuple(name for name in CODE if name not in named))
+        plain = re.sub(r"/\*.*?\*/", "", OWN[sheet], flags=re.DOTALL)
+        leading = {frozenset(one[1:].split(".")) for one in re.findall(r"(?:^|[,{}])\s*(\.[\w.-]+)", plain)}
+        for script in set(CODE) - set(own) - {"app.js"}:
+            used = [set(names.split()) for names in re.findall(r'class="([^"$]*)"', CODE[script])]
+            taken = [set(one) for one in leading if any(one <= names for names in used)]
+            assert not taken, f"{sheet} and {script}"
+
+
 def used_keys() -> set[str]:
     keys = {key for text in CODE.values() for key in re.findall(r'\bt\(\s*"([\w.]+)"', text)}
     for text in CODE.values():  # t(condition ? "one" : "other")

@@ -28,10 +28,10 @@ export class Machine extends Component {
       ${chips(machine, isConstraint)}
       <dl class="figures">
         <${Pace} machine=${machine} unit=${unit} />
-        ${before !== undefined && html`<div class="wide before"><dt>${t("machine.before")}</dt><dd data-field="before">${before === null ? t("wip.unknown") : countOf(before)}</dd></div>`}
+        ${before !== undefined && html`<div class="whole before"><dt>${t("machine.before")}</dt><dd data-field="before">${before === null ? t("wip.unknown") : countOf(before)}</dd></div>`}
         <div><dt>${t("machine.good")}</dt><dd data-field="good">${countOf(window?.gq)}</dd></div>
         <div><dt>${t("machine.scrap")}</dt><dd data-field="scrap">${countOf(window?.sq)}</dd></div>
-        ${machine.kpi.job && kind !== "job" && html`<div class="wide"><dt>${t("machine.job")}</dt><dd data-field="job">${t("machine.job_parts", { good: countOf(machine.kpi.job.gq), scrap: countOf(machine.kpi.job.sq) })}</dd></div>`}
+        ${machine.kpi.job && kind !== "job" && html`<div class="whole"><dt>${t("machine.job")}</dt><dd data-field="job">${t("machine.job_parts", { good: countOf(machine.kpi.job.gq), scrap: countOf(machine.kpi.job.sq) })}</dd></div>`}
         <${Oee} window=${window} />
       </dl>
     </div></article>`;
@@ -84,7 +84,7 @@ function Pace({ machine, unit }) {
   const ideal = machine.ideal_s ? 60 / machine.ideal_s : null;
   const rate = machine.rate_per_min;
   const share = ideal === null || rate === null ? null : rate / ideal;
-  return html`<div class="wide of-pace" title=${t("machine.rate_of", { unit })}>
+  return html`<div class="whole of-pace" title=${t("machine.rate_of", { unit })}>
     <dt>${t("machine.rate")}</dt>
     <dd><b data-field="rate">${numberOf(rate)}</b>${ideal !== null && html` <span class="muted">${t("machine.of_ideal", { ideal: numberOf(ideal) })}</span>`}</dd>
     <${Bar} low=${share} tone="ready" />
@@ -95,7 +95,7 @@ function Pace({ machine, unit }) {
 function Oee({ window }) {
   const { oee = null, oee_low: low = null, oee_high: high = null } = window ?? {};
   const between = t("oee.between", { low: percentOf(low), high: percentOf(high) });
-  return html`<div class="wide of-oee" title=${low === null ? t("oee.unknown") : between}>
+  return html`<div class="whole of-oee" title=${low === null ? t("oee.unknown") : between}>
     <dt>${t("oee")}</dt>
     <dd><b data-field="oee">${oee === null ? t("oee.unknown") : percentOf(oee)}</b>${low !== null && percentOf(low) !== percentOf(high) && html` <span class="muted" data-field="oee-bounds">${t("oee.bounds", { low: percentOf(low), high: percentOf(high) })}</span>`}</dd>
     <${Bar} low=${low} high=${high} />

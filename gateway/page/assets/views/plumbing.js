@@ -90,7 +90,7 @@ function Overview({ line, health }) {
     ["configuration", line.configuration, t("tile.configuration.more", { time: shortOf(configuration.observedValue.applied, when) })],
   ];
   return html`<dl class="tiles">
-    ${tiles.map(([name, value, more]) => html`<div class="panel tile" data-tile=${name}><dt>${word("tile", name)}</dt><dd class="cut" title=${value}>${value}</dd><dd class="note">${more}</dd></div>`)}
+    ${tiles.map(([name, value, more]) => html`<div class="panel tile" data-tile=${name}><dt>${word("tile", name)}</dt><dd class="cut" title=${value}>${value}</dd><dd class="tile-note">${more}</dd></div>`)}
   </dl>`;
 }
 
