@@ -38,7 +38,7 @@ class Places:
 
     def lines(self) -> list[tuple[str, str]]:
         """What is where, for people."""
-        pages = [(path, self.url + path) for path in ("/health", "/metrics", "/api/line")]
+        pages = [("page", f"{self.url}/"), *((path, self.url + path) for path in ("/health", "/metrics", "/api/line"))]
         kept = [("events", self.events), ("configuration", self.configuration), ("log", self.log)]
         return [*pages, *((name, str(path)) for name, path in kept), ("what really happened", str(self.truth))]
 

@@ -58,6 +58,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--chaos", choices=("on", "off"), default="on", help="off: only trouble that is commanded")
     parser.add_argument("--bottles", type=int, default=0, metavar="N", help="where the counter of bottles begins")
     parser.add_argument("--rejects", type=int, default=0, metavar="N", help="where the counter of rejects begins")
+    parser.add_argument("--recipe", metavar="TEXT", help="what the machines make, as their PLCs show it")
     parser.add_argument("--frozen", action="store_true", help="time stands still until the first thaw")
     parser.add_argument("--quit-on-eof", action="store_true", help="end with the process that holds standard input")
     chosen = parser.parse_args(argv)
@@ -83,6 +84,7 @@ async def serve(chosen: argparse.Namespace) -> int:
     simulations: dict[str, Simulation] = {}
     for index, (name, port) in enumerate((("filler", chosen.port), *_others(chosen))):
         machine = Filler(chosen.seed + index, profile, observer=truth.of(name), remember=_REMEMBERED, **counts)
+        machine.recipe = chosen.recipe or machine.recipe
         simulation = simulations[name] = Simulation(machine, clock)
         simulation.plc = plcs[name] = _plc(name, machine, simulation, port, chosen)
     line = Line(simulations)

@@ -72,7 +72,7 @@ def _level(filler: Filler) -> bytes:
 
 
 def _recipe(filler: Filler) -> bytes:
-    return filler.recipe.encode("ascii").ljust(_RECIPE_BYTES, b"\0")
+    return filler.recipe.encode("ascii")[:_RECIPE_BYTES].ljust(_RECIPE_BYTES, b"\0")
 
 
 def _heartbeat(filler: Filler) -> bytes:

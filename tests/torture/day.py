@@ -33,11 +33,11 @@ def line() -> Config:
 class Machine:
     """One machine and what its PLC shows."""
 
-    def __init__(self, name: str, config: Config, seed: int) -> None:
+    def __init__(self, name: str, config: Config, seed: int, profile: Profile) -> None:
         self.device = f"{name}_plc"
         self._numbers = {signal: n for n, signal in enumerate(config.devices[self.device].signal_settings)}
         self._seen: list[Interval] = []
-        self._filler = Filler(seed, CALMER, observer=self._observe, remember=1)
+        self._filler = Filler(seed, profile, observer=self._observe, remember=1)
 
     def until(self, ms: int) -> Iterator[Batch]:
         """What is read up to a time of the machine's own, at the end of which all is looked at."""
@@ -78,20 +78,20 @@ def _states(state: State, reason: int) -> dict[str, Value]:
 class Day:
     """The line's engine and its machines. `minute` is to be called again and again; `now` is engine time, and UTC."""
 
-    def __init__(self, config: Config, seed: int = 1) -> None:
-        self.now = BEGIN
+    def __init__(self, config: Config, seed: int = 1, begin: int = BEGIN, profile: Profile = CALMER) -> None:
+        self.now = self._begin = begin
         self.pipeline = Pipeline(config)
-        self._machines = [Machine(name, config, seed + n) for n, name in enumerate(config.machines)]
-        self._begun: list[Event] = list(self.pipeline.process(Reload(BEGIN, 0))[0])
+        self._machines = [Machine(name, config, seed + n, profile) for n, name in enumerate(config.machines)]
+        self._begun: list[Event] = list(self.pipeline.process(Reload(begin, 0))[0])
 
     def minute(self) -> list[Event]:
         """The events of the next minute."""
         events, self._begun = self._begun, []
         for _ in range(MINUTE_MS // STEP_MS):
             self.now += STEP_MS
-            batches = [batch for machine in self._machines for batch in machine.until(self.now - BEGIN)]
+            batches = [batch for machine in self._machines for batch in machine.until(self.now - self._begin)]
             for batch in sorted(batches, key=lambda one: one.at):
-                batch.at += BEGIN
+                batch.at += self._begin
                 events += self.pipeline.process(batch)[0]
         events.append(Event("gateway.alive", "gateway", self.now, self._alive()))
         return events

@@ -29,11 +29,11 @@ export function OeeByHour({ windows, onPick }) {
     )}</div>
     <ol class="oee-columns">${windows.map((one) => html`<li key=${one.began_ms}>
       <button type="button" class=${`oee-column ${isUncertain(one) ? "uncertain" : ""} ${one.final ? "" : "open"}`}
-        aria-label=${toldOee(one)} title=${toldOee(one)} onClick=${() => onPick(one)}>
+        title=${toldOee(one)} onClick=${() => onPick(one)}>
         <span class="oee-bar" style=${{ height: at(one.oee ?? 0) }}></span>
         ${isUncertain(one) && one.oee_high !== null && html`<span class="oee-bounds"
           style=${{ bottom: at(one.oee_low), height: `calc(${at(one.oee_high)} - ${at(one.oee_low)})` }}></span>`}
-        <span class="oee-value" aria-hidden="true">${one.oee === null ? "?" : wholePercentOf(one.oee)}</span>
+        <span class="oee-value">${one.oee === null ? "?" : wholePercentOf(one.oee)}</span>
       </button>
       <span class="oee-hour" aria-hidden="true">${minuteOf(one.began_ms)}</span>
     </li>`)}</ol>

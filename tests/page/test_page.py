@@ -1,0 +1,184 @@
+"""The page in a browser, against the running demo: what people see, in time, and what they say.
+
+One daemon and one browser serve all tests, which go in this order; the last ones leave the line as it was, or end it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from tests.page.browser import VIEWS, chromium, visit
+from tests.page.line import HOURS, MARKUP, OPERATOR, PIN, SUPERVISOR, Running, running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+expect.set_options(timeout=15_000)
+WIDTHS = {"phone": (320, 640), "panel": (1024, 600), "wall": (1920, 1080)}
+MACHINES = ("filler", "capper", "labeler")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def line(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    async with running(tmp_path_factory.mktemp("demo")) as one:
+        yield one
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as one:
+        yield one
+
+
+REAL = {
+    "line": "[data-machine=filler] [data-field=state]:text-matches('execute', 'i')",
+    "time": "[data-view=time] canvas",
+    "word": "[data-view=word] [data-stop]",
+    "signals": "[data-signal='filler_plc.bottles'][data-quality=good]",
+    "plumbing": "[data-check='device:filler_plc']",
+}
+"""What is there where a view has real data."""
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_a_view_shows_real_data_to_everybody_on_every_screen(line: Running, browser: Browser, view: str) -> None:
+    """No error, nothing forbidden or from elsewhere; for those who see little; in light and dark; narrow and wide."""
+    async with visit(browser, line.daemon.url, reduced_motion="reduce", color_scheme="light") as somebody:
+        await somebody.show(view)
+        await somebody.page.locator(REAL[view]).first.wait_for()
+        await somebody.picture(view)
+        wrong: dict[str, list[Any]] = {"light": await somebody.hindrances()}
+        await somebody.page.emulate_media(color_scheme="dark")
+        await somebody.picture(f"{view}-dark")
+        wrong["dark"] = await somebody.hindrances("color-contrast")
+        for screen, (width, height) in WIDTHS.items():
+            await somebody.size(width, height)
+            await somebody.picture(f"{view}-{screen}")
+            wrong[screen] = await somebody.sideways()
+        assert {where: found for where, found in wrong.items() if found} == {}
+
+
+async def test_what_a_plc_says_is_text(line: Running, browser: Browser) -> None:
+    async with visit(browser, line.daemon.url) as somebody:
+        await somebody.show("signals")
+        value = somebody.page.locator("[data-signal='capper_plc.recipe'] [data-field=value]")
+        await expect(value).to_have_text(MARKUP)
+        assert await somebody.page.locator("#app img").count() == 0
+        assert "demo" in await somebody.page.title()
+
+
+async def test_a_fault_is_seen_within_a_second_of_its_scan(line: Running, browser: Browser) -> None:
+    """The soonest of three, for what the tests run on may be busy; and that it is over is seen as well."""
+    delays = []
+    async with visit(browser, line.daemon.url) as somebody:
+        await somebody.show("line")
+        for machine in MACHINES:
+            state = somebody.page.locator(f"[data-machine={machine}] [data-field=state]")
+            await expect(state).to_have_text(re.compile("execute", re.IGNORECASE))
+            await somebody.watch(state)
+            await line.plc.tell(action="fault", code=17, machine=machine)
+            seen_ms = await somebody.changed()
+            await expect(state).to_have_text(re.compile("held", re.IGNORECASE))
+            held = await line.first("machine.state", machine, state="held", final=False)
+            delays.append(seen_ms - datetime.fromisoformat(held["began"]).timestamp() * 1000)
+            await line.plc.tell(action="clear", machine=machine)
+            await expect(state).to_have_text(re.compile("execute", re.IGNORECASE))
+    assert min(delays) < 1000, delays
+
+
+async def test_a_reason_is_entered_and_taken_back(line: Running, browser: Browser) -> None:
+    """By touch, with a PIN; the figures of the hour, which was told, are told again each time."""
+    stop, before = line.of_an_hour_that_is_over("filler")
+    async with visit(browser, line.daemon.url, has_touch=True) as anna:
+        await anna.show("word", f"?stop={stop['stop']}")
+        note = anna.page.locator("[name=note]")
+        await note.fill(f"again {MARKUP}")
+        assert await anna.hindrances() == []
+        await anna.picture("word-stop")
+        await anna.page.locator("[data-reason='29']").tap()
+        await anna.sign(OPERATOR, PIN)
+        said = await line.first("operator.entry", "filler", what="reason")
+        assert (said["target"], said["who"], said["note"]) == (stop["stop"], OPERATOR, f"again {MARKUP}")
+        assert (said["reason"]["code"], said["reason"]["source"]) == ("29", "operator")
+        after = await line.first("machine.kpi", "filler", kpi=before["kpi"])
+        assert after["rev"] == before["rev"] + 1
+        assert {one["reason"] for one in after["stops"]} - {one["reason"] for one in before["stops"]} == {"29"}
+        await expect(anna.page.locator(f"[data-stop='{stop['stop']}']")).to_contain_text(f"cleaning {MARKUP}")
+        await expect(anna.page.locator(".of-stop")).to_contain_text(f"again {MARKUP}")
+        assert await anna.page.locator("#app img").count() == 0
+
+        await anna.page.locator("[data-field=said] [data-undo]").tap()
+        undo = await line.first("operator.entry", "filler", what="undo")
+        assert undo["target"] == said["entry"]
+        again = await line.first("machine.kpi", "filler", kpi=before["kpi"], rev=before["rev"] + 2)
+        assert again["stops"] == before["stops"]
+
+
+async def test_a_stop_is_explained_with_the_signals_around_it(line: Running, browser: Browser) -> None:
+    stop = await line.stand("capper")
+    async with visit(browser, line.daemon.url) as somebody:
+        await somebody.show("time", "?hours=1&machine=capper")
+        await somebody.page.locator(f"[data-stop='{stop['stop']}']").click()
+        panel = somebody.page.locator(f"[data-stop-panel='{stop['stop']}']")
+        await expect(panel.locator(".explained")).to_contain_text("first out: capper_plc.state was 5")
+        await expect(panel.locator("[data-around='capper_plc.state']")).to_be_visible()
+        assert await somebody.hindrances() == []
+        await somebody.picture("time-stop")
+
+
+async def test_the_keyboard_alone_will_do(line: Running, browser: Browser) -> None:
+    """To each view, to a stop and its reason: what has the focus is seen, and nothing keeps it."""
+    stop = await line.stand("labeler")
+    async with visit(browser, line.daemon.url) as somebody:
+        await somebody.show("line")
+        await somebody.press("Tab")
+        assert await somebody.focused() == "a.skip"
+        await somebody.press("Enter")
+        assert await somebody.focused() == "main#main"
+        for view in VIEWS[1:]:
+            await somebody.to(f"nav a[href='#{view}']", "Shift+Tab" if view == VIEWS[1] else "Tab")
+            await somebody.press("Enter")
+            await somebody.page.locator(f"[data-view={view}]").wait_for()
+        await somebody.to("nav a[href='#word']", "Shift+Tab")
+        await somebody.press("Enter")
+        await somebody.to(f"[data-stop='{stop['stop']}']", "Tab")
+        await somebody.press("Enter")
+        await somebody.to("[data-reason='label jam']", "Tab")
+        await somebody.press("Enter")
+        await somebody.to("[name=who]", "Tab")
+        while not await somebody.page.locator(f"[name=who][value={SUPERVISOR}]").is_checked():
+            await somebody.press("ArrowDown")
+        await somebody.to("[name=pin]", "Tab")
+        await somebody.page.keyboard.type(PIN)
+        await somebody.press("Enter")
+        said = await line.first("operator.entry", "labeler", what="reason")
+        assert (said["target"], said["who"]) == (stop["stop"], SUPERVISOR)
+
+
+async def test_a_restart_is_told_and_what_was_is_still_there(line: Running, browser: Browser) -> None:
+    entries = len(line.told("operator.entry"))
+    async with visit(browser, line.daemon.url) as somebody:
+        await somebody.show("word", "?part=said")
+        rows = somebody.page.locator("[data-entry]")
+        await expect(rows).to_have_count(entries)
+        stale = somebody.page.locator("#stale")
+        await expect(stale).to_be_hidden()
+        await line.daemon.stop()
+        await expect(stale).to_be_visible()
+        await expect(stale).not_to_be_empty()
+        await somebody.picture("stale")
+        await line.daemon.start()
+        await expect(stale).to_be_hidden()
+        await expect(rows).to_have_count(entries)
+        somebody.forgive("net::ERR_")  # nobody answered meanwhile
+        await somebody.show("time", "?hours=8")
+        earliest = await somebody.page.evaluate("fetch('api/history?hours=8').then((answer) => answer.json())")
+        first = min(one["began_ms"] for one in earliest["machines"]["filler"]["stops"])
+        assert time.time() * 1000 - first > HOURS * 3_600_000 * 0.9
