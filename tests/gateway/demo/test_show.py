@@ -73,7 +73,7 @@ def test_plain_lines_for_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     tell_all(Plain())
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["page", "http://127.0.0.1:1/"]
-    assert lines[8:] == [
+    assert lines[9:] == [
         "06:00:00.250Z  filler  held cap jam (17)",
         "10 s:  filler  held  4711 parts, 11 scrap  1200/min",
         "20 s:  filler  held  4911 parts, 11 scrap  1200/min",
