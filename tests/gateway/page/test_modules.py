@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-ASSETS = Path(__file__).parents[3] / "gateway/page/assets"
+from tests.gateway.page.node import copied, run
 
 
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("page") / "assets"
-    shutil.copytree(ASSETS, folder)
-    (folder / "package.json").write_text('{"type": "module"}')
-    return folder
-
-
-def run(modules: Path, imports: str, program: str) -> Any:
-    """What the body of a function returns, by way of JSON."""
-    code = f"{imports}\nprocess.stdout.write(JSON.stringify((() => {{ {program} }})()));"
-    done = subprocess.run(
-        ["node", "--input-type=module", "-e", code], cwd=modules, capture_output=True, text=True, timeout=30, check=True
-    )
-    return json.loads(done.stdout)
+    return copied(tmp_path_factory.mktemp("page"))
 
 
 def test_machines_stand_behind_all_that_feed_them(modules: Path) -> None:

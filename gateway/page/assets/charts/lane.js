@@ -1,19 +1,13 @@
 // One machine's lane: its states as a band, its stops below, on a canvas, however many there are.
 
 import { fillOf, lookOf, token } from "./paint.js";
-import { firstAfter } from "./scale.js";
+import { endOf, firstAfter } from "./seek.js";
 
-export const LANE_HEIGHT = 52;
+const LANE_HEIGHT = 52;
 const BAND = { top: 4, height: 24 };
 const STOPS = { top: 30, height: 18 };
-const LEAST_TOUCH = 12;
 const LEAST_ROOM = 14;
 const LEAST_LETTERS = 6;
-
-/** When something ended, or now where it has not. */
-export function endOf(one, now) {
-  return one.ended_ms ?? now;
-}
 
 /** Gives a canvas the size of its box in device pixels; its context, in CSS pixels. */
 export function fitted(canvas, width, height) {
@@ -42,7 +36,7 @@ export function paintLane(canvas, width, { intervals, stops }, { view, now, word
 
 function paintBand(context, width, intervals, view, now, place, words) {
   const column = new Column(context);
-  for (let index = firstAfter(intervals, view.from, (one) => endOf(one, now)); index < intervals.length; index += 1) {
+  for (let index = firstAfter(intervals, view.from, now); index < intervals.length; index += 1) {
     const one = intervals[index];
     if (one.began_ms >= view.to) break;
     const begin = Math.max(0, place(one.began_ms));
@@ -115,7 +109,7 @@ function label(context, text, begin, end, box, ink, least) {
 
 function paintStops(context, width, stops, view, now, place, words, chosen) {
   let painted = -1;
-  for (let index = firstAfter(stops, view.from, (one) => endOf(one, now)); index < stops.length; index += 1) {
+  for (let index = firstAfter(stops, view.from, now); index < stops.length; index += 1) {
     const stop = stops[index];
     if (stop.began_ms >= view.to) break;
     const begin = Math.max(0, place(stop.began_ms));
@@ -143,23 +137,4 @@ function paintStop(context, stop, begin, end, isChosen, words) {
   context.strokeRect(left, STOPS.top + 0.5, wide, STOPS.height - 1);
   context.setLineDash([]);
   label(context, words.stop(stop), begin, end, STOPS, isChosen ? token("--accent-ink") : token("--ink"), LEAST_LETTERS);
-}
-
-/** The stop at a time, or the nearest one within so many milliseconds. */
-export function stopAt(stops, time, now, scale) {
-  const reach = LEAST_TOUCH / scale;
-  let [best, distance] = [null, reach];
-  for (let index = firstAfter(stops, time - reach, (one) => endOf(one, now)); index < stops.length; index += 1) {
-    const stop = stops[index];
-    if (stop.began_ms - time > reach) break;
-    const away = Math.max(0, stop.began_ms - time, time - endOf(stop, now));
-    if (away <= distance && (best === null || away < distance)) [best, distance] = [stop, away];
-  }
-  return best;
-}
-
-/** The interval that holds a time, or null. */
-export function intervalAt(intervals, time, now) {
-  const found = intervals[firstAfter(intervals, time, (one) => endOf(one, now))];
-  return found !== undefined && found.began_ms <= time ? found : null;
 }

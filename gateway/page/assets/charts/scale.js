@@ -62,15 +62,3 @@ export function zoomed({ from, to }, factor, at, bounds) {
 export function moved({ from, to }, by, bounds) {
   return within({ from: from + by, to: to + by }, bounds);
 }
-
-/** Index of the first of sorted things that ends after a time. */
-export function firstAfter(sorted, time, endOf) {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (endOf(sorted[middle]) > time) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}

@@ -93,7 +93,7 @@ export function cycleColumns(production, { from, to }) {
   let last = null;
   for (const minute of production) {
     if (minute.ended_ms <= from || minute.began_ms >= to || !(minute.n > 0)) continue;
-    if (last !== null && minute.began_ms - last > 90_000) add(last / 1000 + 1);
+    if (last !== null && minute.began_ms - last > 90_000) add(last / 1000 + 1, null, null, null, null);
     add((minute.began_ms + minute.ended_ms) / 2000, minute.p50_s, minute.p95_s, minute.mean_s, minute.ideal_s);
     last = minute.ended_ms;
   }

@@ -2,9 +2,10 @@
 
 import { Axis } from "./axis.js";
 import { Gestures } from "./gestures.js";
-import { LANE_HEIGHT, endOf, intervalAt, paintLane, stopAt } from "./lane.js";
+import { paintLane } from "./lane.js";
 import { onColours } from "./paint.js";
 import { moved, within, zoomed } from "./scale.js";
+import { endOf, intervalAt, stopAt } from "./seek.js";
 
 const STEP = 1.6;
 const MOVE = 0.25;
@@ -306,5 +307,3 @@ export class Timeline {
     }
   }
 }
-
-export { LANE_HEIGHT };
