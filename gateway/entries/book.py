@@ -81,11 +81,14 @@ class Book:
 
     def given(self, stop: str) -> Mapping[str, Any] | None:
         """The reason that a person gave for a stop of the machine's; of one that was split, for its first part."""
+        if not self._standing:
+            return None
         merged = {word.other: word.target for word in self._standing if word.what == "merge"}
-        before = merged.get(stop)
-        of_first = None if before is None or before == stop else self.given(before)
-        found = [word.reason for word in self._standing if _is_of(word, stop)]
-        return of_first or (found[-1] if found else None)
+        chain: list[str | None] = [stop]
+        while (before := merged.get(chain[-1])) is not None and before not in chain:
+            chain.append(before)
+        found = [word.reason for one in chain for word in self._standing if one is not None and _is_of(word, one)]
+        return found[-1] if found else None
 
     def given_interval(self, interval: str) -> Mapping[str, Any] | None:
         """The reason that a person gave for an interval."""
