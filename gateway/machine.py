@@ -334,6 +334,12 @@ class Machine:
         self.entries.take(word, self._timeline, self.windows, self._publisher.unsettled, word.at)
         return self._publish(word.at)
 
+    def work(self, word: Word, values: Mapping[str, Value], *, of_line: bool) -> list[Event]:
+        """A person said what it works on, or took that back: as if a signal said it, but no time is setup for it."""
+        self._begin(word.at)
+        events = self.making.hear(word, values, of_line=of_line)
+        return events + self._account(word.at, values) + self._publish(word.at)
+
     def snapshot(self, now: int) -> dict[str, Any]:
         """The machine as it is now, for people."""
         current = self._timeline.current

@@ -125,7 +125,9 @@ class Pipeline:
         elif isinstance(given, (Verified, Mute)):
             events += [machine.said(given) for machine in self._machines if machine.name == given.machine]
         elif isinstance(given, Entry):
-            events += self.entries.take(given)
+            events += self.entries.take(given, self._values)
+            events += [one for _, told in self._following.follow(given.at, self._values) for one in told]
+            events += self.jobs.follow(given.at, self._values, self._sampled.since)
             for index in range(len(self._machines)):
                 self._schedule(index)
         events += self.line.follow(self.ledger)

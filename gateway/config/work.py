@@ -55,9 +55,9 @@ class ProductConfig(Settings):
 class ProductsConfig(Settings):
     """What the line can make, and the signal that says what it makes now."""
 
-    signal: SignalRef = Field(examples=["filler_plc.recipe"])
+    signal: SignalRef | None = Field(default=None, examples=["filler_plc.recipe"])
     """`device.signal`: a text or a number, which is compared as its decimal text. Bad, blank or 0 says nothing: the
-    last product stays."""
+    last product stays. Where it is left out people say what is made."""
     unlisted: Literal["report"] = "report"
     """A product that is not in the list: its parts are counted and it is reported, without an ideal."""
     list: Keyed[int | str, ProductConfig] = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gateway.config.model import Config
@@ -16,6 +17,7 @@ from gateway.inputs import Entry
 from gateway.kpi.line import LINE
 from gateway.machine import Machine
 from gateway.tell import Teller
+from protocols.model import Value
 
 ENTRY_ROW, STOP_ROW = "entry/", "stop/"
 
@@ -70,17 +72,32 @@ class LineEntries:
         """What an operator may choose from for a machine, or for the line."""
         return (self if machine == LINE else self._machines[machine].entries).reasons.listed()
 
-    def take(self, entry: Entry) -> list[Event]:
-        """What there is to tell; nothing of what the line does not have."""
+    def take(self, entry: Entry, values: Mapping[str, Value]) -> list[Event]:
+        """What there is to tell; nothing of what the line does not have. `values` are the signals'."""
         machine = self._machines.get(entry.machine)
         if machine is not None:
-            word = word_of(entry, machine.entries.reasons)
-            return [said_event(word, entry.machine, machine.teller), *machine.hear(word)]
+            word = word_of(entry, machine.entries.reasons, machine.task.product)
+            events = [said_event(word, entry.machine, machine.teller)]
+            if self._is_work(word, machine.entries.book):
+                events += machine.work(word, values, of_line=False)
+            return events + machine.hear(word)
         if entry.machine != LINE:
             return []
         word = word_of(entry, self.reasons)
+        events = [said_event(word, LINE, self._teller)]
+        if self._is_work(word, self._book):
+            for one in self._machines.values():
+                events += one.work(word, values, of_line=True)
         self._book.add(word)
-        return [said_event(word, LINE, self._teller)]
+        return events
+
+    def _is_work(self, word: Word, book: Book) -> bool:
+        """Whether it says what is worked on, or takes that back, and may, since no signal says it."""
+        undone = book.words.get(word.target or "") if word.what == "undo" else None
+        said = word if undone is None else undone
+        return said.what == "job" and not any(
+            self.why_not[name] for name in ("job", "product") if getattr(said, name) is not None
+        )
 
     @property
     def crew(self) -> str | None:
@@ -108,15 +125,16 @@ def why_not(config: Config) -> dict[str, str]:
     job, product = config.jobs, config.products
     return {
         "job": "" if job is None else f"{job.signal} gives it",
-        "product": "" if product is None else f"{product.signal} gives it",
+        "product": "" if product is None or product.signal is None else f"{product.signal} gives it",
     }
 
 
-def word_of(entry: Entry, reasons: ReasonList) -> Word:
-    """An entry as it is kept."""
+def word_of(entry: Entry, reasons: ReasonList, product: str | None = None) -> Word:
+    """An entry as it is kept; scrap is of the `product` that is made now, unless it says another."""
     same = ("entry", "what", "at", "who", "target", "note", "amount", "moment", "other", "job", "product", "crew")
     reason = None if entry.reason is None else reasons.of(entry.reason)
-    return Word(reason=reason, **{name: getattr(entry, name) for name in same})
+    word = Word(reason=reason, **{name: getattr(entry, name) for name in same})
+    return replace(word, product=entry.product or product) if entry.what == "scrap" else word
 
 
 def said_event(word: Word, subject: str, teller: Teller) -> Event:

@@ -107,7 +107,8 @@ class RecentStops:
         spans, stop = self._open.pop(told.stop.id, []), told.stop
         if spans and stop.ended is not None and stop.ended > stop.began:
             self._final[stop.id] = stop.ended, pack(_plain(_recent(told, spans)))
-        self._dirty.add(stop.id)
+        if spans:
+            self._dirty.add(stop.id)
 
     def find(self, name: str, unsettled: Open, now: int) -> RecentStop | None:
         """One by its id."""

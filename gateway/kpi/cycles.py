@@ -128,7 +128,7 @@ class Cycles:
 
     def checkpoint(self) -> list[Any]:
         """Plain values from which `restore` goes on."""
-        last = None if self._last is None else [*self._last[:2], list(astuple(self._last[2]))]
+        last = None if self._last is None else [*self._last[:2], self._last[2].checkpoint()]
         return [last, self._is_known]
 
     def restore(self, saved: Sequence[Any]) -> None:

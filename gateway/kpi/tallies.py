@@ -212,6 +212,13 @@ class Tallies:
         for product, output in products.items():
             self.output(product).__iadd__(output)
 
+    def works_on(self, product: str | None, *, has_ideal: bool, listed: bool) -> None:
+        """What is worked on at some time."""
+        self.has_ideal |= has_ideal
+        if product is not None:
+            self.output(product)
+        self.unlisted |= not listed
+
     def output(self, product: str | None) -> Output:
         """Where parts of a product are counted; beyond MOST_KEYS they are summed."""
         key = product or ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
+from gateway.kpi.claimed import Claimed, output_of
 from gateway.kpi.shares import Share
 from gateway.kpi.tallies import NOT_PLANNED, Judged, Tallies
 from gateway.kpi.task import Task
@@ -45,6 +46,8 @@ class Window:
     """Unknown milliseconds since the counters can't be read, as long as nobody knows what they will say."""
     stopped: dict[str, list[int]] = field(default_factory=dict)
     """Of stops that are not final: planned milliseconds in here, and those that are neither production nor unknown."""
+    claimed: dict[str, Claimed] = field(default_factory=dict)
+    """Parts whose product is a person's word, by the entry that says it."""
     rev: int = -1
     told: str = ""
     """Digest of what was told last."""
@@ -78,22 +81,29 @@ class Window:
     def make(self, share: Share, parts: int, spread: int, task: Task) -> None:
         """Parts by one counter."""
         self.dirty = True
-        output = self.tallies.output(task.product)
-        output.pq += share.pq * parts
-        output.gq += share.gq * parts
-        output.sq += share.sq * parts
-        output.rq += share.rq * parts
-        output.spread += share.pq * spread
-        if task.ideal_ms is None:
-            output.unpriced += abs(parts) if share.pq or share.gq else 0
-            return
-        ideal = round(task.ideal_ms * 1e6)
-        output.ideal_ns += share.pq * parts * ideal
-        output.good_ns += share.gq * parts * ideal
-        output.scrap_ns += share.sq * parts * ideal
-        if spread:
-            output.spread_ns += max(0, share.gq) * spread * ideal
-            output.less_ns += max(0, -share.gq) * spread * ideal
+        made = output_of(share, parts, spread, task.ideal_ms)
+        self.tallies.output(task.product).__iadd__(made)
+        if task.claim:
+            self.claimed[task.claim].count(share, parts, spread, made)
+
+    def disclaim(self, entry: str, earlier: Task | None) -> bool:
+        """A person's word of the product was taken back: its parts are of the one that was said before, or of none.
+
+        False where none of them are here.
+        """
+        claimed = self.claimed.pop(entry, None)
+        if claimed is None:
+            return False
+        self.dirty = True
+        claimed.made.lay(self.tallies, claimed.task.product, -1)
+        if earlier is None:
+            claimed.base.lay(self.tallies, None, 1)
+            return True
+        now = claimed.under(earlier)
+        now.made.lay(self.tallies, earlier.product, 1)
+        if (before := self.claimed.setdefault(earlier.claim, now)) is not now:
+            before.add(now)
+        return True
 
     def judge(self, told: ToldStop, now: int) -> bool:
         """A stop is divided by time, and is minor or a downtime by its whole length; one that is open, until now.
@@ -116,18 +126,31 @@ class Window:
 
     def works_on(self, task: Task) -> None:
         """What is worked on at some time in it."""
-        self.tallies.has_ideal |= task.ideal_ms is not None
-        if task.product is not None:
-            self.tallies.output(task.product)
-        self.tallies.unlisted |= not task.listed
+        if task.claim:
+            self.tallies.has_ideal |= task.base_ms is not None
+            self.claimed.setdefault(task.claim, Claimed(task)).task = task
+        else:
+            self.tallies.works_on(task.product, has_ideal=task.ideal_ms is not None, listed=task.listed)
+
+    def lay_claims(self) -> None:
+        """What people said is worked on counts as if it were known."""
+        for one in self.claimed.values():
+            self.tallies.works_on(one.task.product, has_ideal=one.task.ideal_ms is not None, listed=one.task.listed)
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restored` makes it again."""
         saved = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "dirty"}
-        return {**saved, "tallies": self.tallies.checkpoint(), "stopped": {k: [*v] for k, v in self.stopped.items()}}
+        claimed = {entry: one.checkpoint() for entry, one in self.claimed.items()}
+        stopped = {k: [*v] for k, v in self.stopped.items()}
+        if not claimed:
+            del saved["claimed"]
+        else:
+            saved["claimed"] = claimed
+        return {**saved, "tallies": self.tallies.checkpoint(), "stopped": stopped}
 
     @staticmethod
     def restored(saved: dict[str, Any]) -> Window:
         """From a checkpoint."""
         known = {one.name: saved[one.name] for one in fields(Window) if one.name in saved}
-        return Window(**{**known, "tallies": Tallies.restored(saved["tallies"]), "dirty": False})
+        claimed = {entry: Claimed.restored(one) for entry, one in saved.get("claimed", {}).items()}
+        return Window(**{**known, "tallies": Tallies.restored(saved["tallies"]), "claimed": claimed, "dirty": False})

@@ -209,10 +209,14 @@ class Windows:
                 continue
             self._touch(window)
         ideal = 0 if task.ideal_ms is None else round(task.ideal_ms * 1e6)
-        ns, scrap_ns = share.pq * counted.parts * ideal, share.sq * counted.parts * ideal
-        if ns or scrap_ns:
+        pq, sq = share.pq * counted.parts, share.sq * counted.parts
+        part = Part(at, since, pq * ideal, sq * ideal, (), task.job)
+        if task.claim:
+            base = 0 if task.base_ms is None else round(task.base_ms * 1e6)
+            part = part._replace(claim=task.claim, base_ns=pq * base, base_scrap_ns=sq * base, pq=pq, sq=sq)
+        if part.ns or part.scrap_ns or part.pq or part.sq:
             latest = max((window.began for window in self.open.values()), default=at)
-            self._parts.add(Part(at, since, ns, scrap_ns, (*stretch, latest), task.job))
+            self._parts.add(part._replace(stretch=(*stretch, latest)))
 
     def see(self, blind: int | None, at: int, *, certain: bool) -> None:
         """Since when the counters can't be read (None: they can); whether it is certain what was made until now."""
@@ -262,6 +266,13 @@ class Windows:
         """Whether parts wait to be classified."""
         return bool(self._parts)
 
+    def disclaim(self, entry: str, earlier: Task | None) -> None:
+        """A person's word of the product was taken back: the one before stands, or none."""
+        self._parts.disclaim(entry, earlier)
+        for window in self._all():
+            if window.disclaim(entry, earlier):
+                self._touch(window)
+
     def touch(self, began: int, ended: int) -> None:
         """What was said changes figures of this time."""
         for window in self._all():
@@ -293,6 +304,7 @@ class Windows:
         for name in [*laid.stopped]:
             if (told := unsettled.stops.get(name)) is not None:
                 laid.judge(told, now)
+        laid.lay_claims()
         laid.tallies.unrecovered += laid.blind
         laid.tallies.carry()
         self._book.adjust(window, laid.tallies, unsettled, now)

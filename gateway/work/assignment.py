@@ -8,6 +8,7 @@ from typing import Any
 from gateway.config.model import JobsConfig, MachineConfig, ProductsConfig
 from gateway.kpi.task import Task
 from gateway.states.account import Demand
+from gateway.work.claims import Claim, Claims
 from gateway.work.ideals import Ideals
 from gateway.work.queue import Coming, Queue
 from protocols.model import Value
@@ -36,12 +37,17 @@ class Assignment:
         self._job_signal = None if jobs is None else jobs.signal
         named = frozenset(one for one in (self._product_signal, self._job_signal) if one is not None)
         self.signals = self._ideals.signals | named
-        self.standards = None if products is None else {name: one.changeover for name, one in products.by_name.items()}
-        """How long changing over to each product may take, milliseconds; None where nothing is said of products."""
+        of_signal = {} if products is None else {name: one.changeover for name, one in products.by_name.items()}
+        self.standards = None if self._product_signal is None else of_signal
+        """How long changing over to each product may take, milliseconds; None where no signal says the product."""
+        self._coming: dict[str, Claim] = {}
+        """Those that wait in the queue, by entry."""
         self.demand: Demand = "unknown"
         """Whether there is a job, as far as that is known now."""
         self._said: float | None = None
         """The ideal that a signal last gave for this product."""
+        self.claims = Claims()
+        """What people said that it works on."""
         self.task = self._task(None, None)
         self.queue = Queue()
         """What the signals say, and the flow has yet to bring."""
@@ -81,20 +87,53 @@ class Assignment:
                 waiting.append(Coming(job, product, ends=self._job_signal is not None and job is None))
         return self._work_on(*((before.job, before.product) if waiting else (job, product)), values)
 
+    def say(self, claim: Claim, values: Mapping[str, Value], *, of_line: bool) -> bool:
+        """A person says it; whether what it works on is another. What is said of the line comes along the flow."""
+        waiting, known = self.queue.waiting, self.task
+        if of_line and (waiting or (self.queue.is_fed and (known.job or known.product))):
+            known_next = waiting[-1] if waiting else known
+            job = known_next.job if claim.job is None else claim.job or None
+            product = known_next.product if claim.product is None else claim.product or None
+            waiting.append(Coming(job, product, ends=claim.job == "", entry=claim.entry))
+            self._coming[claim.entry] = claim
+            return False
+        self.claims.take(claim)
+        return self._claimed(values)
+
+    def unsay(self, entry: str, values: Mapping[str, Value]) -> bool:
+        """It is taken back, from now on; whether what it works on is another."""
+        self.queue.drop(entry)
+        self._coming.pop(entry, None)
+        self.claims.drop(entry)
+        return self._claimed(values)
+
+    def before(self, entry: str) -> Task | None:
+        """What it worked on before a person said the product; None where nobody had said one."""
+        earlier = self.claims.before(entry)
+        return None if earlier is None else self._task(self.task.job, earlier.product or None, earlier.entry)
+
+    def _claimed(self, values: Mapping[str, Value]) -> bool:
+        job = self.task.job if self._job_signal is not None else self.claims.job
+        product = self.task.product if self._product_signal is not None else self.claims.product
+        return self._work_on(job, product, values)
+
     def take(self, values: Mapping[str, Value]) -> bool:
         """The next is there; whether what it works on is another."""
         coming = self.queue.take()
+        if (claim := self._coming.pop(coming.entry, None)) is not None:
+            self.claims.take(claim)
         return self._work_on(coming.job, coming.product, values)
 
     def _work_on(self, job: str | None, product: str | None, values: Mapping[str, Value]) -> bool:
         before, said = self.task, self._ideals.said(values)
         if said is not None or product != before.product:
             self._said = said
-        self.task = self._task(job, product)
+        self.task = self._task(job, product, self.claims.of_product)
         return self.task != before
 
-    def _task(self, job: str | None, product: str | None) -> Task:
-        return Task(job, product, self._ideals.of(product, self._said), self._ideals.is_listed(product))
+    def _task(self, job: str | None, product: str | None, claim: str = "") -> Task:
+        ideal, listed = self._ideals.of(product, self._said), self._ideals.is_listed(product)
+        return Task(job, product, ideal, listed, claim, self._ideals.of(None, self._said) if claim else None)
 
     def interrupt(self) -> None:
         """Nobody looked: what it works on stays, and whether there is a job is not known."""
@@ -103,14 +142,20 @@ class Assignment:
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
         task = {"job": self.task.job, "product": self.task.product, "said": self._said, "demand": self.demand}
-        return {**task, "queue": self.queue.checkpoint()}
+        coming = [list(claim) for claim in self._coming.values()]
+        return {**task, "queue": self.queue.checkpoint(), "claims": [self.claims.checkpoint(), coming]}
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from a checkpoint; a section that is gone says nothing any more."""
         self._said = saved["said"] if self._ideals.signals else None
         self.demand = saved["demand"] if self._job_signal is not None else "unknown"
-        job = saved["job"] if self._job_signal is not None else None
-        self.task = self._task(job, saved["product"] if self._product_signal is not None else None)
+        taken, coming = saved.get("claims", ([], []))
+        gone = {"has_jobs": self._job_signal is not None, "has_products": self._product_signal is not None}
+        self.claims.restore(taken, **gone)
+        self._coming = {claim[0]: Claim(*claim) for claim in coming}
+        job = saved["job"] if self._job_signal is not None else self.claims.job
+        product = saved["product"] if self._product_signal is not None else self.claims.product
+        self.task = self._task(job, product, self.claims.of_product)
         if (queue := saved.get("queue")) is not None:
-            gone = {"has_jobs": self._job_signal is not None, "has_products": self._product_signal is not None}
-            self.queue.restore(queue, **gone)
+            keeps = {"has_jobs": gone["has_jobs"] or bool(coming), "has_products": gone["has_products"] or bool(coming)}
+            self.queue.restore(queue, **keeps)

@@ -106,7 +106,8 @@ class Jobs:
         self._due = None if config.jobs is None else config.jobs.due
         self.signals = frozenset(one for one in (self._target, self._due) if one is not None)
         """What is said of a job beside its name."""
-        self._awaited = [*self.signals] if config.products is None else [*self.signals, config.products.signal]
+        product = None if config.products is None else config.products.signal
+        self._awaited = [*self.signals, *([] if product is None else [product])]
         self._teller, self._time = teller, teller.time
         self._jobs: list[Job] = []
         """Those that have not ended, the oldest first."""
@@ -126,7 +127,7 @@ class Jobs:
             return []
         task, events = leader.task, list[Event]()
         changes = len(leader.making.changes or ())
-        is_one = task.job is not None if self._has_jobs else task.product is not None
+        is_one = task.job is not None or (not self._has_jobs and task.product is not None)
         known = (None, None) if now is None else (now.job, now.product)
         if known != ((task.job, task.product) if is_one else (None, None)):
             self._number += max(1, changes)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from gateway.config.model import MachineConfig
+from gateway.entries.word import Word
 from gateway.events import Event
 from gateway.kpi.counting import Counting, Made, Since, is_certain
 from gateway.kpi.tally import Tally
@@ -17,6 +18,7 @@ from gateway.states.stops import Stops
 from gateway.tell import Teller
 from gateway.work.assignment import Assignment
 from gateway.work.changeover import Changeover
+from gateway.work.claims import Claim
 from gateway.work.queue import Queue
 from protocols.model import Value
 
@@ -113,6 +115,18 @@ class Making:
         """The flow has brought the next job or product."""
         before = self.task
         return self._change(before, at, uncertainty) if self._assignment.take(values) else []
+
+    def hear(self, word: Word, values: Mapping[str, Value], *, of_line: bool) -> list[Event]:
+        """A person says what it works on, or takes that back: then parts made since are of what was said before."""
+        before, given = self.task, self._assignment
+        if word.what != "undo":
+            is_other = given.say(Claim(word.entry, word.job, word.product), values, of_line=of_line)
+        else:
+            entry = word.target or ""
+            if entry in given.claims:
+                self._windows.disclaim(entry, given.before(entry))
+            is_other = given.unsay(entry, values)
+        return self._change(before, word.at, None) if is_other else []
 
     def _change(self, before: Task, at: int, uncertainty: int | None) -> list[Event]:
         is_same, counting = (before.job, before.product) == (self.task.job, self.task.product), self._counting

@@ -30,6 +30,9 @@ class Coming:
     after: int | None = None
     """The link's input by then, in the line's unit; None as long as not all machines that feed it have taken it."""
 
+    entry: str = ""
+    """Whose word it is, where a person says it."""
+
     def is_there(self, taken_in: int) -> bool:
         """Whether so much input brings it."""
         return self.after is not None and (taken_in > self.after or (self.ends and taken_in == self.after))
@@ -61,6 +64,10 @@ class Queue:
     def is_fed(self) -> bool:
         """Whether it can be known what has come to the machine; else all comes at once."""
         return self._input is not None
+
+    def drop(self, entry: str) -> None:
+        """A person's word was taken back."""
+        self.waiting = [one for one in self.waiting if one.entry != entry]
 
     def take(self) -> Coming:
         """The next is there; those that this machine feeds have it before them from here on."""

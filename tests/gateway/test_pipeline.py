@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.checkpoint import CheckpointError
 from gateway.config.model import Config
+from gateway.entries.word import WHATS
 from gateway.events import Event
 from gateway.inputs import ClockStep, DeviceState, Entry, Input, Reload, Tick
 from gateway.pipeline import Pipeline
@@ -133,6 +134,26 @@ kinds = st.one_of(
     st.builds(lambda up: DeviceState("filler_plc", up, 0, "127.0.0.1:502", "no answer", "check it"), st.booleans()),
     st.builds(lambda offset, suspect: ClockStep(0, offset, suspect), st.integers(-7_200_000, 7_200_000), st.booleans()),
     st.just(Entry(entry="filler-note-0", what="note", machine="filler", note="cap jam again", who="anna", at=0)),
+    st.builds(
+        lambda what, machine, target, number: Entry(
+            entry=f"entry-{number}",
+            what=what,
+            machine=machine,
+            target=target,
+            other=f"{machine}-stop-{T0 + 700}",
+            reason="23",
+            amount=number,
+            moment=T0 + 300,
+            job=f"{number}",
+            product="4711",
+            who="bo",
+            at=0,
+        ),
+        st.sampled_from(WHATS),
+        st.sampled_from(["filler", "packer", "line"]),
+        st.sampled_from([None, f"filler-stop-{T0}", f"packer-stop-{T0}", "entry-0", "entry-1", f"filler-stop-{T0}/2"]),
+        st.integers(0, 3),
+    ),
     st.builds(
         lambda offset, cause, suspect: Reload(0, offset, cause, suspect),
         st.integers(0, 5000),

@@ -87,7 +87,7 @@ def test_every_shipped_example_is_valid(path: Path, validator: Draft202012Valida
         ("buffer:", "machines: {m: {states: [{state: idle}], parts: {total: count}}}\nbuffer:"),
         ("buffer:", "machines: {m: {states: [{state: idle}], parts: {total: {rollover: 5}}}}\nbuffer:"),
         ("buffer:", "reasons: {17: 5}\nbuffer:"),
-        ("buffer:", "products: {list: {}}\nbuffer:"),
+        ("buffer:", "products: {list: 3}\nbuffer:"),
         ("buffer:", "products: {signal: plc.fault, list: {4711: {ideal: {m: 5}}}}\nbuffer:"),
         ("buffer:", "jobs: {signal: plc.text, target: 500}\nbuffer:"),
     ],

@@ -37,7 +37,7 @@ class Say:
         entries = [one.entry for one in said] or ["nothing"]
         target = entries[self.one % len(entries)] if self.what == "undo" else stops[-1 - self.one % len(stops)]
         began = int(target.partition("/")[0].rpartition("-")[2]) if target[-1].isdigit() else self.at
-        more: dict[str, Any] = {
+        all_more: dict[str, dict[str, Any]] = {
             "reason": {"reason": CODES[self.other % len(CODES)]},
             "note": {"note": "again"},
             "split": {"moment": min(self.at, began + self.other * 977)},
@@ -45,8 +45,9 @@ class Say:
             "scrap": {"amount": 1 + self.other, "target": None, "moment": self.at - 1000 * self.one},
             "job": {"target": None, "job": "AB"[self.other % 2], "product": ["4711", "4712", None][self.one % 3]},
             "crew": {"target": None, "crew": f"crew {self.one}", "machine": "line"},
-        }.get(self.what, {})
-        given = {"machine": machine, "target": target, "who": "anna", **more}
+        }
+        more = all_more.get(self.what, {})
+        given: dict[str, Any] = {"machine": machine, "target": target, "who": "anna", **more}
         return Entry(entry=f"{machine}-{self.what}-{number}", what=self.what, at=self.at, **given)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.config.model import Config
 from gateway.entries.overlay import SaidStop, overlay
-from gateway.entries.word import Word
+from gateway.entries.word import WHATS, Word
 from gateway.inputs import Entry, Input, Reload, Tick
 from gateway.pipeline import Pipeline
 from tests.gateway.entries.speaking import Hearing, Say, says
@@ -33,6 +33,20 @@ LINES: list[Config] = [
     machine(**COUNTED, calendar=CALENDAR, short_stop="2min", reasons=REASONS, kpi=KPI),
     machine(**COUNTED, states=RULES, calendar=CALENDAR, reasons=REASONS, kpi=KPI, minor_stops="availability"),
 ]
+HAND: dict[str, Any] = {
+    "ideal": "1s",
+    "parts": {"total": {"signal": "plc.count", "max_rate": "3/s"}},
+    "no_output": 0,
+    "resume": "10s",
+    "reasons": REASONS,
+    "kpi": KPI,
+}
+PRODUCTS = {"list": {"4711": {"ideal": "2s"}, "4712": {}}}
+BY_HAND = [machine(**HAND, products=PRODUCTS), machine(**HAND)]
+"""Nothing says what is made: of listed products, or of any."""
+LABELS = ("rev", "job", "product")
+anything = st.lists(st.tuples(st.integers(0, 40), says(*WHATS)), min_size=1, max_size=8)
+working = st.lists(st.tuples(st.integers(0, 40), says("job", "job", "undo", "scrap")), min_size=1, max_size=8)
 OF_FIGURES = ("reason", "split", "merge", "scrap", "undo", "note")
 lines = st.sampled_from(range(len(LINES)))
 speeches = st.lists(st.tuples(st.integers(0, 40), says(*OF_FIGURES)), min_size=1, max_size=8)
@@ -126,7 +140,11 @@ def said_stops(told: list[Span], said: list[Entry]) -> list[SaidStop]:
         for span in told
         if span.ended > span.began
     ]
-    known = {"jam": {"code": "jam"}, "tools": {"code": "tools", "failure": False}, "17": {"code": "17"}}
+    known: dict[str, dict[str, Any]] = {
+        "jam": {"code": "jam"},
+        "tools": {"code": "tools", "failure": False},
+        "17": {"code": "17"},
+    }
     words = [
         Word(entry=one.entry, what=one.what, at=one.at, target=one.target, other=one.other, moment=one.moment,
              reason=known.get(one.reason or ""))
@@ -177,13 +195,13 @@ def within(stop: SaidStop, intervals: list[Span], window: Span) -> tuple[int, in
     return planned, lost
 
 
-@settings(max_examples=40, deadline=None)
-@given(lines, stories, speeches, st.sets(st.integers(0, 60), max_size=4))
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([*LINES, *BY_HAND]), stories, anything, st.sets(st.integers(0, 60), max_size=4))
 def test_ticks_and_restores_anywhere_change_nothing_of_it(
-    which: int, given_: list[tuple[int, Any]], speech: list[tuple[int, Say]], restores: set[int]
+    config: Config, given_: list[tuple[int, Any]], speech: list[tuple[int, Say]], restores: set[int]
 ) -> None:
     told, _ = spoken(given_, speech)
-    one, other = Hearing(Pipeline(LINES[which])), Hearing(Pipeline(LINES[which]))
+    one, other = Hearing(Pipeline(config)), Hearing(Pipeline(config))
     rows: dict[str, bytes] = {}
     for index, given_input in enumerate(told):
         events, again = one.give(given_input), list[Any]()
@@ -196,13 +214,25 @@ def test_ticks_and_restores_anywhere_change_nothing_of_it(
         rows |= other.pipeline.checkpoint(subjects) if index % 3 else other.pipeline.checkpoint()
         if index in restores:
             rows |= other.pipeline.checkpoint()
-            other.pipeline = Pipeline(LINES[which])
+            other.pipeline = Pipeline(config)
             other.pipeline.restore(rows)
-            assert other.pipeline.all_rows() == restored(rows, LINES[which]).all_rows()
     assert one.pipeline.finish() == other.pipeline.finish()
 
 
-def restored(rows: dict[str, bytes], config: Config) -> Pipeline:
-    pipeline = Pipeline(config)
-    pipeline.restore(rows)
-    return pipeline
+@settings(max_examples=80, deadline=None)
+@given(st.sampled_from(BY_HAND), stories, working)
+def test_a_product_that_is_undone_leaves_every_figure_as_it_was(
+    config: Config, given_: list[tuple[int, Any]], speech: list[tuple[int, Say]]
+) -> None:
+    told, end = spoken(given_, speech)
+    one, other = Hearing(Pipeline(config)), Hearing(Pipeline(config), deaf=True)
+    for given_input in told:
+        one.give(given_input)
+        other.give(given_input)
+    one.take_back(MONDAY + end)
+    other.take_back(MONDAY + end)
+    found, wanted = (
+        [{key: value for key, value in each.items() if key not in LABELS} for each in figures(hearing)]
+        for hearing in (one, other)
+    )
+    assert [each for each in found if each["window"] != "job"] == wanted
