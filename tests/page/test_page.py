@@ -22,6 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 expect.set_options(timeout=15_000)
 WIDTHS = {"phone": (320, 640), "panel": (1024, 600), "wall": (1920, 1080)}
+EXECUTES = re.compile("execute", re.IGNORECASE)
 MACHINES = ("filler", "capper", "labeler")
 
 
@@ -81,15 +82,18 @@ async def test_a_fault_is_seen_within_a_second_of_its_scan(line: Running, browse
         await somebody.show("line")
         for machine in MACHINES:
             state = somebody.page.locator(f"[data-machine={machine}] [data-field=state]")
-            await expect(state).to_have_text(re.compile("execute", re.IGNORECASE))
+            await expect(state).to_have_text(EXECUTES)
             await somebody.watch(state)
             await line.plc.tell(action="fault", code=17, machine=machine)
             seen_ms = await somebody.changed()
             await expect(state).to_have_text(re.compile("held", re.IGNORECASE))
             held = await line.first("machine.state", machine, state="held", final=False)
             delays.append(seen_ms - datetime.fromisoformat(held["began"]).timestamp() * 1000)
+            if machine == MACHINES[-1]:
+                await somebody.size(1280, 530)
+                await somebody.picture("line-stopped")
             await line.plc.tell(action="clear", machine=machine)
-            await expect(state).to_have_text(re.compile("execute", re.IGNORECASE))
+            await expect(state).to_have_text(EXECUTES)
     assert min(delays) < 1000, delays
 
 
