@@ -12,6 +12,7 @@ import pytest
 from gateway.health.answers import Refusal
 from gateway.health.doorkeeper import FORGOTTEN_S, FREE, LOCK_S, LONGEST_LOCK_S, Doorkeeper, Keys, Visitor
 from gateway.health.guard import MOST_BYTES
+from tests.gateway.health.viewing import basic
 
 TOKEN = "a long secret of the plant"
 PINS: dict[str, Any] = {"anna": ("4711", "operator"), "ben": ("ä-1899", "supervisor"), "clara": (None, "operator")}
@@ -23,10 +24,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-def basic(name: str, key: str) -> str:
-    return "Basic " + base64.b64encode(f"{name}:{key}".encode()).decode()
 
 
 def keeper(token: str | None = TOKEN, pins: dict[str, Any] | None = None) -> tuple[Doorkeeper, Clock]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from gateway.health.doorkeeper import FREE
 from gateway.health.guard import MOST_BYTES
 from tests.conftest import line_document
 from tests.gateway.health.hurried import HURRIED
-from tests.gateway.health.viewing import viewer
+from tests.gateway.health.viewing import basic, viewer
 from tests.gateway.test_service import sick
 from tests.processes import Daemon, Simulator, daemon, free_port, simulator, until
 
@@ -27,8 +26,7 @@ MARKUP = "<img src=x onerror=alert(1)>"
 
 def as_(name: str, key: str | None = None) -> dict[str, str]:
     """The header by which a person with a PIN is known."""
-    given = f"{name}:{PIN.get(name, '') if key is None else key}".encode()
-    return {"Authorization": "Basic " + base64.b64encode(given).decode()}
+    return {"Authorization": basic(name, PIN.get(name, "") if key is None else key)}
 
 
 async def post(one: Daemon, body: Any, **headers: str) -> tuple[int, dict[str, Any]]:

@@ -13,6 +13,7 @@ import trustme
 from gateway.config.model import Config
 from protocols.dial import load_own, server_context
 from tests.conftest import line_document
+from tests.gateway.health.viewing import basic
 from tests.processes import Daemon, free_port, until
 
 TOKEN = "a long secret of the plant"
@@ -37,9 +38,11 @@ def certified(folder: Path) -> ssl.SSLContext:
 
 
 async def test_tls_and_token_beyond_loopback(tmp_path: Path) -> None:
-    """Whatever the Host is called; a page of another site is refused even with the token."""
+    """Whatever the Host is called, and never a page of another site; operators come with their PIN."""
     port, context = free_port(), certified(tmp_path)
-    document = line_document(health=secured(tmp_path, port))
+    (tmp_path / "pin").write_text("471100\n")
+    operators = [{"name": "anna", "pin": {"file": str(tmp_path / "pin")}}]
+    document = line_document(health=secured(tmp_path, port, operators=operators))
     document["devices"]["filler_plc"]["port"] = free_port()
     one = Daemon(tmp_path, document)
     await one.start(ready=False)
@@ -60,10 +63,38 @@ async def test_tls_and_token_beyond_loopback(tmp_path: Path) -> None:
             assert await status("/health", **bearer) == 200
             assert await status("/api/line", Host="ipc-3.plant.example", **bearer) == 200
             assert await status("/health", Origin="https://evil.example", **bearer) == 403
+            as_anna = basic("anna", "471100")
+            assert await status("/api/line", Authorization=basic("x", TOKEN)) == 200
+            assert await status("/api/line", Authorization=as_anna) == 200
+            assert await status("/api/line", Authorization=basic("anna", "471101")) == 401
+
+            async def offered(**headers: str) -> str:
+                async with session.get(url + "/", headers=headers) as answer:
+                    assert answer.status == 401
+                    return answer.headers["WWW-Authenticate"]
+
+            site = {"Sec-Fetch-Site": "same-origin"}
+            assert (await offered()).startswith('Basic realm="linegate"')
+            assert (await offered(**site, **{"Sec-Fetch-Mode": "navigate"})).startswith("Basic")
+            assert (await offered(**site, **{"Sec-Fetch-Mode": "cors"})) == 'Bearer realm="linegate"'
+
+            async def enters(who: str | None, **headers: str) -> int:
+                entry = {"what": "crew", "machine": "line", "crew": "night", "who": who}
+                async with session.post(f"{url}/api/entries", json=entry, headers=headers) as answer:
+                    return answer.status
+
+            assert await enters("anna") == 401
+            assert await enters(None, Authorization=as_anna) == 201
+            assert await enters("anybody", **bearer) == 201
+            assert await enters(None, **bearer) == 422
+            assert await enters("anybody", Origin=url, **bearer) == 201
+            assert await enters("anybody", Origin="https://127.0.0.1:1", **bearer) == 403
             with pytest.raises(aiohttp.ClientError):
                 async with session.get(f"http://127.0.0.1:{port}/livez"):
                     pass
         assert TOKEN not in one.log.read_text()
+        assert "4711" not in one.log.read_text()
+        assert (tmp_path / "events.ndjson").read_text().count('"night"') == 3
     finally:
         await one.kill()
 

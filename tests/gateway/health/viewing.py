@@ -1,14 +1,20 @@
-"""A viewer of the stream: a real HTTP client that reads server-sent events."""
+"""A viewer of the stream, a real HTTP client that reads server-sent events; and how somebody says who they are."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+
+
+def basic(name: str, key: str) -> str:
+    """What a browser makes of a name and a PIN or token (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{name}:{key}".encode()).decode()
 
 
 class Viewer:
