@@ -163,4 +163,4 @@ def test_the_repository_stands_alone() -> None:
         *ROOT.glob("tests/**/*.py"),
     ]:
         if path.is_file() and path != Path(__file__):
-            assert "../shared" not in path.read_text(), path
+            assert b"../shared" not in path.read_bytes(), path
