@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { useKnown } from "./store.js";
 
 const PAUSE_MS = 2000;
+const LONG_PAUSE_MS = 5000;
 const living = new Set();
 
 /** Something was stored just now, by us: whoever follows asks at once. */
@@ -13,7 +14,8 @@ export function nudge() {
 
 /** `ask(signal)` asks once and says whether it should soon be asked again; `told(error)` is called after each answer. */
 export class Follower {
-  constructor(ask, told) {
+  constructor(ask, told, pauseMs = PAUSE_MS) {
+    this.pauseMs = pauseMs;
     this.ask = ask;
     this.told = told;
     this.asking = null;
@@ -47,7 +49,7 @@ export class Follower {
     this.timer = setTimeout(() => {
       this.timer = null;
       if (this.isWanted) this.run();
-    }, PAUSE_MS);
+    }, this.pauseMs);
   }
 
   end() {
@@ -64,7 +66,7 @@ export function useNews() {
   return `${epoch} ${seq}`;
 }
 
-/** A hook: `{answer, error, again}` of a GET, followed; the last answer stands while the daemon is away. */
+/** A hook: `{answer, error}` of a GET, followed at leisure; the last answer stands while the daemon is away. */
 export function useAnswer(path) {
   const [state, show] = useState({ path, answer: null, error: null });
   const news = useNews();
@@ -74,10 +76,10 @@ export function useAnswer(path) {
       answer = await get(path, { signal });
       return false;
     };
-    return new Follower(ask, (error) => show({ path, answer, error }));
+    return new Follower(ask, (error) => show({ path, answer, error }), LONG_PAUSE_MS);
   }, [path]);
   useEffect(() => follower.want(), [follower, news]);
   useEffect(() => () => follower.end(), [follower]);
   const mine = state.path === path ? state : { answer: null, error: null };
-  return { answer: mine.answer, error: mine.error, again: () => follower.want(true) };
+  return { answer: mine.answer, error: mine.error };
 }

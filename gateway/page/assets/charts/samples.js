@@ -2,8 +2,9 @@
 import { html, useEffect, useMemo, useRef } from "../vendor/preact-htm.js";
 import uPlot from "../vendor/uplot.js";
 import { clockOf, numberOf, valueOf } from "../format.js";
-import { t } from "../texts.js";
+import { t, word } from "../texts.js";
 import { fitted } from "./lane.js";
+import { Numbers } from "./numbers.js";
 import { fillOf, onColours, token } from "./paint.js";
 import { Plot, marks, numberAxis, timeAxis } from "./plot.js";
 
@@ -22,7 +23,8 @@ export function SignalAround({ name, signal, view, moment, stretches, decides, n
     <figcaption><span class="around-name">${name}</span>${signal.unit && html` <span class="unit">${signal.unit}</span>`}
       ${decides && html` <span class="tag">${t("around.decides")}</span>`}<span class="around-told">${told}</span></figcaption>
     ${points.length === 0 ? html`<p class="empty">${t("around.none")}</p>`
-    : html`<${Chart} points=${points} view=${view} moment=${moment} stretches=${stretches} />`}
+    : html`<${Chart} points=${points} view=${view} moment=${moment} stretches=${stretches} />
+      <${Numbers} caption=${name} columns=${[word("heading", "moment"), word("heading", "value")]} rows=${() => points.map((point) => [clockOf(point[0]), shown(point)])} />`}
   </figure>`;
 }
 

@@ -225,6 +225,7 @@ export default {
   "time.legend": "Colours",
   "time.no_reason": "stop that wants a reason",
   "time.this_shift": "this shift",
+  "time.what_did": "What {machine} did",
   "time.loading": "The daemon is still reading its history …",
   "time.incomplete": "What was before {time} is not known: the daemon's store does not go back further.",
   "time.charts_of": "Charts of",
@@ -265,6 +266,11 @@ export default {
   "heading.quality": "Quality",
   "heading.good": "Good",
   "heading.certain": "Certain",
+  "heading.began": "Began",
+  "heading.state": "State",
+  "heading.counts_as": "Accounted to",
+  "heading.moment": "Time",
+  "heading.value": "Value",
   "heading.minute": "Minute",
   "heading.parts": "Parts",
   "heading.cycles": "Cycles",
@@ -362,7 +368,7 @@ export default {
   "around.bad": "bad",
   "around.none": "Nothing of this signal is kept from then.",
   "around.no_signals": "No signal decides what this machine does.",
-  "around.more": "{count} more signals",
+  "around.more": "More signals of its devices",
 
   // operator's word
   "word.parts": "What to say",

@@ -10,10 +10,10 @@ const FIRST_HOURS = 8;
 
 /** A mode: `{hours}`, `{shift: true}`, or `{from, to}` in milliseconds; as the address has it, or the last hours. */
 export function modeOf(asked) {
-  const number = (name) => (/^\d+(\.\d+)?$/.test(asked.get(name) ?? "") ? Number(asked.get(name)) : null);
+  const number = (name) => (/^\d{1,14}(\.\d+)?$/.test(asked.get(name) ?? "") ? Number(asked.get(name)) : null);
   if (number("from") !== null && number("to") > number("from")) return { from: number("from"), to: number("to") };
   if (asked.get("shift") !== null) return { shift: true };
-  return { hours: number("hours") || FIRST_HOURS };
+  return { hours: Math.min(number("hours") || FIRST_HOURS, HOURS.at(-1)) };
 }
 
 /** The stretch of a mode, with some room for what comes; `follows` where it goes with the clock. */

@@ -1,5 +1,5 @@
 // One stop, beside the timeline: its facts, why it is one, what people said of it, and the signals around its beginning.
-import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
 import { get } from "../api.js";
 import { clockOf, countOf, dayOf, durationOf, momentOf } from "../format.js";
 import { Refusal } from "../refusal.js";
@@ -10,7 +10,7 @@ import { Said, nameOfStop, needsReason } from "./stops.js";
 
 const AROUND_MS = 120_000;
 const POINTS = 300;
-const FIRST_SIGNALS = 6;
+const MOST_SIGNALS = 50;
 
 /** Beside the charts where there is room; else in front of them, and nothing behind it can be reached. */
 const beside = matchMedia("(min-width: 75rem)");
@@ -103,11 +103,11 @@ function Explained({ stop }) {
 
 /** Signals from two minutes before the stop began to two minutes after, those that decide first. */
 function Around({ machine, stop, about, now }) {
-  const [isAll, showAll] = useState(false);
+  const [others, setOthers] = useState([]);
   const [answer, setAnswer] = useState({});
   const facts = about?.machines.find(({ name }) => name === machine);
-  const names = useMemo(() => signalsOf(facts), [facts]);
-  const shown = isAll ? names.all : names.all.slice(0, Math.max(FIRST_SIGNALS, names.deciding.size));
+  const deciding = facts?.signals ?? [];
+  const shown = [...deciding, ...others].slice(0, MOST_SIGNALS);
   const view = { from: stop.began_ms - AROUND_MS, to: stop.began_ms + AROUND_MS };
   const isWhole = now > view.to;
   useEffect(() => {
@@ -120,18 +120,17 @@ function Around({ machine, stop, about, now }) {
     );
     return () => asking.abort();
   }, [shown.join(","), view.from, isWhole]);
+  const more = () => get("api/signals").then(
+    (devices) => setOthers(facts.devices.flatMap((device) => Object.keys(devices[device] ?? {}).map((name) => `${device}.${name}`)).filter((name) => !deciding.includes(name))),
+    (error) => setAnswer((before) => ({ ...before, error })),
+  );
   const { signals, error } = answer;
   const stretches = [{ from: stop.began_ms, to: stop.ended_ms ?? Math.min(now, view.to), colour: "--stop" }];
   return html`<section class="signals-around"><h3>${t("around.title", { time: clockOf(stop.began_ms) })}</h3>
     ${error && html`<${Refusal} error=${error} />`}
     ${facts !== undefined && shown.length === 0 && html`<p class="muted">${t("around.no_signals")}</p>`}
     ${signals && shown.filter((name) => name in signals).map((name) => html`<${SignalAround} key=${name} name=${name} signal=${signals[name]} view=${view}
-      moment=${stop.began_ms} stretches=${stretches} now=${now} decides=${names.deciding.has(name)} />`)}
-    ${!isAll && names.all.length > shown.length && html`<button type="button" class="more" onClick=${() => showAll(true)}>${t("around.more", { count: countOf(names.all.length - shown.length) })}</button>`}
+      moment=${stop.began_ms} stretches=${stretches} now=${now} decides=${deciding.includes(name)} />`)}
+    ${facts !== undefined && others.length === 0 && html`<button type="button" class="more" onClick=${more}>${t("around.more")}</button>`}
   </section>`;
-}
-
-function signalsOf(facts) {
-  const deciding = new Set(facts?.signals ?? []);
-  return { deciding, all: [...deciding, ...(facts?.others ?? []).filter((name) => !deciding.has(name))] };
 }

@@ -1,13 +1,15 @@
 // Time: what every machine did, under one axis, and what that comes to: downtime, losses, OEE by hour, cycle times.
 import { html, useCallback, useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";
 import { now as nowOf, useNow } from "../clock.js";
-import { clockOf, dayOf, durationOf, minuteOf } from "../format.js";
+import { clockOf, dayOf, durationOf, minuteOf, momentOf } from "../format.js";
 import { Refusal } from "../refusal.js";
 import { useKnown } from "../store.js";
 import { t, word } from "../texts.js";
 import { isTelling } from "../tone.js";
+import { Numbers } from "../charts/numbers.js";
 import { lookOf } from "../charts/paint.js";
 import { HOUR, offsetsOf } from "../charts/scale.js";
+import { endOf } from "../charts/seek.js";
 import { foundStop } from "../charts/sums.js";
 import { Timeline } from "../charts/timeline.js";
 import { usePast } from "./past.js";
@@ -18,6 +20,7 @@ import { address, asked, nameOfStop, needsReason, toldStop, toneOfKind } from ".
 
 const SETTLE_MS = 250;
 const CLOSE = 5 * 60_000;
+const MOST_ROWS = 500;
 
 export function TimeView({ line }) {
   const about = useKnown(({ about }) => about);
@@ -41,7 +44,7 @@ export function TimeView({ line }) {
     <${Range} mode=${mode} range=${range} now=${now} hasShift=${shift !== null} hours=${hours} onMode=${setMode} />
     ${error !== null && html`<div class="panel note"><${Refusal} error=${error} isUrgent=${true} /></div>`}
     <${Lanes} past=${past} rev=${rev} names=${names} mode=${mode} shift=${shift} hours=${hours} bands=${bands} chosen=${open}
-      marked=${shown} onMode=${setMode} onStop=${(_, id) => setOpen(id)} onMachine=${setMachine} />
+      charted=${charted} marked=${shown} onMode=${setMode} onStop=${(_, id) => setOpen(id)} onMachine=${setMachine} />
     <${Gaps} past=${past} range=${charted} />
     <${Charts} past=${past} rev=${rev} line=${line} names=${names} machine=${shown} range=${charted} now=${now} open=${open} onMachine=${setMachine}
       onStop=${setOpen} onHour=${({ began_ms: from, ended_ms: to }) => setMode({ from, to: to ?? now })} />
@@ -101,7 +104,7 @@ function wordsOf() {
 }
 
 /** The timeline itself, a canvas for each machine, kept up with the clock. */
-function Lanes({ past, rev, names, mode, shift, hours, bands, chosen, marked, onMode, onStop, onMachine }) {
+function Lanes({ past, rev, names, mode, shift, hours, bands, chosen, charted, marked, onMode, onStop, onMachine }) {
   const place = useRef(null);
   const chart = useRef(null);
   const [hovered, hover] = useState(null);
@@ -141,14 +144,25 @@ function Lanes({ past, rev, names, mode, shift, hours, bands, chosen, marked, on
     <p class="under" aria-hidden="true">${hovered === null ? html`<span class="muted">${t("time.hint")}</span>` : html`<${Under} hovered=${hovered} />`}</p>
     <div ref=${place} role="group" aria-label=${t("time.lanes_how")}></div>
     <${Legend} past=${past} rev=${rev} />
+    <${Intervals} intervals=${past.machines[marked]?.intervals ?? []} machine=${marked} range=${charted} />
   </section>`;
 }
 
 function Under({ hovered: { machine, time, interval, stop } }) {
   const now = nowOf();
   return html`<b>${clockOf(time)}</b> <span>${machine}</span>
-    ${interval && html`<span>${wordsOf().state(interval)}${interval.text ? ` (${interval.text})` : ""}, ${durationOf(((interval.ended_ms ?? now) - interval.began_ms) / 1000)}</span>`}
+    ${interval && html`<span>${wordsOf().state(interval)}${interval.text ? ` (${interval.text})` : ""}, ${durationOf((endOf(interval, now) - interval.began_ms) / 1000)}</span>`}
     ${stop && html`<span class="muted">${toldStop(t("stop"), stop, now)}</span>`}`;
+}
+
+/** What the marked machine did, one by one. */
+function Intervals({ intervals, machine, range }) {
+  const caption = t("time.what_did", { machine });
+  const rows = () => intervals
+    .filter((one) => one.began_ms < range.to && endOf(one, nowOf()) > range.from)
+    .slice(-MOST_ROWS)
+    .map((one) => [momentOf(one.began_ms), word("state", one.state), word("category", one.category), one.text ?? one.reason ?? "", durationOf((endOf(one, nowOf()) - one.began_ms) / 1000)]);
+  return html`<div class="lanes-numbers"><${Numbers} caption=${caption} columns=${["began", "state", "counts_as", "reason", "time"].map((one) => word("heading", one))} rows=${rows} /></div>`;
 }
 
 const ORDER = ["run", "ready", "setup", "wait", "stop", "abort", "off", "unknown"];
