@@ -2,8 +2,9 @@
 import { html, render, useEffect, useErrorBoundary, useState } from "./vendor/preact-htm.js";
 import { get, unanswered } from "./api.js";
 import { now, useNow } from "./clock.js";
-import { clockOf, dayOf, setZone } from "./format.js";
+import { clockOf, dayOf, setZone, zoneShown } from "./format.js";
 import { Icon } from "./icons.js";
+import { keep } from "./memory.js";
 import { learn, useKnown } from "./store.js";
 import { startStream } from "./stream.js";
 import { chooseLanguage, t, word } from "./texts.js";
@@ -109,17 +110,14 @@ function Connection() {
 
 function Clock() {
   const when = useNow();
-  return html`<time class="clock"><span class="day">${dayOf(when)}</span> <b>${clockOf(when)}</b></time>`;
+  const time = clockOf(when);
+  const { zone, isOther } = zoneShown();
+  return html`<time class="clock" title=${zone}><span class="day">${dayOf(when)}</span> <b>${time}</b> ${isOther && zone}</time>`;
 }
 
 function Theme() {
   const turn = () => {
-    const wanted = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-    try {
-      localStorage.setItem("theme", wanted);
-    } catch {
-      return; // a browser that keeps nothing goes by the system
-    }
+    keep("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
     dispatchEvent(new Event("themewanted"));
   };
   return html`<button class="theme" onClick=${turn} title=${t("shell.theme")} aria-label=${t("shell.theme")}><${Icon} name="theme" /></button>`;

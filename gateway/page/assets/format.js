@@ -2,14 +2,26 @@
 import { localeOf, t } from "./texts.js";
 
 const NONE = "–";
+let wanted = "UTC";
 let zone = "UTC";
 let formats = new Map();
 
-/** All times from now on are in this IANA zone. */
+/** All times from now on are in this IANA zone; in UTC where this browser does not know it. */
 export function setZone(name) {
-  if (name !== zone) {
-    zone = name;
-    formats = new Map();
+  if (name === wanted) return;
+  wanted = name;
+  zone = isKnown(name) ? name : "UTC";
+  formats = new Map();
+}
+
+/** The zone that times are shown in, and whether that is not the one that was asked for. */
+export const zoneShown = () => ({ zone, isOther: zone !== wanted });
+
+function isKnown(name) {
+  try {
+    return Boolean(new Intl.DateTimeFormat("en", { timeZone: name }));
+  } catch {
+    return false;
   }
 }
 

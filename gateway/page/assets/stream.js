@@ -1,6 +1,7 @@
 // The live stream: one EventSource, begun again with patience when it breaks, and a plain word while nothing comes.
 import { address } from "./address.js";
 import { setClock } from "./clock.js";
+import { keep, recall } from "./memory.js";
 import { known, learn } from "./store.js";
 
 const SILENT_MS = 4000;
@@ -93,9 +94,9 @@ function watch() {
   if (again === null && performance.now() - quietSince > SILENT_MS) broken(source, "silent");
 }
 
+/** This page is of another daemon: take that one's, but not again and again where something keeps the old one. */
 function reloadIfNewer(version) {
   const mine = document.documentElement.dataset.version;
-  if (version === mine || sessionStorage.getItem("reloaded_for") === version) return;
-  sessionStorage.setItem("reloaded_for", version);
-  location.reload();
+  if (version === mine || recall("reloaded_for", "tab") === version) return;
+  if (keep("reloaded_for", version, "tab")) location.reload();
 }

@@ -13,9 +13,17 @@ export async function chooseLanguage() {
     const name = [wanted, wanted.split("-")[0]].find((one) => there.includes(one));
     if (name === undefined) continue;
     if (name !== "en") texts = { ...english, ...(await import(`./texts/${name}.js`)).default };
-    locale = wanted;
+    locale = isLocale(wanted) ? wanted : name;
     root.lang = name;
     return;
+  }
+}
+
+function isLocale(name) {
+  try {
+    return Intl.getCanonicalLocales(name).length === 1;
+  } catch {
+    return false;
   }
 }
 

@@ -69,6 +69,21 @@ def test_times_are_in_the_lines_zone(modules: Path) -> None:
     assert found == ["17:05:09", "01:59", "03:00", "–", "Tue, Nov 24 00:30", "17:05"]
 
 
+def test_a_zone_that_the_browser_does_not_know_is_said(modules: Path) -> None:
+    found = run(
+        modules,
+        'import * as f from "./format.js";',
+        """
+        f.setZone("Mars/Olympus");
+        const strange = [f.minuteOf("2026-11-23T16:05:00Z"), f.zoneShown()];
+        f.setZone("Asia/Tokyo");
+        return [...strange, f.minuteOf("2026-11-23T16:05:00Z"), f.zoneShown()];
+        """,
+    )
+    assert found[:2] == ["16:05", {"zone": "UTC", "isOther": True}]
+    assert found[2:] == ["01:05", {"zone": "Asia/Tokyo", "isOther": False}]
+
+
 def test_what_is_not_known_is_no_zero(modules: Path) -> None:
     durations, numbers, sizes, values = run(
         modules,

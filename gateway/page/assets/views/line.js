@@ -4,6 +4,7 @@ import { Bar } from "../bars.js";
 import { linksInto, stagesOf } from "../flow.js";
 import { countOf, durationOf, percentOf, shortOf } from "../format.js";
 import { useNow } from "../clock.js";
+import { keep, recall } from "../memory.js";
 import { t, word } from "../texts.js";
 import { Machine } from "./machine.js";
 
@@ -13,11 +14,11 @@ const KINDS = ["hour", "shift", "day", "job"];
 const isWall = document.documentElement.dataset.wall !== undefined;
 
 export function LineView({ line }) {
-  const [wanted, want] = useState(() => kept() ?? "shift");
+  const [wanted, want] = useState(() => recall("window") ?? "shift");
   const there = KINDS.filter((kind) => line.kpi[kind] !== undefined || Object.values(line.machines).some(({ kpi }) => kpi[kind]));
   const kind = there.includes(wanted) ? wanted : there.includes("day") ? "day" : there[0];
   const choose = (one) => {
-    keep(one);
+    keep("window", one);
     want(one);
   };
   return html`<section data-view="line" class="line">
@@ -99,20 +100,4 @@ function Between({ link }) {
     ${full !== null && html`<${Bar} low=${full} tone=${full > 0.9 ? "wait" : "ready"} />`}
     <span class="muted">${link.capacity ? t("wip.of", { capacity: countOf(link.capacity) }) : t("wip")}</span>
   </div>`;
-}
-
-function kept() {
-  try {
-    return localStorage.getItem("window");
-  } catch {
-    return null;
-  }
-}
-
-function keep(kind) {
-  try {
-    localStorage.setItem("window", kind);
-  } catch {
-    // a browser that keeps nothing: for this visit then
-  }
 }
