@@ -74,10 +74,12 @@ class History:
 
     def _catch_up(self) -> None:
         until = time.monotonic() + TURN_S
-        while self._behind and time.monotonic() < until:
+        while self._behind:
             seq, row = self._behind.popleft()
             self.take(seq, row.type, row.subject, row.time, row.data)
             self.last_seq = seq
+            if time.monotonic() > until:
+                break
         self.tidy()
         if self._behind and self._later is None:
             self._later = asyncio.get_running_loop().call_soon(self._go_on)
@@ -141,14 +143,15 @@ class History:
         self.began = began
         self.loading = False
 
-    def complete_from(self, from_ms: int, to_ms: int) -> int | None:
-        """From when on all is there of a time, UTC in milliseconds; None where all of it is.
+    def complete_from(self, from_ms: int, to_ms: int, machines: Iterable[str]) -> int | None:
+        """From when on all is there of a time of some machines, UTC in milliseconds; None where all of it is.
 
         `to_ms` where nothing is certain: while it is still being read, or where events of that time are lost.
         """
         if self.loading:
             return to_ms
-        known = [self.kept_from, self.began, *(shelf.gone_until for shelf in self.shelves.values())]
+        shelves = (self.shelves.get(name) for name in (OF_ALL, *machines))
+        known = [self.kept_from, self.began, *(shelf.gone_until for shelf in shelves if shelf is not None)]
         known += [gap.ended for gap in self.shelves[OF_ALL].rows(GAPS, from_ms, to_ms)]
         since = max(one for one in known if one is not None)
         return None if since <= from_ms else min(since, to_ms)

@@ -60,7 +60,8 @@ class Minutes:
         if not self._packed or seq > self._seq(len(self) - 1):
             self._packed += packed
             return
-        place = bisect_left(range(len(self)), seq, key=self._seq)
+        is_first = seq < self._seq(0)  # as in loading, which goes backwards
+        place = 0 if is_first else bisect_left(range(len(self)), seq, key=self._seq)
         if self._seq(place) != seq:
             self._packed[place * SIZE : place * SIZE] = packed
 

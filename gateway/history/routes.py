@@ -16,8 +16,9 @@ from gateway.health.sources import Sources
 from gateway.history.about import about
 from gateway.history.history import HOURS
 from gateway.history.telling import Asked, said, stops, told
+from gateway.outbox.encode import dumped
 from gateway.outbox.errors import BufferError
-from protocols.worker import DaemonWorker
+from protocols.worker import in_daemon_thread
 
 HOUR_MS = 3_600_000
 USUAL_HOURS = 8.0
@@ -45,10 +46,13 @@ class _Answers:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._history = sources.history
-        self._worker = DaemonWorker("compress")
+        self._about: tuple[str, bytes] | None = None
 
     async def about(self, _: Request) -> Response:
-        return json_answer(about(self._sources.config, self._sources.view))
+        config = self._sources.config
+        if self._about is None or self._about[0] != config.digest:
+            self._about = config.digest, dumped(about(config, self._sources.view))
+        return Response(self._about[1], media_type="application/json")
 
     async def history(self, request: Request) -> Response:
         """Of one `machine` (then with its minutes) or all: the last `hours`, or `from` to `to`; behind `after`."""
@@ -64,7 +68,7 @@ class _Answers:
         body = await told(self._history, asked, config.digest)
         if len(body) < WORTH_COMPRESSING or "gzip" not in request.headers.get("Accept-Encoding", ""):
             return Response(body, media_type="application/json")
-        packed = await self._worker.call(lambda: zlib.compress(body, FASTEST, GZIP))
+        packed = await in_daemon_thread("compress", lambda: zlib.compress(body, FASTEST, GZIP))
         headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         return Response(packed, media_type="application/json", headers=headers)
 

@@ -82,7 +82,7 @@ def said(history: History, limit: int) -> bytes:
 
 def _head(history: History, asked: Asked, digest: str) -> dict[str, Any]:
     stream, last = history.envelope.stream, history.last_seq
-    since = history.complete_from(asked.from_ms, asked.to_ms)
+    since = history.complete_from(asked.from_ms, asked.to_ms, (*asked.machines, LINE))
     return {
         "from_ms": asked.from_ms,
         "to_ms": asked.to_ms,

@@ -111,8 +111,8 @@ async def test_what_was_told_live_is_there_after_a_restart_and_who_stores_is_not
         assert one.pop("cursor") != other.pop("cursor")
         assert one == other
     assert history.began == events[0].time, "the store does not go back as far as is kept"
-    assert history.complete_from(NOW - 8 * HOUR, NOW) is None
-    assert history.complete_from(NOW - 10 * HOUR, NOW) == events[0].time
+    assert history.complete_from(NOW - 8 * HOUR, NOW, MACHINES) is None
+    assert history.complete_from(NOW - 10 * HOUR, NOW, MACHINES) == events[0].time
 
 
 async def test_what_was_stored_before_the_hours_that_are_kept_is_not_read_but_for_a_clock_that_was_wrong(
@@ -130,7 +130,7 @@ async def test_what_was_stored_before_the_hours_that_are_kept_is_not_read_but_fo
         await load(history, outbox)
         kept = {row.seq for row in history.shelves["filler"].all("intervals")}
     assert kept == set(range(2 * SLICE + 1, 3 * SLICE + 1)) - {3 * SLICE - 7}
-    assert history.complete_from(NOW - 23 * HOUR, NOW) is None
+    assert history.complete_from(NOW - 23 * HOUR, NOW, MACHINES) is None
 
 
 async def test_damaged_and_foreign_rows_cost_only_themselves(tmp_path: Path) -> None:
@@ -214,21 +214,25 @@ def gap(what: str, kind: str | None) -> Event:
 )
 def test_what_is_lost_is_said(lost: Event, since: int | None) -> None:
     history = fed([lost])
-    assert history.complete_from(NOW - 8 * HOUR, NOW) == since
-    assert history.complete_from(NOW - 2 * HOUR, NOW) is None
+    assert history.complete_from(NOW - 8 * HOUR, NOW, MACHINES) == since
+    assert history.complete_from(NOW - 2 * HOUR, NOW, MACHINES) is None
     assert [row.seq for kind in ("others", "gaps") for row in history.shelves[""].all(kind)] == [1], "it is told too"
 
 
 def test_one_machine_that_chatters_has_a_bounded_number_of_rows_and_takes_none_from_others() -> None:
     chatter = [interval("capper", NOW - HOUR + number, NOW - HOUR + number + 1) for number in range(MOST_ROWS + 5)]
-    history = fed([interval("filler", NOW - 2 * HOUR, NOW - HOUR), *chatter, interval("capper", NOW - HOUR, None, 0)])
+    lasting = interval("capper", NOW - 2 * HOUR)
+    history = fed([interval("filler", NOW - 2 * HOUR, NOW - HOUR), lasting, *chatter, interval("capper", NOW - HOUR)])
     assert history.shelves["filler"].count("intervals") == 1
     assert MOST_ROWS // 2 < history.shelves["capper"].count("intervals") <= MOST_ROWS
-    since = history.complete_from(NOW - 8 * HOUR, NOW)
+    since = history.complete_from(NOW - 8 * HOUR, NOW, MACHINES)
+    assert history.complete_from(NOW - 8 * HOUR, NOW, ["filler"]) is None, "its answers are whole"
     assert since is not None
     rows = list(history.shelves["capper"].all("intervals"))
-    assert min(row.began for row in rows) <= since <= min(row.ended or NOW for row in rows)
-    assert all(row.ended is not None for row in rows), "an old revision of what is gone does not come back"
+    assert min(row.began for row in rows if row.ended is not None) <= since <= min(row.ended or NOW for row in rows)
+    assert [row.began for row in rows if row.ended is None] == [NOW - 2 * HOUR], (
+        "what lasts stays, what is gone does not come back"
+    )
 
 
 async def test_what_a_full_disk_held_back_is_taken_in_turns() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from gateway.checkpoint import pack, unpack
 from gateway.config.model import BufferConfig
 from gateway.events import Event, StoredEvent
+from gateway.outbox.encode import EventRow
 from gateway.outbox.outbox import Outbox
 from gateway.receive.follower import Follower
 from gateway.uplinks.file.config import FileUplink
@@ -55,6 +56,8 @@ class OutboxModel(RuleBasedStateMachine):
         self.receivers = {name: Follower() for name in UPLINKS}
         """What has been acknowledged, as its receiver follows it."""
         self.last = 0
+        self.followed: list[tuple[int, int | None]] = []
+        self.followed_from = 0
         self.broken = False
         self.clock_was_set = False
 
@@ -72,7 +75,13 @@ class OutboxModel(RuleBasedStateMachine):
         section = FileUplink.model_validate({"type": "file", "path": "x", "from": "oldest"})
         self.outbox = await Outbox.open(self.path, config, dict.fromkeys(self.listed, section))
         self.outbox.checkpoint = lambda _subjects: {"filler": pack({"n": self.last})}
+        self.followed_from, self.followed = self.outbox.last_seq, []
+        self.outbox.follow(self._follow)
         self.task = asyncio.get_running_loop().create_task(self.outbox.run())
+
+    def _follow(self, first: int, events: Sequence[EventRow]) -> None:
+        """Told once of each event, in order, and of none that is not stored."""
+        self.followed += [(seq, orjson.loads(row.data).get("n")) for seq, row in enumerate(events, first)]
 
     def _kept(self) -> None:
         self.made += self.pending
@@ -258,6 +267,7 @@ class OutboxModel(RuleBasedStateMachine):
     def numbers_agree(self) -> None:
         if hasattr(self, "outbox"):
             assert self.outbox.last_seq == len(self.made)
+            assert self.followed == list(enumerate(self.made, 1))[self.followed_from :]
             assert self.outbox.stats.pending == len(self.pending)
             for name in self.listed:
                 assert self.outbox.backlog(name) == len(self.next_of(name))

@@ -87,6 +87,8 @@ async def test_idle_rows_are_stored_now_and_then(
 async def test_a_failed_commit_is_replayed(bench: Bench, machines: Machines, broken: str) -> None:
     outbox = await bench.open("mes")
     outbox.checkpoint = machines.rows
+    followed: list[int] = []
+    outbox.follow(lambda first, events: followed.extend(range(first, first + len(events))))
     outbox.append(bench.events(1))
     await outbox.flush()
     await pragma(outbox, broken)
@@ -103,10 +105,12 @@ async def test_a_failed_commit_is_replayed(bench: Bench, machines: Machines, bro
         assert outbox.stats.degraded
         assert outbox.stats.commit_failures >= 2
         assert bench.chain(await outbox.recent(0, 9)) == [(1, 0)]
+        assert followed == [1], "nobody hears of what is not on the disk"
         await pragma(outbox, "max_page_count = 1000000")
         await pragma(outbox, "query_only = 0")
         await outbox.flush()
     assert outbox.stats.degraded == ""
+    assert followed == [1, 2, 3, 4, 5]
     assert [entry["event"] for entry in logs] == ["storing_fails", "storing_works_again"]
     events = await outbox.read("mes", 10)
     assert bench.chain(events) == [(1, 0), (2, 1), (3, 2), (4, 3), (5, 4)]
