@@ -50,7 +50,7 @@ function Sign({ me, refused, before, done }) {
   return html`<dialog ref=${dialog} class="sign" aria-labelledby="sign-title" onCancel=${(event) => { event.preventDefault(); done(null); }}>
     <form onSubmit=${submitted}>
       <h2 id="sign-title">${t("sign.title")}</h2>
-      ${refused && html`<div id="sign-refused"><${Refusal} error=${refused} isUrgent=${true} /></div>`}
+      ${refused && html`<div id="sign-refused"><${Refusal} error=${{ why: refused.why, remedy: t("sign.remedy") }} isUrgent=${true} /></div>`}
       ${names.length > 0 && html`<fieldset class="sign-names"><legend>${t("sign.who")}</legend>
         ${names.map((one) => html`<label key=${one}><input type="radio" name=${isListed ? "who" : "used"} value=${one} checked=${one === name} onChange=${() => choose(one)} /><span class="cut">${one}</span></label>`)}
       </fieldset>`}
@@ -80,7 +80,7 @@ function Pin({ field, pin, onPin, refused }) {
   return html`<label class="field">${t("sign.pin")}
       <input ref=${field} name="pin" type="password" inputmode=${hasLetters ? "text" : "none"} autocomplete="off" maxlength=${LONGEST} value=${pin}
         onInput=${({ target }) => onPin(target.value)} aria-invalid=${refused ? "true" : null} aria-describedby=${refused ? "sign-refused" : null} /></label>
-    <div class="pad" role="group" aria-label=${t("sign.pad")}>
+    <div class="pad" role="group" aria-label=${t("sign.pad")} onPointerDown=${(event) => event.preventDefault() /* the field keeps the focus */}>
       ${KEYS.map((key) => html`<button type="button" key=${key} onClick=${() => press(key)} aria-label=${key === "clear" ? t("sign.clear") : key === "back" ? t("sign.back") : key}>${{ clear: "✕", back: "⌫" }[key] ?? key}</button>`)}
       ${!hasLetters && html`<button type="button" class="letters" onClick=${letters}>${t("sign.letters")}</button>`}
     </div>`;

@@ -38,6 +38,7 @@ export default {
   "sign.enter": "Go on",
   "sign.cancel": "Cancel",
   "sign.other": "Somebody else",
+  "sign.remedy": "Try once more. After five wrong ones the name is locked for a while.",
   "sign.pad": "Number pad",
   "sign.clear": "Clear",
   "sign.back": "Take back the last",

@@ -1,10 +1,11 @@
 // Stops in words, the same in every view: what it was, how long, what it is put down to.
 import { html } from "../vendor/preact-htm.js";
-import { durationOf, shortOf } from "../format.js";
+import { durationOf, numberOf, shortOf } from "../format.js";
 import { t, word } from "../texts.js";
 import { secondsOf } from "../charts/sums.js";
 
 const REST_MS = 300;
+const SHORT_S = 10;
 const ASKED = new Set(["own", "unknown", "external"]);
 
 /** Whether a person should say what a stop was. */
@@ -21,9 +22,15 @@ const TONES = { own: "stop", external: "wait", setup: "setup", unknown: "unknown
 /** Which of the page's tones a kind of stop has. */
 export const toneOfKind = (kind) => TONES[kind] ?? "off";
 
+/** How long a stop has lasted, in words; to a tenth of a second where it was short. */
+export function lengthOf(stop, now) {
+  const seconds = secondsOf(stop, now);
+  return stop.ended_ms !== null && seconds < SHORT_S ? t("duration.s", { s: numberOf(seconds, 1) }) : durationOf(seconds);
+}
+
 /** A stop in one sentence, for labels. */
 export function toldStop(machine, stop, now) {
-  const said = { machine, time: shortOf(stop.began_ms, now), length: durationOf(secondsOf(stop, now)), name: nameOfStop(stop) };
+  const said = { machine, time: shortOf(stop.began_ms, now), length: lengthOf(stop, now), name: nameOfStop(stop) };
   return stop.ended_ms === null ? t("stop.told_open", said) : t("stop.told", said);
 }
 

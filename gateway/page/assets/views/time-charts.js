@@ -1,15 +1,15 @@
 // What the range comes to: downtime by reason, losses, OEE by hour, cycle times, and the stops one by one.
 import { html, useMemo, useState } from "../vendor/preact-htm.js";
-import { clockOf, countOf, dayOf, durationOf, minuteOf, numberOf, percentOf, shortOf, wholePercentOf } from "../format.js";
+import { clockOf, countOf, dayOf, durationOf, minuteOf, percentOf, shortOf, wholePercentOf } from "../format.js";
 import { Refusal } from "../refusal.js";
 import { t, word } from "../texts.js";
 import { Cycles, cycleRows } from "../charts/cycles.js";
 import { Numbers } from "../charts/numbers.js";
 import { OeeByHour, isUncertain } from "../charts/oee.js";
 import { Pareto } from "../charts/pareto.js";
-import { causeOf, downtimeByReason, lossesOf, ranked, secondsOf, stopsIn, windowsIn } from "../charts/sums.js";
+import { causeOf, downtimeByReason, lossesOf, ranked, stopsIn, windowsIn } from "../charts/sums.js";
 import { usePast } from "./past.js";
-import { Said, nameOfStop, needsReason, toneOfKind } from "./stops.js";
+import { Said, lengthOf, nameOfStop, needsReason, toneOfKind } from "./stops.js";
 
 const ALL = "";
 const FIRST_ROWS = 20;
@@ -185,7 +185,7 @@ function Stops({ stops, range, now, picked, open, onStop, onAll, isAll }) {
       <li key=${stop.stop}><button type="button" class="stop-row" data-stop=${stop.stop} aria-current=${stop.stop === open ? "true" : null} onClick=${() => onStop(stop.stop)}>
         <span class="stop-time number">${shortOf(stop.began_ms, now)}<span class="seconds">${clockOf(stop.began_ms).slice(-3)}</span></span>
         ${isAll && html`<span class="stop-machine cut">${stop.machine}</span>`}
-        <span class="stop-length number">${durationOf(secondsOf(stop, now))}${stop.ended_ms === null ? " …" : ""}</span>
+        <span class="stop-length number">${lengthOf(stop, now)}${stop.ended_ms === null ? " …" : ""}</span>
         <span class="stop-name cut"><span class="swatch" data-tone=${toneOfKind(stop.kind)} data-pattern=${stop.kind === "unknown" ? "unknown" : null}></span>${nameOfStop(stop)}</span>
         <span class="stop-tags">${needsReason(stop) && html`<span class="tag wants">${t("stop.no_reason")}</span>`}<${Said} reason=${stop.reason} />${stop.minor && html`<span class="tag">${t("stop.minor")}</span>`}</span>
       </button></li>`)}</ul>

@@ -5,8 +5,7 @@ import { clockOf, countOf, dayOf, durationOf, momentOf } from "../format.js";
 import { Refusal } from "../refusal.js";
 import { t, word } from "../texts.js";
 import { SignalAround } from "../charts/samples.js";
-import { secondsOf } from "../charts/sums.js";
-import { Said, nameOfStop, needsReason } from "./stops.js";
+import { Said, lengthOf, nameOfStop, needsReason } from "./stops.js";
 
 const AROUND_MS = 120_000;
 const POINTS = 300;
@@ -57,7 +56,7 @@ function Facts({ machine, stop, now }) {
   const facts = [
     ["began", momentOf(stop.began_ms)],
     ["ended", stop.ended_ms === null ? t("stop.goes_on") : dayOf(stop.ended_ms) === dayOf(stop.began_ms) ? clockOf(stop.ended_ms) : momentOf(stop.ended_ms)],
-    ["lasted", durationOf(secondsOf(stop, now))],
+    ["lasted", lengthOf(stop, now)],
     ["category", word("category", stop.category)],
     ["planned", stop.planned_overlap_s > 0 ? durationOf(stop.planned_overlap_s) : null],
     ["lost", stop.lost_parts > 0 ? countOf(stop.lost_parts) : null],

@@ -6,15 +6,14 @@ import { isTelling } from "../tone.js";
 import { paintLane } from "../charts/lane.js";
 import { onColours } from "../charts/paint.js";
 import { endOf } from "../charts/seek.js";
-import { secondsOf } from "../charts/sums.js";
-import { nameOfStop } from "./stops.js";
+import { lengthOf, nameOfStop } from "./stops.js";
 import { Failed, useSend } from "./word-send.js";
 
 const SECOND = 1000;
 const STEPS = [-60, -10, -1, 1, 10, 60];
 const MOST_PLACES = 6;
 
-const lengthOf = (step) => (Math.abs(step) < 60 ? t("duration.s", { s: Math.abs(step) }) : t("split.minutes", { min: Math.abs(step) / 60 }));
+const stepOf = (step) => (Math.abs(step) < 60 ? t("duration.s", { s: Math.abs(step) }) : t("split.minutes", { min: Math.abs(step) / 60 }));
 const stateOf = (one) => (isTelling(one.state, one.category) ? word("category", one.category) : word("state", one.state));
 
 export function Split({ stop, intervals, now, onChoose }) {
@@ -36,7 +35,7 @@ export function Split({ stop, intervals, now, onChoose }) {
     <label class="field">${t("split.at")} <output class="number">${clockOf(at)}</output>
       <input type="range" name="split" min=${first} max=${last} step=${SECOND} value=${at} aria-valuetext=${clockOf(at)} onInput=${({ target }) => want(Number(target.value))} /></label>
     <div class="steps" role="group" aria-label=${t("split.move")}>
-      ${STEPS.map((step) => html`<button type="button" key=${step} class="big" onClick=${() => want(at + step * SECOND)} aria-label=${step < 0 ? t("split.earlier", { length: lengthOf(step) }) : t("split.later", { length: lengthOf(step) })}>${step < 0 ? "−" : "+"}${lengthOf(step)}</button>`)}
+      ${STEPS.map((step) => html`<button type="button" key=${step} class="big" onClick=${() => want(at + step * SECOND)} aria-label=${step < 0 ? t("split.earlier", { length: stepOf(step) }) : t("split.later", { length: stepOf(step) })}>${step < 0 ? "−" : "+"}${stepOf(step)}</button>`)}
     </div>
     ${inside.length > 0 && html`<div class="steps" role="group" aria-label=${t("split.places")}>
       ${inside.slice(0, MOST_PLACES).map((one) => html`<button type="button" key=${one.interval} class="big" onClick=${() => want(one.began_ms)}>${t("split.place", { time: clockOf(one.began_ms), state: stateOf(one) })}</button>`)}</div>`}
@@ -82,7 +81,7 @@ export function Merge({ stop, stops, now, onChoose }) {
     ${sides.length === 0 && html`<p class="muted">${t("merge.none")}</p>`}
     ${sides.map(([side, one, other]) => {
       const neighbour = side === "before" ? one : other;
-      const facts = { time: shortOf(neighbour.began_ms, now), length: durationOf(secondsOf(neighbour, now)), name: nameOfStop(neighbour) };
+      const facts = { time: shortOf(neighbour.began_ms, now), length: lengthOf(neighbour, now), name: nameOfStop(neighbour) };
       const between = (other.began_ms - endOf(one, now)) / 1000;
       return html`<button type="button" key=${side} class="big wide" data-action=${`merge-${side}`} disabled=${sending.busy} onClick=${() => merge(one, other)}>
         <b>${side === "before" ? t("merge.before", facts) : t("merge.after", facts)}</b> <span class="muted">${between < 1 ? t("merge.touching") : t("merge.between", { length: durationOf(between) })}</span></button>`;

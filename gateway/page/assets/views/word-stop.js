@@ -1,11 +1,10 @@
 // What a person says of one stop: its reason by one press, a note, and where one stop was two, or two were one.
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";
-import { durationOf, momentOf, shortOf } from "../format.js";
+import { momentOf, shortOf } from "../format.js";
 import { useAnswer } from "../follow.js";
 import { Refusal } from "../refusal.js";
 import { t, word } from "../texts.js";
-import { secondsOf } from "../charts/sums.js";
-import { Said, nameOfStop, needsReason } from "./stops.js";
+import { Said, lengthOf, nameOfStop, needsReason } from "./stops.js";
 import { Entry } from "./word-entries.js";
 import { Reasons, usesOf } from "./word-reasons.js";
 import { Failed, useDraft, useSend } from "./word-send.js";
@@ -28,7 +27,7 @@ export function StopForm({ id, listed, about, entries, now, onBack, onGiven, onC
   return html`${back}
     <header class="form-head"><h2 ref=${heading} tabindex="-1">${stop.machine}</h2>
       <p><b>${nameOfStop(stop)}</b> <${Said} reason=${stop.reason} /></p>
-      <p class="muted number">${stop.ended_ms === null ? t("word.since", { time: shortOf(stop.began_ms, now) }) : `${momentOf(stop.began_ms)}`} · ${durationOf(secondsOf(stop, now))} · ${word("stopkind", stop.kind)}</p>
+      <p class="muted number">${stop.ended_ms === null ? t("word.since", { time: shortOf(stop.began_ms, now) }) : `${momentOf(stop.began_ms)}`} · ${lengthOf(stop, now)} · ${word("stopkind", stop.kind)}</p>
     </header>
     <${Give} stop=${stop} about=${about} entries=${entries} now=${now} onGiven=${onGiven} />
     <${Shape} stop=${stop} now=${now} onChoose=${onChoose} />

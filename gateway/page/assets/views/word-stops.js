@@ -1,12 +1,12 @@
 // The stops that wait for a reason, the recent ones, and the one that is spoken of.
 import { html, useRef, useState } from "../vendor/preact-htm.js";
 import { useNow } from "../clock.js";
-import { durationOf, shortOf } from "../format.js";
+import { shortOf } from "../format.js";
 import { useAnswer } from "../follow.js";
 import { Refusal } from "../refusal.js";
 import { t } from "../texts.js";
-import { foundStop, secondsOf } from "../charts/sums.js";
-import { Said, nameOfStop, needsReason, toneOfKind } from "./stops.js";
+import { foundStop } from "../charts/sums.js";
+import { Said, lengthOf, nameOfStop, needsReason, toneOfKind } from "./stops.js";
 import { StopForm, beside } from "./word-stop.js";
 
 const FIRST = 30;
@@ -45,7 +45,7 @@ export function Stops({ line, about, entries, waiting, chosen, onChoose }) {
 function Row({ stop, now, isChosen, onChoose }) {
   return html`<li><button type="button" class="queue-row" data-stop=${stop.stop} data-tone=${toneOfKind(stop.kind)} aria-current=${isChosen ? "true" : null} onClick=${onChoose}>
     <span class="queue-machine cut">${stop.machine}</span>
-    <span class="queue-length number">${durationOf(secondsOf(stop, now))}</span>
+    <span class="queue-length number">${lengthOf(stop, now)}</span>
     <span class="queue-why cut">${nameOfStop(stop)}</span>
     <span class="queue-since number">${stop.ended_ms === null ? t("word.since", { time: shortOf(stop.began_ms, now) }) : shortOf(stop.began_ms, now)}</span>
     ${(stop.ended_ms === null || stop.reason?.source === "operator") && html`<span class="queue-tags">${stop.ended_ms === null && html`<span class="tag">${t("word.now")}</span>`}<${Said} reason=${stop.reason} /></span>`}
