@@ -55,8 +55,8 @@ class HealthServer:
         self._stream = Stream(sources)
 
     def end_streams(self) -> None:
-        """The daemon stops: what has no end of its own ends now."""
-        self._stream.end("stop")
+        """What has no end of its own ends now: the daemon stops, or listens anew."""
+        self._stream.end("stop" if self._sources.stopping() else "reload")
 
     async def run(self) -> None:
         """Listen, and listen again."""
@@ -69,6 +69,7 @@ class HealthServer:
             middleware=[Middleware(Guard, doorkeeper=doorkeeper, local=self._config.is_local)],
             exception_handlers={Refusal: refused, HTTPException: refused},
         )
+        app.router.redirect_slashes = False
         tls = None if context is None else lambda _config, _default: context
         settings = uvicorn.Config(app, ssl_context_factory=tls, **guest.OPTIONS)
         server = guest.GuestServer(settings, partial(self._renew, doorkeeper, context), self.end_streams)

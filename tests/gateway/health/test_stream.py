@@ -142,6 +142,13 @@ async def test_a_reload_and_a_stop_say_goodbye(plc: Simulator, tmp_path: Path) -
             assert (await reload(running, document))[0] == 0
             assert await looking.until("bye") == {"why": "reload"}
             assert await looking.message() is None
+        async with viewer(running.url) as looking:
+            await looking.until("line")
+            document["health"]["operators"] = [{"name": "anna", "pin": {"file": str(tmp_path / "pin")}}]
+            changed, bye = await asyncio.gather(reload(running, document), looking.until("bye"))
+            assert (changed[0], bye, await looking.message()) == (0, {"why": "reload"}, None)
+        await until(running.is_ready)
+        assert json.loads((await running.get("/api/me"))[1])["operators"] == ["anna"]
         async with viewer(running.url, "?signals") as looking, viewer(running.url):
             assert "copy" in (await looking.until("signals"))["filler_plc"]
             began = time.monotonic()
