@@ -148,6 +148,7 @@ async def test_what_cannot_be_stored_is_not_answered_as_if_it_were(plc: Simulato
         (tmp_path / "full").unlink()
         await until(lambda: [event["data"]["note"] for event in entries(one).values()] == ["first"])
         assert (await post(one, {**note, "note": "third"}))[0] == 201
+        assert await answered(one, b"Content-Length: 99", b"{") == b"408", "what does not come is not waited for"
     finally:
         await one.kill()
 
@@ -202,12 +203,11 @@ async def test_refusals_in_words(free: Daemon, body: Any, status: int, words: st
     assert "linegate.operator.entry.v1" not in kinds
 
 
-async def test_what_is_too_long_or_does_not_come_is_not_waited_for(free: Daemon) -> None:
+async def test_what_is_too_long_is_not_read(free: Daemon) -> None:
     """Whatever it says of its length."""
     assert (await post(free, b" " * (MOST_BYTES + 1)))[0] == 413
     chunk = b"%x\r\n%s\r\n" % (MOST_BYTES + 1, b" " * (MOST_BYTES + 1))
     assert await answered(free, b"Transfer-Encoding: chunked", chunk) == b"413"
-    assert await answered(free, b"Content-Length: 99", b"{") == b"408"
 
 
 async def answered(one: Daemon, length: bytes, body: bytes) -> bytes:
