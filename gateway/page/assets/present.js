@@ -1,5 +1,6 @@
 // Who is there: known for two minutes after the page was last touched, so that a shared panel does not stay somebody's.
 import { useEffect, useState } from "./vendor/preact-htm.js";
+import { keep, recall } from "./memory.js";
 
 const KEPT_MS = 120_000;
 const MOST_NAMES = 8;
@@ -53,17 +54,13 @@ setInterval(present, 1000);
 /** Names that were used on this device, the last one first. */
 export function namesUsed() {
   try {
-    const names = JSON.parse(localStorage.getItem(NAMES) ?? "[]");
+    const names = JSON.parse(recall(NAMES) ?? "[]");
     return Array.isArray(names) ? names.filter((name) => typeof name === "string").slice(0, MOST_NAMES) : [];
   } catch {
-    return [];
+    return []; // what is kept there is not ours
   }
 }
 
 function remember(name) {
-  try {
-    localStorage.setItem(NAMES, JSON.stringify([name, ...namesUsed().filter((one) => one !== name)].slice(0, MOST_NAMES)));
-  } catch {
-    // a browser that keeps nothing: names are typed then
-  }
+  keep(NAMES, JSON.stringify([name, ...namesUsed().filter((one) => one !== name)].slice(0, MOST_NAMES)));
 }

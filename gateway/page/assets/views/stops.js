@@ -1,5 +1,5 @@
 // Stops in words, the same in every view: what it was, how long, what it is put down to.
-import { html } from "../vendor/preact-htm.js";
+import { html, useEffect, useRef } from "../vendor/preact-htm.js";
 import { durationOf, numberOf, shortOf } from "../format.js";
 import { t, word } from "../texts.js";
 import { secondsOf } from "../charts/sums.js";
@@ -40,6 +40,17 @@ export const Said = ({ reason }) =>
 
 /** What is after `?` in the address's #. */
 export const asked = () => new URLSearchParams(location.hash.split("?")[1] ?? "");
+
+/** A hook: calls back when somebody goes to another address of the same view. */
+export function useAsked(view, onAsked) {
+  const latest = useRef(onAsked);
+  latest.current = onAsked;
+  useEffect(() => {
+    const follow = () => location.hash.split("?")[0] === `#${view}` && latest.current(asked());
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, [view]);
+}
 
 let writing = 0;
 

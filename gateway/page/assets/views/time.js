@@ -16,7 +16,7 @@ import { usePast } from "./past.js";
 import { Range, boundsOf, modeOf, modeOfView, stretchOf } from "./time-range.js";
 import { Charts } from "./time-charts.js";
 import { StopPanel } from "./time-stop.js";
-import { address, asked, nameOfStop, needsReason, toldStop, toneOfKind } from "./stops.js";
+import { address, asked, nameOfStop, needsReason, toldStop, toneOfKind, useAsked } from "./stops.js";
 
 const SETTLE_MS = 250;
 const CLOSE = 5 * 60_000;
@@ -36,13 +36,18 @@ export function TimeView({ line }) {
   const names = Object.keys(line.machines);
   const shown = names.includes(machine) ? machine : defaultOf(line, names);
   const charted = useSettled(range, now);
+  useAsked("time", (values) => {
+    setMode(modeOf(values));
+    setMachine(values.get("machine"));
+    setOpen(values.get("stop"));
+  });
   useEffect(() => address("time", { ...mode, machine: machine ?? null, stop: open }), [mode, machine, open]);
   const bands = useMemo(() => bandsOf(past.line.shift, line.kpi.shift, rev), [rev, shift]);
   const stop = useMemo(() => found(past.machines, open), [rev, open]);
 
   return html`<section data-view="time" class="time">
     <${Range} mode=${mode} range=${range} now=${now} hasShift=${shift !== null} hours=${hours} onMode=${setMode} />
-    ${error !== null && html`<div class="panel note"><${Refusal} error=${error} isUrgent=${true} /></div>`}
+    ${error !== null && error.status !== 0 && html`<div class="panel note"><${Refusal} error=${error} isUrgent=${true} /></div>`}
     <${Lanes} past=${past} rev=${rev} names=${names} mode=${mode} shift=${shift} hours=${hours} bands=${bands} chosen=${open}
       charted=${charted} marked=${shown} onMode=${setMode} onStop=${(_, id) => setOpen(id)} onMachine=${setMachine} />
     <${Gaps} past=${past} range=${charted} />

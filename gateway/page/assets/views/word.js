@@ -4,7 +4,7 @@ import { leave, usePresent } from "../present.js";
 import { useKnown } from "../store.js";
 import { useAnswer } from "../follow.js";
 import { t, word } from "../texts.js";
-import { address, asked } from "./stops.js";
+import { address, asked, useAsked } from "./stops.js";
 import { SaidBar } from "./word-send.js";
 import { Crew, Job, Scrap } from "./word-more.js";
 import { Said } from "./word-entries.js";
@@ -18,15 +18,10 @@ export function WordView({ line }) {
   const [chosen, choose] = useState(() => asked().get("stop"));
   const waiting = useAnswer(`api/stops?waiting&limit=${MOST}`);
   const said = useAnswer(`api/entries?limit=${MOST}`);
-  useEffect(() => {
-    const follow = () => {
-      if (!location.hash.startsWith("#word")) return;
-      setPart(asked().get("part") ?? "stops");
-      choose(asked().get("stop"));
-    };
-    addEventListener("hashchange", follow);
-    return () => removeEventListener("hashchange", follow);
-  }, []);
+  useAsked("word", (values) => {
+    setPart(values.get("part") ?? "stops");
+    choose(values.get("stop"));
+  });
   useEffect(() => address("word", { part: part === "stops" ? null : part, stop: part === "stops" ? chosen : null }), [part, chosen]);
   const machines = Object.entries(line.machines);
   const parts = ["stops"];
