@@ -20,6 +20,7 @@ from tests.benchmarks import (
     opcua,
     opcua_decode,
     outbox,
+    page,
     plant,
     recording,
     samples,
@@ -41,6 +42,7 @@ SUITES = {
     "uplinks": uplinks.measure,
     "plant": plant.measure,
     "daemon": daemon.measure,
+    "page": page.measure,
 }
 
 

@@ -125,6 +125,25 @@ async def test_a_reason_is_entered_and_taken_back(line: Running, browser: Browse
         assert again["stops"] == before["stops"]
 
 
+async def test_jobs_and_the_crew_are_entered_by_hand(line: Running, browser: Browser) -> None:
+    """Where no signal gives them; with the next job the figures of the one before are told."""
+    async with visit(browser, line.daemon.url) as anna:
+        await anna.show("word", "?part=crew")
+        await anna.page.locator("[name=crew]").fill("night owls")
+        await anna.page.locator("[data-form=crew] [type=submit]").click()
+        await anna.sign(OPERATOR, PIN)
+        await line.first("operator.entry", "line", what="crew", crew="night owls", who=OPERATOR)
+        await anna.page.locator("[data-part=job]").click()
+        for job in ("A1", "A2"):
+            await anna.page.locator("[name=job]").fill(job)
+            await anna.page.locator("[data-form=job] [type=submit]").click()
+            await expect(anna.page.locator("header .task")).to_contain_text(job)
+        assert await anna.hindrances() == []
+        await anna.picture("word-job")
+        figures = await line.first("machine.kpi", "filler", window="job", job="A1")
+        assert figures["pq"] is not None
+
+
 async def test_a_stop_is_explained_with_the_signals_around_it(line: Running, browser: Browser) -> None:
     stop = await line.stand("capper")
     async with visit(browser, line.daemon.url) as somebody:
