@@ -140,10 +140,10 @@ class _Desk:
         except TimeoutError:
             why = f"{entry.entry} is entered, but was not stored within {STORED_S:g} s"
             raise Refusal(
-                503, why, f"do not enter it again: it is stored as soon as that works; {NOT_STORED}"
+                504, why, f"do not enter it again: it is stored as soon as that works; {NOT_STORED}"
             ) from None
         except BufferError as error:
-            raise Refusal(503, f"{entry.entry} is entered, but not stored: {error.why}", NOT_STORED) from None
+            raise Refusal(504, f"{entry.entry} is entered, but not stored: {error.why}", NOT_STORED) from None
         finally:
             self._waiting -= 1
 

@@ -140,7 +140,7 @@ async def test_what_cannot_be_stored_is_not_answered_as_if_it_were(plc: Simulato
         (tmp_path / "full").touch()
         note = {"what": "note", "machine": "filler", "who": "anna"}
         status, said = await post(one, {**note, "note": "first"})
-        assert (status, "is entered, but was not stored within 1 s" in said["why"]) == (503, True)
+        assert (status, "is entered, but was not stored within 1 s" in said["why"]) == (504, True)
         status, said = await post(one, {**note, "note": "second"})
         assert (status, "nothing can be stored now: database or disk is full" in said["why"]) == (503, True)
         assert entries(one) == {}
