@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import time
 from functools import partial
-from typing import TypeAlias
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -24,8 +24,20 @@ PAUSE_S = 0.01
 """Between two slices."""
 RETRY_S = 5.0
 
-_Stored: TypeAlias = tuple[int, int, str, str, int, bytes]
-"""seq, stored_at, type, subject, time and data."""
+_SLICE = (
+    "SELECT seq, stored_at, CAST(type AS BLOB), CAST(subject AS BLOB), time, CAST(data AS BLOB) FROM {table} "
+    "WHERE seq < ? ORDER BY seq DESC LIMIT ?"
+)
+
+
+class _Stored(NamedTuple):
+    seq: int
+    stored_at: int
+    type: str
+    subject: str
+    time: int
+    data: bytes
+
 
 log = structlog.get_logger("history")
 
@@ -37,14 +49,14 @@ async def load(history: History, outbox: Outbox) -> None:
     oldest: list[int] = []
     reaches_back = False
     for table in (EVENT, KPI, GAP, PRODUCTION):
-        before = last_seq + 1
-        while rows := await _slice(outbox, table, before):
-            before = rows[-1][0]
-            wanted = [row for row in rows if row[1] >= history.kept_from]
+        before: int | None = last_seq + 1
+        while before is not None:
+            before, rows = await _slice(outbox, table, before)
+            wanted = [row for row in rows if row.stored_at >= history.kept_from]
             await _take(history, wanted)
             events += len(wanted)
-            oldest += [row[4] for row in rows[-1:]]
-            if not wanted:  # one alone may have been stored while the clock was wrong
+            oldest += [row.time for row in rows[-1:]]
+            if rows and not wanted:  # one alone may have been stored while the clock was wrong
                 reaches_back = True
                 break
             await asyncio.sleep(PAUSE_S)
@@ -52,7 +64,7 @@ async def load(history: History, outbox: Outbox) -> None:
     log.info("history_loaded", events=events, bytes=history.size, seconds=round(time.monotonic() - began, 3))
 
 
-async def _slice(outbox: Outbox, table: str, before: int) -> list[_Stored]:
+async def _slice(outbox: Outbox, table: str, before: int) -> tuple[int | None, list[_Stored]]:
     while True:
         try:
             return await outbox.inspect(partial(_newest, table, before))
@@ -61,23 +73,37 @@ async def _slice(outbox: Outbox, table: str, before: int) -> list[_Stored]:
             await asyncio.sleep(RETRY_S)
 
 
-def _newest(table: str, before: int, db: sqlite3.Connection) -> list[_Stored]:
-    """Rows numbered below `before`, the newest first."""
-    sql = f"SELECT seq, stored_at, type, subject, time, data FROM {table} WHERE seq < ? ORDER BY seq DESC LIMIT {SLICE}"
+def _newest(table: str, before: int, db: sqlite3.Connection) -> tuple[int | None, list[_Stored]]:
+    """Rows numbered below `before`, the newest first, but for those that are none of ours; where to go on, if at all.
+
+    Text is read as bytes: SQLite would end the statement at the first that is no UTF-8.
+    """
     rows: list[_Stored] = []
-    size = 0
-    for row in db.execute(sql, (before,)):
-        rows.append(row)
-        size += len(row[5])
+    lowest, size = None, 0
+    for row in db.execute(_SLICE.format(table=table), (before, SLICE)):
+        lowest = row[0]
+        if (stored := _stored(row)) is not None:
+            rows.append(stored)
+            size += len(stored.data)
         if size >= SLICE_BYTES:
             break
-    return rows
+    return lowest, rows
+
+
+def _stored(row: tuple[Any, ...]) -> _Stored | None:
+    match row:
+        case (int(), int(), bytes(kind), bytes(subject), int(), bytes()):
+            try:
+                return _Stored(row[0], row[1], kind.decode(), subject.decode(), row[4], row[5])
+            except UnicodeDecodeError:
+                return None
+    return None
 
 
 async def _take(history: History, rows: list[_Stored]) -> None:
     until = time.monotonic() + TURN_S
-    for seq, _, kind, subject, at, data in rows:
-        history.take(seq, kind, subject, at, data)
+    for row in rows:
+        history.take(row.seq, row.type, row.subject, row.time, row.data)
         if time.monotonic() > until:
             history.tidy()
             await asyncio.sleep(0)

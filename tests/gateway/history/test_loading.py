@@ -154,7 +154,11 @@ async def test_damaged_and_foreign_rows_cost_only_themselves(tmp_path: Path) -> 
     rows = [(4 + number, NOW, kind, "filler", NOW, data) for number, (kind, data) in enumerate(wrong)]
     with closing(sqlite3.connect(path)) as db:
         db.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)", rows)
-        db.execute("UPDATE meta SET last_seq = ?", (3 + len(wrong),))
+        foreign = ["CAST(x'ff' AS TEXT), 'filler', 1, '{}'", "'machine.state', CAST(x'ff' AS TEXT), 1, '{}'"]
+        foreign += ["'machine.state', 'filler', 'soon', '{}'", "'machine.state', 'filler', 1.5, '{}'"]
+        for number, columns in enumerate(foreign, 4 + len(wrong)):
+            db.execute(f"INSERT INTO event SELECT {number}, {NOW}, {columns}")
+        db.execute("UPDATE meta SET last_seq = ?", (3 + len(wrong) + len(foreign),))
         db.commit()
     (tmp_path / "buffer.db.lock").unlink(missing_ok=True)
     async with opened(path) as (outbox, history):
