@@ -15,8 +15,8 @@ from gateway.outbox.classes import EVENT, GAP, KPI, PRODUCTION
 from gateway.outbox.errors import BufferError
 from gateway.outbox.outbox import Outbox
 
-SLICE = 400
-SLICE_BYTES = 300_000
+SLICE = 1000
+SLICE_BYTES = 1_000_000
 """Most rows, and bytes of their data, that are read at once: the store task has more to do."""
 TURN_S = 0.002
 """How long events are taken over until others have their turn."""
