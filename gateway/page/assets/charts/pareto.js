@@ -7,7 +7,7 @@ import { html } from "../vendor/preact-htm.js";
  */
 export function Pareto({ label, rows, picked, onPick }) {
   const points = rows.map((row, index) => `${row.upTo * 100},${((index + 1) / rows.length) * 100}`).join(" ");
-  const inside = (row) => html`<span class="pareto-words"><span class="pareto-label"><span>${row.label}</span>${row.group && html` <span class="pareto-note">${row.group}</span>`}</span>
+  const inside = (row) => html`<span class="pareto-words"><span class="pareto-label" title=${row.label}><span>${row.label}</span>${row.group && html` <span class="pareto-note">${row.group}</span>`}</span>
       <span class="pareto-value">${row.value}</span><span class="pareto-note">${row.note}</span></span>
     <span class="pareto-track"><span class=${`pareto-bar ${row.pattern ? "hatched" : ""}`} data-tone=${row.tone}
       style=${{ width: `${row.share * 100}%` }}></span>

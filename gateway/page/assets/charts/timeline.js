@@ -115,6 +115,7 @@ export class Timeline {
     const name = made("button", "timeline-name", row);
     name.type = "button";
     name.textContent = machine;
+    name.title = machine;
     name.setAttribute("aria-pressed", String(machine === this.marked));
     name.addEventListener("click", () => this.options.onMachine(machine));
     const box = made("div", "timeline-lane", row);

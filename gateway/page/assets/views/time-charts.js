@@ -186,7 +186,7 @@ function Stops({ stops, range, now, picked, open, onStop, onAll, isAll }) {
         <span class="stop-time number">${shortOf(stop.began_ms, now)}<span class="seconds">${clockOf(stop.began_ms).slice(-3)}</span></span>
         ${isAll && html`<span class="stop-machine cut">${stop.machine}</span>`}
         <span class="stop-length number">${lengthOf(stop, now)}${stop.ended_ms === null ? " …" : ""}</span>
-        <span class="stop-name cut"><span class="swatch" data-tone=${toneOfKind(stop.kind)} data-pattern=${stop.kind === "unknown" ? "unknown" : null}></span>${nameOfStop(stop)}</span>
+        <span class="stop-name cut" title=${nameOfStop(stop)}><span class="swatch" data-tone=${toneOfKind(stop.kind)} data-pattern=${stop.kind === "unknown" ? "unknown" : null}></span>${nameOfStop(stop)}</span>
         <span class="stop-tags">${needsReason(stop) && html`<span class="tag wants">${t("stop.no_reason")}</span>`}<${Said} reason=${stop.reason} />${stop.minor && html`<span class="tag">${t("stop.minor")}</span>`}</span>
       </button></li>`)}</ul>
       ${rows.length > most && html`<button type="button" class="more" onClick=${() => setMost(most + 100)}>${t("stops.more", { count: countOf(rows.length - most) })}</button>`}`}

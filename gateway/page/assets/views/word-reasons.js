@@ -5,15 +5,16 @@ import { t } from "../texts.js";
 const MANY = 12;
 const OFTEN = 6;
 
-/** `uses` counts codes; `given` is the code that stands; `onPick(reason)` is called by one press. */
-export function Reasons({ reasons, uses, given, busy, onPick }) {
+/** `uses` counts codes; `given` is the code that stands; `onPick(reason)` is called by one press; children stand beside the search. */
+export function Reasons({ reasons, uses, given, busy, onPick, children }) {
   const [sought, seek] = useState("");
   const groups = useMemo(() => grouped(reasons, uses, sought), [reasons, uses, sought]);
   const one = (reason) => html`<button type="button" key=${reason.code} class="reason" data-reason=${reason.code} disabled=${busy}
       aria-pressed=${String(reason.code === given)} onClick=${() => onPick(reason)}>${reason.text || reason.code}</button>`;
   return html`<div class="reasons">
-    ${reasons.length > MANY && html`<label class="field">${t("reasons.search")}
-      <input type="search" value=${sought} onInput=${({ target }) => seek(target.value)} autocomplete="off" /></label>`}
+    <div class="reason-tools">${children}
+      ${reasons.length > MANY && html`<label class="field">${t("reasons.search")}
+        <input type="search" value=${sought} onInput=${({ target }) => seek(target.value)} autocomplete="off" /></label>`}</div>
     ${groups.map(({ name, reasons: members }) => html`<div key=${name} role="group" aria-label=${name || t("reasons.all")}>
       ${name && html`<h4>${name}</h4>`}<div class="reason-buttons">${members.map(one)}</div></div>`)}
     ${reasons.length > 0 && groups.length === 0 && html`<p class="muted">${t("reasons.none_found")}</p>`}

@@ -25,8 +25,7 @@ export function StopForm({ id, listed, about, entries, now, onBack, onGiven, onC
   const back = html`<button type="button" class="big back" onClick=${onBack}>‹ ${t("word.back")}</button>`;
   if (stop === undefined) return html`${back}<p class="empty" role="status" ref=${heading} tabindex="-1">${t("word.stop_gone")}</p>`;
   return html`${back}
-    <header class="form-head"><h2 ref=${heading} tabindex="-1">${stop.machine}</h2>
-      <p><b>${nameOfStop(stop)}</b> <${Said} reason=${stop.reason} /></p>
+    <header class="form-head"><h2 ref=${heading} tabindex="-1">${stop.machine}: ${nameOfStop(stop)} <${Said} reason=${stop.reason} /></h2>
       <p class="muted number">${stop.ended_ms === null ? t("word.since", { time: shortOf(stop.began_ms, now) }) : `${momentOf(stop.began_ms)}`} · ${lengthOf(stop, now)} · ${word("stopkind", stop.kind)}</p>
     </header>
     <${Give} stop=${stop} about=${about} entries=${entries} now=${now} onGiven=${onGiven} />
@@ -52,12 +51,13 @@ function Give({ stop, about, entries, now, onGiven }) {
   };
   const reasons = machine?.reasons ?? [];
   return html`<section class="give"><h3>${needsReason(stop) ? t("word.why") : t("word.other_reason")}</h3>
-    <label class="field">${t("word.note")}
-      <textarea name="note" rows="1" maxlength="1000" value=${note} onInput=${({ target }) => write(target.value)}></textarea></label>
-    ${note.trim() && html`<button type="button" class="big" data-action="note" disabled=${sending.busy} onClick=${() => give("note", {}, t("word.note_only"))}>${t("word.save_note")}</button>`}
     <${Failed} sending=${sending} onSent=${done} />
     ${machine !== undefined && reasons.length === 0 && html`<p class="muted">${t("reasons.none")}</p>`}
-    <${Reasons} reasons=${reasons} uses=${uses} given=${stop.reason?.code ?? null} busy=${sending.busy} onPick=${(reason) => give("reason", { reason: reason.code }, reason.text || reason.code)} />
+    <${Reasons} reasons=${reasons} uses=${uses} given=${stop.reason?.code ?? null} busy=${sending.busy} onPick=${(reason) => give("reason", { reason: reason.code }, reason.text || reason.code)}>
+      <label class="field">${t("word.note")}
+        <textarea name="note" rows="1" maxlength="1000" value=${note} onInput=${({ target }) => write(target.value)}></textarea></label>
+    </${Reasons}>
+    ${note.trim() && html`<button type="button" class="big" data-action="note" disabled=${sending.busy} onClick=${() => give("note", {}, t("word.note_only"))}>${t("word.save_note")}</button>`}
   </section>`;
 }
 
