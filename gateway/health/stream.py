@@ -58,12 +58,13 @@ class Stream:
             self._configuration = self._sources.config
             self._unwatch = self._sources.view.watch(self._changed)
         self._viewers.add(viewer)
-        self._turn()
         viewer.wake(self._channels)
+        self._await()
 
     def leave(self, viewer: _Viewer) -> None:
         """One less; with the last of them all work ends."""
         self._viewers.discard(viewer)
+        viewer.wake(())
         if not self._viewers:
             self._rest()
 
@@ -77,7 +78,7 @@ class Stream:
 
     def _rest(self) -> None:
         self._unwatch()
-        self._unwatch = lambda: None
+        self._unwatch, self._channels = lambda: None, ()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

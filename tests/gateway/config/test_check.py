@@ -49,6 +49,20 @@ def test_missing_secrets_do_not_make_it_bad(file: Path, monkeypatch: pytest.Monk
     assert summary.startswith("line.yaml: good: 1 device, 5 signals, 0 machines, 1 uplink;")
 
 
+def test_pins_are_secrets_of_four_characters_at_least(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANNA", "123")
+    monkeypatch.setenv("BEN", "1234")
+    pins = ", ".join(f"{{name: {name}, pin: {{env: {name.upper()}}}}}" for name in ("anna", "ben", "clara"))
+    code, said = checked(file, BASE + f"health: {{operators: [{pins}]}}\n")
+    assert code == 0
+    too_short, missing, _ = said.splitlines()
+    assert too_short == (
+        "line.yaml: health.operators.0.pin: the PIN in the environment variable ANNA is too short; "
+        "a PIN has at least 4 characters (warning)"
+    )
+    assert missing.startswith("line.yaml: health.operators.2.pin: the environment variable CLARA is not set;")
+
+
 def test_a_bad_file_shows_every_problem_and_exits_2(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = BASE.replace("acme", "acme/eu").replace("host:", "hots:")
     code, said = checked(file, text)

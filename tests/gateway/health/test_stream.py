@@ -108,7 +108,14 @@ async def test_a_device_that_is_lost_is_in_the_health_at_once(one: Daemon, plc: 
         await looking.until("health", lambda report: device(report) == ("pass", False))
 
 
+async def tasks(one: Daemon) -> int:
+    (line,) = (line for line in (await one.get("/metrics"))[1].splitlines() if line.startswith("linegate_tasks "))
+    return round(float(line.split()[1]))
+
+
 async def test_so_many_viewers_and_no_more(one: Daemon) -> None:
+    """And nothing is left of those that were there."""
+    before = await tasks(one)
     async with AsyncExitStack() as stack:
         looking = [await stack.enter_async_context(viewer(one.url)) for _ in range(MOST_VIEWERS)]
         lines = await asyncio.gather(*(each.until("line") for each in looking))
@@ -116,8 +123,13 @@ async def test_so_many_viewers_and_no_more(one: Daemon) -> None:
         async with aiohttp.ClientSession() as session, session.get(f"{one.url}/api/stream") as refused:
             assert refused.status == 503
             assert (await refused.json()).keys() == {"why", "remedy"}
-    async with viewer(one.url) as again:
+    async with viewer(one.url) as again:  # at once, for those before are seen to be gone
         await again.until("line")
+
+    async def as_before() -> bool:
+        return await tasks(one) <= before
+
+    await until(as_before)
 
 
 async def test_head_has_no_stream(one: Daemon) -> None:

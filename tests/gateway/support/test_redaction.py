@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 
 import pytest
 
@@ -44,6 +45,20 @@ def test_by_place() -> None:
     }
     said = "hunter2, hunter2/a of alice-b, not malice-bob"
     assert redaction.text(said) == f"{REDACTED}, {REDACTED} of {REDACTED}, not malice-bob"
+
+
+def test_operators_are_people_and_their_pins_are_in_nothing_else() -> None:
+    """Not even learned: so few digits are in many numbers."""
+    redaction = Redaction()
+    given = {
+        "health": {"operators": [{"name": "anna-maria", "pin": {"env": "PATH"}}, {"name": "ben", "pin": "hunter2"}]}
+    }
+    assert redaction.configuration(given, ()) == {
+        "health": {"operators": [{"name": REDACTED, "pin": {"env": "PATH"}}, {"name": REDACTED, "pin": REDACTED}]}
+    }
+    assert redaction.text(os.environ["PATH"]) == os.environ["PATH"]
+    line = '{"who": "ben", "what": "note", "event": "operator_entry"} by anna-maria'
+    assert redaction.text(line) == f'{{"who": "{REDACTED}", "what": "note", "event": "operator_entry"}} by {REDACTED}'
 
 
 def test_what_was_learned_is_nowhere_however_it_is_written() -> None:
