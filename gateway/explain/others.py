@@ -38,4 +38,6 @@ def _field(key: str, value: Any, clock: Clock) -> str:
         return f"{key.removesuffix('_s')}: {seconds(value)}"
     if key in ("began", "ended", "since", "when", "source_time") and isinstance(value, str):
         return f"{key}: {clock.moment(value)}"
+    if isinstance(value, dict):
+        return f"{key}: {', '.join(f'{name} {value_text(inner)}' for name, inner in value.items())}"
     return f"{key}: {value_text(value) if not isinstance(value, str) else value}"

@@ -87,7 +87,8 @@ def _cause(data: dict[str, Any], machine: str, places: Places, clock: Clock) -> 
         text = reason["text"] or "without a text"
         group = f", group {reason['group']}" if reason.get("group") else ""
         place = places.reason(machine, reason["code"])
-        section.say(f"the first reason that was known in it: {reason['code']}, {text}{group}{place}")
+        who = "a person gave the reason" if reason["source"] == "operator" else "the first reason that was known in it"
+        section.say(f"{who}: {reason['code']}, {text}{group}{place}")
     if first is not None:
         since = f", since {clock.moment(first['time'])}" if first["time"] else ""
         section.say(f"first out: {first['signal']} was {value_text(first['value'])}{since}")

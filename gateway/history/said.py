@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 
@@ -27,6 +28,9 @@ class _Group:
     """The highest of what was said."""
 
 
+_KNOWN: WeakKeyDictionary[Shelf, tuple[int, list[_Group]]] = WeakKeyDictionary()
+
+
 def laid(shelf: Shelf, from_ms: int, to_ms: int, after: int | None, short_stop: int, now: int) -> list[Row]:
     """The stops of one machine that overlap a time, by their begin; `short_stop` in milliseconds.
 
@@ -37,7 +41,7 @@ def laid(shelf: Shelf, from_ms: int, to_ms: int, after: int | None, short_stop: 
         return []
     told = {row.key: row for row in shelf.rows(STOPS, from_ms, to_ms)}
     found = []
-    for group in _groups(shelf.all(ENTRIES)):
+    for group in _groups(shelf):
         if not group.stops.isdisjoint(told):
             found += _put(group, shelf, short_stop, now)
             for name in group.stops:
@@ -48,9 +52,18 @@ def laid(shelf: Shelf, from_ms: int, to_ms: int, after: int | None, short_stop: 
     return found
 
 
-def _groups(entries: Iterable[Row]) -> list[_Group]:
+def _groups(shelf: Shelf) -> list[_Group]:
+    """What was said of stops; made anew only when more was said."""
+    version, groups = _KNOWN.get(shelf, (-1, []))
+    if version != shelf.version(ENTRIES):
+        groups = _grouped(shelf.all(ENTRIES))
+        _KNOWN[shelf] = shelf.version(ENTRIES), groups
+    return groups
+
+
+def _grouped(entries: Iterable[Row]) -> list[_Group]:
     """What was said of stops, together with what was taken back of that."""
-    groups: list[_Group] = []
+    owners: dict[str, _Group] = {}
     names: dict[str, set[str]] = {}
     order: dict[str, int] = {}
     for row in sorted(entries, key=attrgetter("seq")):
@@ -61,12 +74,14 @@ def _groups(entries: Iterable[Row]) -> list[_Group]:
         elif word.what == "undo":
             names[word.entry] = names.get(word.target or "", set())
         if stops := names.get(word.entry):
-            joined = [group for group in groups if not group.stops.isdisjoint(stops)]
-            groups = [group for group in groups if group not in joined]
             order[word.entry] = row.seq
-            words = sorted((one for group in joined for one in group.words), key=lambda one: order[one.entry])
-            groups.append(_Group(stops.union(*(group.stops for group in joined)), [*words, word], row.seq))
-    return groups
+            joined = {id(group): group for name in stops if (group := owners.get(name)) is not None}.values()
+            words = [one for group in joined for one in group.words]
+            if len(joined) > 1:
+                words.sort(key=lambda one: order[one.entry])
+            group = _Group(stops.union(*(group.stops for group in joined)), [*words, word], row.seq)
+            owners.update((name, group) for name in group.stops)
+    return list({id(group): group for group in owners.values()}.values())
 
 
 def _put(group: _Group, shelf: Shelf, short_stop: int, now: int) -> list[Row]:

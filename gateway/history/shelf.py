@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from operator import attrgetter
 
@@ -26,6 +27,7 @@ class Shelf:
         self._rows: dict[str, dict[str, Row]] = {}
         self._newest: dict[str, int] = {}
         """Highest seq of each kind: what has nothing new need not be looked through."""
+        self._versions: Counter[str] = Counter()
         self._size = OVERHEAD
 
     @property
@@ -49,6 +51,7 @@ class Shelf:
         elif row.began < self._gone.get(row.kind, row.began):
             return
         rows[row.key] = row
+        self._versions[row.kind] += 1
         self._size += row.size
         self._newest[row.kind] = max(self._newest.get(row.kind, row.seq), row.seq)
 
@@ -80,10 +83,15 @@ class Shelf:
         found.sort(key=attrgetter("began", "key"))
         return found
 
+    def version(self, kind: str) -> int:
+        """Another number whenever the rows of a kind are others."""
+        return self._versions[kind]
+
     def drop(self, before: int) -> None:
         """Forget what ended before a time."""
-        for rows in self._rows.values():
+        for kind, rows in self._rows.items():
             old = [key for key, row in rows.items() if row.ended is not None and row.ended < before]
+            self._versions[kind] += len(old)
             for key in old:
                 self._size -= rows.pop(key).size
         self.minutes.drop(before)
@@ -98,6 +106,7 @@ class Shelf:
         oldest = sorted(rows.values(), key=_age)[: len(rows) // AT_ONCE + 1]
         for row in oldest:
             self._size -= rows.pop(row.key).size
+            self._versions[row.kind] += 1
             until = row.began if row.ended is None else row.ended
             self._gone[row.kind] = max(until, self._gone.get(row.kind, until))
             self._note(until)

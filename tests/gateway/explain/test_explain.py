@@ -217,7 +217,7 @@ def test_what_people_said_of_a_stop_is_told_with_what_was_taken_back(places: Pla
     name = f"filler-stop-{began}"
     jam = {"code": "17", "text": "cap jam", "source": "operator", "group": None}
     told = [
-        stop("filler", began, began + 600_000),
+        stop("filler", began, began + 600_000, reason=jam),
         entry("filler", 1, NOW, "reason", name, reason={**jam, "code": "4"}, note="perhaps"),
         entry("filler", 2, NOW + 1000, "undo", "filler-reason-1"),
         entry("filler", 3, NOW + 2000, "split", name, at="2026-11-22T05:05:00.000Z"),
@@ -230,7 +230,10 @@ def test_what_people_said_of_a_stop_is_told_with_what_was_taken_back(places: Pla
         StoredEvent(seq, seq - 1, one.type, one.subject, one.time, json.dumps(one.data).encode())
         for seq, one in enumerate(told, 1)
     ]
-    said = words(places, [json.loads(envelope.json(one)) for one in stored], "machine.stop")
+    events = [json.loads(envelope.json(one)) for one in stored]
+    assert 'reason: code "17", text "cap jam"' in words(places, events, "operator.entry", what="reason")
+    said = words(places, events, "machine.stop")
+    assert "  a person gave the reason: 17, cap jam" in said
     people = said[said.index("What people said of it") :].split("\n\n")[0].splitlines()[1:]
     assert people == [
         '  anna, at 2026-11-22 07:00:00: the reason is 4, cap jam; "perhaps"; it was taken back',
