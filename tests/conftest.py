@@ -23,6 +23,7 @@ if os.environ.get("CI"):
 
 
 LONGEST = (
+    "tests/page",
     "tests/torture",
     "tests/test_package",
     "tests/test_survival",

@@ -236,6 +236,8 @@ class Windows:
         """The signal changed."""
         self._sum_up(point.at, seen)
         self.latest, self.scans = point, seen.scans
+        if self.sums is not None and self.sums.began == point.at:  # what was before held for no moment of this window
+            self.sums = None
         if point.value is not None:
             if self.sums is None:
                 self.sums = Sums(self.time.window(point.at, self.every)[0])

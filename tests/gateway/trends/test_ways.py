@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.linetime import LineTime
@@ -129,6 +129,8 @@ def test_texts_are_said_as_they_change(way: Trend) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 20_000), st.none() | st.integers(-9, 9)), min_size=1, max_size=40))
+@example([(983, 5), (59_000, 7), (1_000, 8)])
+@example([(983, 5), (59_000, None), (1_000, 8)])
 def test_windows_are_what_a_person_would_add_up(walk: list[tuple[int, int | None]]) -> None:
     at, scans = T0 + 17, []
     for step, value in walk:
