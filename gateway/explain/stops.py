@@ -97,7 +97,7 @@ def _cause(data: dict[str, Any], machine: str, places: Places, clock: Clock) -> 
 
 def _intervals(data: dict[str, Any], found: Found, clock: Clock) -> Section:
     section = Section("What it is made of")
-    for name in data["intervals"]:
+    for name in (*data["intervals"], *_since(data, found)):
         told = found.of("machine.state", "interval", name)
         if told:
             one = told[-1]["data"]
@@ -108,6 +108,16 @@ def _intervals(data: dict[str, Any], found: Found, clock: Clock) -> Section:
     if data["planned_overlap_s"]:
         section.say(f"{seconds(data['planned_overlap_s'])} of it lay in time that was not planned for production")
     return section
+
+
+def _since(data: dict[str, Any], found: Found) -> list[str]:
+    """Intervals of an open stop that began after it was told: it is not told anew where it only goes on."""
+    if data["final"]:
+        return []
+    names = dict.fromkeys(one["data"]["interval"] for one in found.of("machine.state", "stop", data["stop"]))
+    told = {name: found.of("machine.state", "interval", name)[-1]["data"] for name in names.keys() - data["intervals"]}
+    mine = [one for one in told.values() if one["stop"] == data["stop"]]
+    return [one["interval"] for one in sorted(mine, key=lambda one: str(one["began"]))]
 
 
 def _lost(data: dict[str, Any], machine: str, places: Places) -> Section:

@@ -247,6 +247,18 @@ def test_what_people_said_of_a_stop_is_told_with_what_was_taken_back(places: Pla
     assert people[3].endswith(" (of its part 2)")
 
 
+def test_an_open_stop_is_made_of_what_came_to_it_since_it_was_told(places: Places) -> None:
+    events = decide(
+        places, *running(60), (60, {"hold": True}), (70, {"hold": False, "run": False}), (90, {"hold": True})
+    )
+    open_ones = [one for one in events if one["type"] == "linegate.machine.stop.v1" and one["data"]["rev"] == 0]
+    out = io.StringIO()
+    explain(Found(open_ones[-1], events), places).show(out)
+    made = out.getvalue()[out.getvalue().index("What it is made of") :].split("\n\n")[0].splitlines()[1:]
+    assert [line.split()[0] for line in made] == ["held", "complete", "held"]
+    assert made[-1].endswith("still open")
+
+
 def test_what_says_itself_is_told_field_by_field(places: Places, tmp_path: Path) -> None:
     told = words(places, decide(places, *running(60), (60, None)), "device.lost")
     assert "A device was lost, or is back" in told
