@@ -1,6 +1,7 @@
-// Light or dark before the first paint: what the person chose here, else what the system says.
+// Light or dark before the first paint: what the address says (?theme=), what was chosen here, else the system's.
 (() => {
   const root = document.documentElement;
+  const asked = new URLSearchParams(location.search);
   const system = matchMedia("(prefers-color-scheme: dark)");
   const chosen = () => {
     try {
@@ -10,13 +11,13 @@
     }
   };
   const apply = () => {
-    const theme = chosen();
+    const theme = asked.get("theme") ?? chosen();
     root.dataset.theme = theme === "light" || theme === "dark" ? theme : system.matches ? "dark" : "light";
     dispatchEvent(new Event("themechange"));
   };
   addEventListener("storage", apply);
   addEventListener("themewanted", apply);
   system.addEventListener("change", apply);
-  if (new URLSearchParams(location.search).has("wall")) root.dataset.wall = "";
+  if (asked.has("wall")) root.dataset.wall = "";
   apply();
 })();

@@ -144,6 +144,11 @@ def test_words_are_in_the_texts_alone(name: str) -> None:
         assert not re.findall(r'\b(?:title|aria-label|placeholder|alt)="[^"\x00]*[A-Za-z]', outside)
 
 
+def test_the_index_has_no_words_but_the_name_and_what_is_said_without_scripts() -> None:
+    plain = re.sub(r"<noscript>.*?</noscript>", "", OWN[INDEX], flags=re.DOTALL)
+    assert re.sub(r"<[^>]*>", "", plain).split() == ["linegate"]
+
+
 def templates(text: str) -> list[str]:
     """The html`...` templates of a module, each `${...}` within as one NUL."""
     found = []

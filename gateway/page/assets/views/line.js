@@ -32,7 +32,7 @@ export function LineView({ line }) {
 
 function Figures({ line, kind, there, choose }) {
   const window = line.kpi[kind];
-  const constraint = window?.rollup.machines ?? [];
+  const constraint = constraintOf(window);
   const { oee = null, oee_low: low = null, oee_high: high = null } = window ?? {};
   return html`<section class="panel figures-of-line" aria-label=${t("line.figures")}>
     <div class="oee-of-line">
@@ -52,6 +52,9 @@ function Figures({ line, kind, there, choose }) {
     </div>`}
   </section>`;
 }
+
+/** The machines whose time is the line's; independent ones are summed up, and none is the constraint. */
+const constraintOf = (window) => (window?.rollup.rule === "constraint" ? window.rollup.machines : []);
 
 function Job({ job, unit }) {
   const when = useNow();
@@ -73,7 +76,7 @@ function Flow({ line, kind }) {
   const names = Object.keys(line.machines);
   const stages = stagesOf(names, line.flow);
   const isDense = names.length > FEW;
-  const constraint = line.kpi[kind]?.rollup.machines ?? [];
+  const constraint = constraintOf(line.kpi[kind]);
   const card = (name, before) => html`<${Machine} key=${name} name=${name} machine=${line.machines[name]} kind=${kind}
     isConstraint=${constraint.includes(name)} unit=${line.line.unit} before=${before} />`;
   const isParallel = stages.some((stage) => stage.length > 1);
