@@ -10,6 +10,7 @@ from ext.table cimport BAD, BOOL, FLOAT, INT, NONE, TEXT, UINT, SignalTable, Slo
 
 BLOCK = 64                      # signals that are packed together
 LONGEST_TEXT = 200              # characters; the rest of a longer text is not kept
+MOST_TEXT = 4_000_000           # characters of a log's different texts
 
 cdef enum:
     SIGNALS = 64
@@ -39,6 +40,7 @@ cdef class Log:
     cdef uint64_t* first_value
     cdef list texts
     cdef dict text_numbers
+    cdef Py_ssize_t characters  # of all texts
 
     def __cinit__(self, tuple names, int64_t began):
         self.names, self.began, self.last = names, began, began
@@ -71,6 +73,7 @@ cdef class Log:
         if found is None:
             found = self.text_numbers[text] = len(self.texts)
             self.texts.append(text)
+            self.characters += len(text)
         return found
 
     def packed(self, blocks=None):
@@ -268,8 +271,8 @@ cdef class Sampler:
 
     @property
     def is_full(self):
-        """Whether the log has no room for a change of every signal."""
-        return self.log.room - self.log.n < 2 * self.n + 1024
+        """Whether the log has no room for a change of every signal, or hardly any for texts."""
+        return self.log.room - self.log.n < 2 * self.n + 1024 or self.log.characters > MOST_TEXT // 2
 
     def became(self, str device, Py_ssize_t number):
         """When a signal became what it is, UTC ms, as of a look; None where it was so from the first."""
@@ -352,10 +355,10 @@ cdef class Sampler:
         cdef uint8_t what = (TEXT << 2) | quality
         cdef str kept = text[:LONGEST_TEXT]
         if self.what[signal] == what and self.texts[signal] == kept:
-            return 0
-        if self.log.n == self.log.room:
+            return False
+        if self.log.n == self.log.room or self.log.characters > MOST_TEXT:
             self.dropped += 1
-            return 0
+            return False
         self.texts[signal] = kept
         return keep(self, self.log, signal, what, self.log.number(kept), after)
 

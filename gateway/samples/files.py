@@ -48,8 +48,12 @@ class Files:
         """Those of the newest file's last segments, as far as this daemon wrote them."""
 
     def open(self) -> None:
-        """See what there is from before."""
-        self.kept = tuple(_learned(path) for path in _in(self.directory))
+        """See what there is from before; a file of which nothing can be read goes."""
+        learned = [_learned(path) for path in _in(self.directory)]
+        for one in learned:
+            if one.size == 0:
+                one.path.unlink(missing_ok=True)
+        self.kept = tuple(one for one in learned if one.size)
         self._make_room(0)
 
     def write(self, segment: Segment) -> None:
@@ -125,15 +129,12 @@ def _in(directory: Path) -> Sequence[Path]:
 
 
 def _learned(path: Path) -> Kept:
-    """A file from before: what of it is whole, torn tail aside."""
+    """A file from before: how far it is whole; nothing where it cannot be read."""
     times: list[int] = []
     size = 0
-    try:
-        with path.open("rb", buffering=0) as file:
-            for frame in frames(file.fileno(), os.fstat(file.fileno()).st_size):
-                size = frame.end
-                if frame.kind == SAMPLES:
-                    times += frame.began, frame.ended
-    except OSError:
-        return Kept(path, 0, 0, 0)
+    with suppress(OSError), path.open("rb", buffering=0) as file:
+        for frame in frames(file.fileno(), os.fstat(file.fileno()).st_size):
+            size = frame.end
+            if frame.kind == SAMPLES:
+                times += frame.began, frame.ended
     return Kept(path, size, min(times, default=0), max(times, default=0))

@@ -62,7 +62,7 @@ class Samples:
         self._asking = 0
         self._said = ""
         self._dropped = 0
-        """Changes that samplers of former configurations left out."""
+        """Changes that were left out, but for the present sampler's."""
         self._sampler: Sampler | None = None
         self._names = Names(())
         self._piece_ends = 0
@@ -193,6 +193,9 @@ class Samples:
             return
         finished = self._sampler.turn(at + before, at + self._offset)
         self._piece_ends = at + PIECE_MS
+        if len(self._store.logs) >= 2 * MOST_LOGS:  # the clock is set again and again while the thread hangs
+            self._dropped += finished.samples
+            return
         self._store.logs.append((self._names, finished))
         self._writing.post(self._store.write)
 

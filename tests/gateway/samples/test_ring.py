@@ -316,3 +316,37 @@ def test_period_and_room_follow_the_number_of_signals() -> None:
         sampler = Sampler({"d": table}, BEGIN)
         assert sampler.period_ms == period
         assert not sampler.is_full
+
+
+async def test_texts_have_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of them fills pieces early; where the thread hangs, texts are left out, and numbers are not."""
+    count = 2000
+    one = Line(tmp_path, {**{f"t{number}": Kind.TEXT for number in range(count)}, "level": Kind.FLOAT})
+    await one.ring.start()
+    monkeypatch.setattr(ring, "MOST_LOGS", 0)
+    for step in range(13):
+        for number in range(count):
+            one.table.put(number, f"{step} {number} ".ljust(190, "x"))
+        one.table.put(count, float(step))
+        one.pass_(1_000)
+    assert 0 < one.ring.lost <= 3 * count
+    assert (await one.points("d.level"))[-1][1] == 12.0
+    monkeypatch.setattr(ring, "MOST_LOGS", 2)
+    one.pass_(1_000)
+    await one.written()
+    one.pass_(1_000)
+    assert (await one.points("d.t1999"))[-1][1] == "12 1999 ".ljust(190, "x")
+    assert one.ring._sampler is not None
+    assert one.ring._sampler.log.began > BEGIN, "a piece ended before its time"
+    await one.ring.close()
+
+
+async def test_a_clock_that_is_set_again_and_again_while_the_disk_hangs(tmp_path: Path) -> None:
+    """Each time a piece ends; memory keeps some."""
+    one = Line(tmp_path)
+    for number in range(50):
+        one.put({"level": float(number)})
+        one.clock.at += 1_000
+        one.ring.record(ClockStep(one.clock.now(), number % 2))
+    assert len(one.ring._store.logs) == 2 * ring.MOST_LOGS
+    assert one.ring.lost > 40
