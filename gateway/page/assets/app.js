@@ -117,8 +117,10 @@ function Clock() {
 
 function Theme() {
   const turn = () => {
-    keep("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
-    dispatchEvent(new Event("themewanted"));
+    const { dataset } = document.documentElement;
+    dataset.theme = dataset.theme === "dark" ? "light" : "dark";
+    keep("theme", dataset.theme);
+    dispatchEvent(new Event("themechange"));
   };
   return html`<button class="theme" onClick=${turn} title=${t("shell.theme")} aria-label=${t("shell.theme")}><${Icon} name="theme" /></button>`;
 }

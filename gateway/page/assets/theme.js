@@ -16,7 +16,6 @@
     dispatchEvent(new Event("themechange"));
   };
   addEventListener("storage", apply);
-  addEventListener("themewanted", apply);
   system.addEventListener("change", apply);
   if (asked.has("wall")) root.dataset.wall = "";
   apply();

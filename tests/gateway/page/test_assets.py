@@ -111,6 +111,18 @@ def test_a_style_sheet_is_its_own_views_alone() -> None:
             assert not taken, f"{sheet} and {script}"
 
 
+def test_no_module_is_left_over() -> None:
+    reached, waiting = {"theme.js"}, ["app.js"]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            text = ASSETS[name].plain.decode() if name.startswith("vendor/") else SCRIPTS[name]
+            found = re.findall(r'(?:from|import) "(\.{1,2}/[\w./-]+)"', text)
+            waiting += [(FOLDER / name).parent.joinpath(one).resolve().relative_to(FOLDER).as_posix() for one in found]
+    assert {name for name in ASSETS if name.endswith(".js") and not name.startswith("texts/")} <= reached
+
+
 def used_keys() -> set[str]:
     keys = {key for text in CODE.values() for key in re.findall(r'\bt\(\s*"([\w.]+)"', text)}
     for text in CODE.values():  # t(condition ? "one" : "other")
