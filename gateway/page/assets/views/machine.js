@@ -1,7 +1,7 @@
 // One machine's card: its state in colour, shape and word, since when and why, its pace, its parts and its OEE.
 import { Component, html } from "../vendor/preact-htm.js";
 import { Bar } from "../bars.js";
-import { useNow } from "../clock.js";
+import { now, useNow } from "../clock.js";
 import { countOf, durationOf, numberOf, percentOf, shortOf } from "../format.js";
 import { Icon, iconOf } from "../icons.js";
 import { t, word } from "../texts.js";
@@ -48,7 +48,7 @@ function Since({ since }) {
   const when = useNow();
   if (since === null) return null;
   const text = t("machine.since", { time: shortOf(since, when) });
-  return html`<p class="since" title=${text}><span data-field="lasting">${durationOf((when - Date.parse(since)) / 1000)}</span> <span class="at">${text}</span></p>`;
+  return html`<p class="since" title=${text}><span class="at">${text}</span> <span data-field="lasting">${durationOf((when - Date.parse(since)) / 1000)}</span></p>`;
 }
 
 /** The reason as text and code, or else the cause; null where nothing says it. */
@@ -75,7 +75,7 @@ function chips(machine, isConstraint) {
     mode && t("machine.mode", { mode }),
     isConstraint && t("machine.constraint"),
     product && (listed ? product : t("machine.unlisted", { product })),
-    muted && t("machine.muted", { time: shortOf(muted, Date.now()) }),
+    muted && t("machine.muted", { time: shortOf(muted, now()) }),
   ].filter(Boolean);
   return all.length > 0 && html`<p class="chips">${all.map((text) => html`<span class="cut" title=${text}>${text}</span>`)}</p>`;
 }
