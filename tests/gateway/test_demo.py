@@ -14,20 +14,28 @@ LONGEST_S = 60
 """Start, run and stop on a busy machine."""
 
 
-def test_it_ends_by_itself_and_the_counts_agree(tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
-    command = [*DEMO, "--for", "5s", "--speed", "20", "--keep", str(kept)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    lines = done.stdout.splitlines()
-    assert lines[-1] == "They agree."
-    assert any("/api/line" in line and "http://127.0.0.1:" in line for line in lines)
-    assert any(" execute" in line for line in lines)
-    truth = [json.loads(line) for line in (kept / "truth.ndjson").read_text().splitlines()]
-    for name, *figures in (line.split() for line in lines[-4:-1]):
-        final = truth[-1]["final"][name]
-        assert [int(figure) for figure in figures] == [final["total"]] * 2 + [final["rejects"]] * 2
-        assert final["total"] > 50
+def test_two_at_once_end_by_themselves_and_their_counts_agree(tmp_path: Path) -> None:
+    """Neither takes the other's daemon."""
+    kept = [tmp_path / str(seed) for seed in (1, 2)]
+    demos = [
+        subprocess.Popen(
+            [*DEMO, "--for", "5s", "--speed", "20", "--seed", place.name, "--keep", str(place)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for place in kept
+    ]  # fmt: skip
+    shown = [demo.communicate(timeout=LONGEST_S)[0].splitlines() for demo in demos]
+    assert [demo.returncode for demo in demos] == [0, 0], shown
+    urls = {line.split()[-1] for lines in shown for line in lines if "/api/line" in line}
+    assert len(urls) == 2
+    for lines, place in zip(shown, kept, strict=True):
+        assert lines[-1] == "They agree."
+        assert any(" execute" in line for line in lines)
+        truth = [json.loads(line) for line in (place / "truth.ndjson").read_text().splitlines()]
+        for name, *figures in (line.split() for line in lines[-4:-1]):
+            final = truth[-1]["final"][name]
+            assert [int(figure) for figure in figures] == [final["total"]] * 2 + [final["rejects"]] * 2
+            assert final["total"] > 50
 
 
 def test_ctrl_c_ends_it_and_its_children(tmp_path: Path) -> None:
@@ -45,20 +53,6 @@ def test_ctrl_c_ends_it_and_its_children(tmp_path: Path) -> None:
     assert len(children) == 2
     assert not any(_is_alive(pid) for pid in children)
     assert '"final"' in (kept / "truth.ndjson").read_text()
-
-
-def test_two_demos_at_once_do_not_take_each_others_daemon(tmp_path: Path) -> None:
-    demos = [
-        subprocess.Popen(
-            [*DEMO, "--for", "3s", "--speed", "20", "--seed", str(seed), "--keep", str(tmp_path / str(seed))],
-            stdout=subprocess.PIPE, text=True,
-        )
-        for seed in (1, 2)
-    ]  # fmt: skip
-    shown = [demo.communicate(timeout=LONGEST_S)[0] for demo in demos]
-    assert [demo.returncode for demo in demos] == [0, 0], shown
-    urls = {line.split()[-1] for text in shown for line in text.splitlines() if "/api/line" in line}
-    assert len(urls) == 2
 
 
 def _is_alive(pid: int) -> bool:
