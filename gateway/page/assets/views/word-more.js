@@ -11,6 +11,8 @@ const AGO_MIN = [0, 30, 60, 120, 240];
 
 const agoOf = (min) => (min === 0 ? t("scrap.now") : min < 60 ? t("scrap.ago", { min }) : t("scrap.ago_hours", { hours: min / 60 }));
 const LINE = "line";
+const NO_SCRAP = { amount: "", reason: null, note: "", ago: 0 };
+const NO_JOB = { job: "", product: "" };
 
 /** One machine of several, as big buttons. */
 function Machines({ names, chosen, onChoose }) {
@@ -23,38 +25,34 @@ export function Scrap({ line, about, entries }) {
   const names = Object.keys(line.machines).filter((name) => line.machines[name].enters?.scrap);
   const [wanted, choose] = useDraft("scrap machine", names[0]);
   const machine = names.includes(wanted) ? wanted : names[0];
-  const [amount, setAmount] = useDraft(`scrap ${machine}`, "");
-  const [reason, setReason] = useDraft(`scrap reason ${machine}`, null);
-  const [note, write] = useDraft(`scrap note ${machine}`, "");
-  const [ago, setAgo] = useDraft(`scrap ago ${machine}`, 0);
+  const [draft, put, forget] = useDraft(`scrap ${machine}`, NO_SCRAP);
+  const { amount, reason, note, ago } = draft;
   const sending = useSend();
   const reasons = about?.machines.find(({ name }) => name === machine)?.reasons ?? [];
   const number = /^\d+$/.test(amount) ? Number(amount) : null;
   const isGood = number !== null && number >= 1 && number <= MOST;
-  const clear = () => [setAmount(""), setReason(null), write(""), setAgo(0)];
-  const enter = async (event) => {
+  const enter = (event) => {
     event.preventDefault();
     if (!isGood) return;
     const words = note.trim();
-    const body = { what: "scrap", machine, amount: number, ...(reason && { reason: reason.code }), ...(words && { note: words }) };
+    const body = { what: "scrap", machine, amount: number, ...(reason && { reason }), ...(words && { note: words }) };
     if (ago > 0) body.at = new Date(Date.parse(line.time) - ago * 60_000).toISOString();
-    const told = t("scrap.told", { machine, amount: countOf(number), unit: line.line.unit });
-    if (await sending.send(body, told) !== null) clear();
+    sending.send(body, t("scrap.told", { machine, amount: countOf(number) }), () => forget(draft));
   };
-  const step = (by) => setAmount(String(Math.min(MOST, Math.max(0, (number ?? 0) + by))));
+  const step = (by) => put({ ...draft, amount: String(Math.min(MOST, Math.max(0, (number ?? 0) + by))) });
   return html`<form class="panel more-form" data-form="scrap" onSubmit=${enter}><h2>${t("scrap.title")}</h2>
     <${Machines} names=${names} chosen=${machine} onChoose=${choose} />
     <label class="field">${t("scrap.amount", { machine })}
-      <input name="amount" inputmode="numeric" pattern="[0-9]*" autocomplete="off" maxlength="8" value=${amount} onInput=${({ target }) => setAmount(target.value.trim())}
+      <input name="amount" inputmode="numeric" pattern="[0-9]*" autocomplete="off" maxlength="8" value=${amount} onInput=${({ target }) => put({ ...draft, amount: target.value.trim() })}
         aria-invalid=${(amount !== "" && !isGood) || sending.failed !== null ? "true" : null} aria-describedby="scrap-hint scrap-failed" /></label>
     <div class="steps" role="group" aria-label=${t("scrap.steps")}>${STEPS.map((by) => html`<button type="button" key=${by} class="big" onClick=${() => step(by)}>${by > 0 ? "+" : "−"}${Math.abs(by)}</button>`)}</div>
     <p id="scrap-hint" class=${amount !== "" && !isGood ? "refused" : "muted"}>${t("scrap.hint", { unit: line.line.unit })}</p>
     <h3>${t("scrap.when")}</h3>
-    <div class="pick" role="group" aria-label=${t("scrap.when")}>${AGO_MIN.map((one) => html`<button type="button" key=${one} class="big" aria-pressed=${String(one === ago)} onClick=${() => setAgo(one)}>${agoOf(one)}</button>`)}</div>
+    <div class="pick" role="group" aria-label=${t("scrap.when")}>${AGO_MIN.map((one) => html`<button type="button" key=${one} class="big" aria-pressed=${String(one === ago)} onClick=${() => put({ ...draft, ago: one })}>${agoOf(one)}</button>`)}</div>
     ${reasons.length > 0 && html`<h3>${t("scrap.reason")}</h3>
-      <${Reasons} reasons=${reasons} uses=${usesOf(entries, machine)} given=${reason?.code ?? null} busy=${false} onPick=${(one) => setReason(one.code === reason?.code ? null : one)} />`}
-    <label class="field">${t("scrap.note")}<textarea name="note" rows="2" maxlength="1000" value=${note} onInput=${({ target }) => write(target.value)}></textarea></label>
-    <div id="scrap-failed"><${Failed} sending=${sending} onSent=${clear} /></div>
+      <${Reasons} reasons=${reasons} uses=${usesOf(entries, machine)} given=${reason} busy=${false} onPick=${({ code }) => put({ ...draft, reason: code === reason ? null : code })} />`}
+    <label class="field">${t("scrap.note")}<textarea name="note" rows="2" maxlength="1000" value=${note} onInput=${({ target }) => put({ ...draft, note: target.value })}></textarea></label>
+    <div id="scrap-failed"><${Failed} sending=${sending} /></div>
     <button type="submit" class="big primary" disabled=${!isGood || sending.busy}>${isGood ? t("scrap.enter", { amount: countOf(number) }) : t("scrap.enter_none")}</button>
   </form>`;
 }
@@ -64,15 +62,12 @@ export function Job({ line, about, entries }) {
   const names = able.length === Object.keys(line.machines).length ? [LINE, ...able] : able;
   const [wanted, choose] = useDraft("job machine", names[0]);
   const machine = names.includes(wanted) ? wanted : names[0];
-  const [job, setJob] = useDraft(`job ${machine}`, "");
-  const [product, setProduct] = useDraft(`product ${machine}`, "");
+  const [draft, put, forget] = useDraft(`job ${machine}`, NO_JOB);
+  const { job, product } = draft;
   const sending = useSend();
   const products = about?.products ?? [];
-  const clear = () => [setJob(""), setProduct("")];
   const subject = machine === LINE ? t("said.line") : machine;
-  const send = async (values, told) => {
-    if (await sending.send({ what: "job", machine, ...values }, told) !== null) clear();
-  };
+  const send = (values, told) => sending.send({ what: "job", machine, ...values }, told, () => forget(draft));
   const enter = (event) => {
     event.preventDefault();
     const values = { ...(job.trim() && { job: job.trim() }), ...(product.trim() && { product: product.trim() }) };
@@ -82,30 +77,30 @@ export function Job({ line, about, entries }) {
   return html`<form class="panel more-form" data-form="job" onSubmit=${enter}><h2>${t("job.title")}</h2>
     ${line.job && html`<p>${t("job.now", { job: [line.job.job, line.job.product].filter(Boolean).join(", ") })}</p>`}
     <${Machines} names=${names} chosen=${machine} onChoose=${choose} />
-    <label class="field">${t("job.job")}<input name="job" value=${job} maxlength="100" autocomplete="off" onInput=${({ target }) => setJob(target.value)} /></label>
-    ${jobs.length > 0 && html`<div class="pick" role="group" aria-label=${t("job.used")}>${jobs.map((one) => html`<button type="button" key=${one} class="big cut" aria-pressed=${String(one === job)} onClick=${() => setJob(one)}>${one}</button>`)}</div>`}
-    <label class="field">${t("job.product")}<input name="product" value=${product} maxlength="100" autocomplete="off" onInput=${({ target }) => setProduct(target.value)} /></label>
-    ${products.length > 0 && html`<div class="pick" role="group" aria-label=${t("job.products")}>${products.map((one) => html`<button type="button" key=${one.product} class="big cut" data-product=${one.product} aria-pressed=${String(one.product === product)} onClick=${() => setProduct(one.product === product ? "" : one.product)}>${one.text || one.product}</button>`)}</div>`}
-    <${Failed} sending=${sending} onSent=${clear} />
+    <label class="field">${t("job.job")}<input name="job" value=${job} maxlength="100" autocomplete="off" onInput=${({ target }) => put({ ...draft, job: target.value })} /></label>
+    ${jobs.length > 0 && html`<div class="pick" role="group" aria-label=${t("job.used")}>${jobs.map((one) => html`<button type="button" key=${one} class="big cut" aria-pressed=${String(one === job)} onClick=${() => put({ ...draft, job: one })}>${one}</button>`)}</div>`}
+    <label class="field">${t("job.product")}<input name="product" value=${product} maxlength="100" autocomplete="off" onInput=${({ target }) => put({ ...draft, product: target.value })} /></label>
+    ${products.length > 0 && html`<div class="pick" role="group" aria-label=${t("job.products")}>${products.map((one) => html`<button type="button" key=${one.product} class="big cut" data-product=${one.product} aria-pressed=${String(one.product === product)} onClick=${() => put({ ...draft, product: one.product === product ? "" : one.product })}>${one.text || one.product}</button>`)}</div>`}
+    <${Failed} sending=${sending} />
     <div class="buttons"><button type="submit" class="big primary" disabled=${(!job.trim() && !product.trim()) || sending.busy}>${t("job.enter")}</button>
       <button type="button" class="big" data-action="no-job" disabled=${sending.busy} onClick=${() => send({ job: "" }, t("job.told_none", { subject }))}>${t("job.none_any_more")}</button></div>
   </form>`;
 }
 
 export function Crew({ line, entries }) {
-  const [crew, setCrew] = useDraft("crew", "");
+  const [crew, setCrew, forget] = useDraft("crew", "");
   const sending = useSend();
   const used = [...new Set(entries.filter((one) => one.what === "crew" && one.crew).map((one) => one.crew))].slice(0, 8);
-  const enter = async (event) => {
+  const enter = (event) => {
     event.preventDefault();
     const name = crew.trim();
-    if (name && await sending.send({ what: "crew", machine: LINE, crew: name }, t("crew.told", { crew: name })) !== null) setCrew("");
+    if (name) sending.send({ what: "crew", machine: LINE, crew: name }, t("crew.told", { crew: name }), () => forget(crew));
   };
   return html`<form class="panel more-form" data-form="crew" onSubmit=${enter}><h2>${t("crew.title")}</h2>
     <p>${line.crew ? t("crew.now", { crew: line.crew }) : t("crew.not_known")}</p>
     <label class="field">${t("crew.crew")}<input name="crew" value=${crew} maxlength="100" autocomplete="off" onInput=${({ target }) => setCrew(target.value)} /></label>
     ${used.length > 0 && html`<div class="pick" role="group" aria-label=${t("crew.used")}>${used.map((one) => html`<button type="button" key=${one} class="big cut" aria-pressed=${String(one === crew)} onClick=${() => setCrew(one)}>${one}</button>`)}</div>`}
-    <${Failed} sending=${sending} onSent=${() => setCrew("")} />
+    <${Failed} sending=${sending} />
     <button type="submit" class="big primary" disabled=${!crew.trim() || sending.busy}>${t("crew.enter")}</button>
   </form>`;
 }

@@ -13,21 +13,24 @@ const drafts = new Map();
 const followers = new Set();
 let last = null;
 
-/** A hook like useState whose value stays while the page is open, whatever view is shown. */
+/**
+ * A hook: `[value, set, done]`, of a value that stays while the page is open, whatever view is shown. `done(sent)`
+ * forgets it, unless it is another meanwhile: what was written while the daemon was asked is not lost either.
+ */
 export function useDraft(key, first) {
   const [, redraw] = useState(0);
-  const value = drafts.has(key) ? drafts.get(key) : first;
-  const set = (next) => {
-    if (next === first) drafts.delete(key);
-    else drafts.set(key, next);
+  const put = (value) => {
+    if (value === first) drafts.delete(key);
+    else drafts.set(key, value);
     redraw((count) => count + 1);
   };
-  return [value, set];
+  const done = (sent) => drafts.get(key) === sent && put(first);
+  return [drafts.has(key) ? drafts.get(key) : first, put, done];
 }
 
 /**
- * A hook: `{send, busy, failed}`. `send(body, told)` stores an entry and says so with `told`; resolves to its answer, or
- * null where it was refused (`failed`: `{error, body, told}`, until something is sent again) or called off.
+ * A hook: `{send, busy, failed}`. `send(body, told, saved)` stores an entry, says so with `told` and calls `saved`; what
+ * was refused is in `failed`, as `{error, body, told, saved}`, until something is sent again.
  */
 export function useSend() {
   const [busy, setBusy] = useState(false);
@@ -35,25 +38,25 @@ export function useSend() {
   const isThere = useRef(true);
   const isBusy = useRef(false);
   useEffect(() => () => { isThere.current = false; }, []);
-  const send = async (body, told) => {
-    if (isBusy.current) return null;
+  const send = async (body, told, saved) => {
+    if (isBusy.current) return;
     isBusy.current = true;
     setBusy(true);
     setFailed(null);
     try {
       const answer = await post("api/entries", body);
-      if (answer !== null) sent({ body, told, entry: answer.entry });
-      return answer;
+      if (answer === null) return; // the person called it off
+      sent({ body, told, entry: answer.entry });
+      saved?.();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (isThere.current) setFailed({ error, body, told });
-      return null;
+      if (isThere.current) setFailed({ error, body, told, saved });
     } finally {
       isBusy.current = false;
       if (isThere.current) setBusy(false);
     }
   };
-  return { send, busy, failed, clear: () => setFailed(null) };
+  return { send, busy, failed };
 }
 
 function sent(what) {
@@ -75,12 +78,9 @@ const tell = () => followers.forEach((follow) => follow());
 const isWorthAgain = ({ status }) => status === 0 || status === 408 || status === 429 || (status >= 500 && status !== ENTERED);
 
 /** Why it was not taken, what to do, and the same once more where that helps; nothing is sent again by itself. */
-export function Failed({ sending: { send, busy, failed }, onSent }) {
+export function Failed({ sending: { send, busy, failed } }) {
   if (failed === null) return null;
-  const again = async () => {
-    const answer = await send(failed.body, failed.told);
-    if (answer !== null) onSent?.(answer, failed.body);
-  };
+  const again = () => send(failed.body, failed.told, failed.saved);
   return html`<div class="failed" role="alert">
     <p><${Icon} name="fail" /> <b>${failed.error.status === ENTERED ? t("word.not_yet_saved") : t("word.not_saved")}</b></p><${Refusal} error=${failed.error} />
     ${isWorthAgain(failed.error) && html`<button type="button" class="big" disabled=${busy} onClick=${again}>${t("word.again")}</button>`}

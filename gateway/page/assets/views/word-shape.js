@@ -24,10 +24,9 @@ export function Split({ stop, intervals, now, onChoose }) {
   const at = Math.min(Math.max(wanted, first), last);
   if (last <= first) return html`<p class="muted">${t("split.too_short")}</p>`;
   const inside = intervals.filter((one) => one.began_ms > first && one.began_ms < last);
-  const split = async () => {
+  const split = () => {
     const body = { what: "split", machine: stop.machine, target: stop.stop, at: new Date(at).toISOString() };
-    const answer = await sending.send(body, t("split.told", { machine: stop.machine, time: clockOf(at) }));
-    if (answer !== null) onChoose(`${stop.stop}/1`);
+    sending.send(body, t("split.told", { machine: stop.machine, time: clockOf(at) }), () => onChoose(`${stop.stop}/1`));
   };
   return html`<section class="split"><h3>${t("split.title")}</h3>
     <p class="muted">${t("split.how")}</p>
@@ -40,7 +39,7 @@ export function Split({ stop, intervals, now, onChoose }) {
     ${inside.length > 0 && html`<div class="steps" role="group" aria-label=${t("split.places")}>
       ${inside.slice(0, MOST_PLACES).map((one) => html`<button type="button" key=${one.interval} class="big" onClick=${() => want(one.began_ms)}>${t("split.place", { time: clockOf(one.began_ms), state: stateOf(one) })}</button>`)}</div>`}
     <p class="number">${t("split.parts", { one: durationOf((at - stop.began_ms) / 1000), other: durationOf((end - at) / 1000) })}</p>
-    <${Failed} sending=${sending} onSent=${() => onChoose(`${stop.stop}/1`)} />
+    <${Failed} sending=${sending} />
     <button type="button" class="big" data-action="split" disabled=${sending.busy} onClick=${split}>${t("split.do", { time: clockOf(at) })}</button>
   </section>`;
 }
@@ -72,10 +71,10 @@ export function Merge({ stop, stops, now, onChoose }) {
   if (index < 0) return null;
   const sides = [["before", stops[index - 1], stop], ["after", stop, stops[index + 1]]]
     .filter(([, one, other]) => one !== undefined && other !== undefined);
-  const merge = async (one, other) => {
+  const merge = (one, other) => {
     const body = { what: "merge", machine: stop.machine, target: one.stop, other: other.stop };
     const told = t("merge.told", { machine: stop.machine, one: clockOf(one.began_ms), other: clockOf(other.began_ms) });
-    if (await sending.send(body, told) !== null) onChoose(one.stop);
+    sending.send(body, told, () => onChoose(one.stop));
   };
   return html`<section class="merge"><h3>${t("merge.title")}</h3>
     ${sides.length === 0 && html`<p class="muted">${t("merge.none")}</p>`}
@@ -86,6 +85,6 @@ export function Merge({ stop, stops, now, onChoose }) {
       return html`<button type="button" key=${side} class="big wide" data-action=${`merge-${side}`} disabled=${sending.busy} onClick=${() => merge(one, other)}>
         <b>${side === "before" ? t("merge.before", facts) : t("merge.after", facts)}</b> <span class="muted">${between < 1 ? t("merge.touching") : t("merge.between", { length: durationOf(between) })}</span></button>`;
     })}
-    <${Failed} sending=${sending} onSent=${(_, body) => onChoose(body.target)} />
+    <${Failed} sending=${sending} />
   </section>`;
 }

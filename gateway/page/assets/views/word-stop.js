@@ -36,22 +36,21 @@ export function StopForm({ id, listed, about, entries, now, onBack, onGiven, onC
 /** The reason, and a note that goes with it or alone. */
 function Give({ stop, about, entries, now, onGiven }) {
   const sending = useSend();
-  const [note, write] = useDraft(`note ${stop.stop}`, "");
+  const [note, write, forget] = useDraft(`note ${stop.stop}`, "");
   const machine = about?.machines.find(({ name }) => name === stop.machine);
   const uses = useMemo(() => usesOf(entries, stop.machine), [entries.length > 0, stop.machine]); // buttons stay where they are
   const told = (name) => t("word.told", { machine: stop.machine, time: shortOf(stop.began_ms, now), name });
-  const give = async (what, values, name) => {
+  const give = (what, values, name) => {
     const words = note.trim();
     const body = { what, machine: stop.machine, target: stop.stop, ...values, ...(words && { note: words }) };
-    if (await sending.send(body, told(name)) !== null) done();
-  };
-  const done = () => {
-    write("");
-    onGiven();
+    sending.send(body, told(name), () => {
+      forget(note);
+      onGiven();
+    });
   };
   const reasons = machine?.reasons ?? [];
   return html`<section class="give"><h3>${needsReason(stop) ? t("word.why") : t("word.other_reason")}</h3>
-    <${Failed} sending=${sending} onSent=${done} />
+    <${Failed} sending=${sending} />
     ${machine !== undefined && reasons.length === 0 && html`<p class="muted">${t("reasons.none")}</p>`}
     <${Reasons} reasons=${reasons} uses=${uses} given=${stop.reason?.code ?? null} busy=${sending.busy} onPick=${(reason) => give("reason", { reason: reason.code }, reason.text || reason.code)}>
       <label class="field">${t("word.note")}
