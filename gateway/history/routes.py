@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -15,7 +16,7 @@ from gateway.health.answers import Refusal, json_answer
 from gateway.health.sources import Sources
 from gateway.history.about import about
 from gateway.history.history import HOURS
-from gateway.history.telling import Asked, said, stops, told
+from gateway.history.telling import FOREVER, Asked, said, stops, told
 from gateway.outbox.encode import dumped
 from gateway.outbox.errors import BufferError
 from protocols.worker import in_daemon_thread
@@ -47,6 +48,8 @@ class _Answers:
         self._sources = sources
         self._history = sources.history
         self._about: tuple[str, bytes] | None = None
+        self._turn = asyncio.Lock()
+        """One long answer is made at a time: they share what the loop has to spare."""
 
     async def about(self, _: Request) -> Response:
         config = self._sources.config
@@ -65,10 +68,11 @@ class _Answers:
         asked = Asked(
             self._machines(names), *self._span(request.query_params), self._after(request), machine is not None
         )
-        body = await told(self._history, asked, config.digest)
-        if len(body) < WORTH_COMPRESSING or "gzip" not in request.headers.get("Accept-Encoding", ""):
-            return Response(body, media_type="application/json")
-        packed = await in_daemon_thread("compress", lambda: zlib.compress(body, FASTEST, GZIP))
+        async with self._turn:
+            body = await told(self._history, asked, config.digest)
+            if len(body) < WORTH_COMPRESSING or "gzip" not in request.headers.get("Accept-Encoding", ""):
+                return Response(body, media_type="application/json")
+            packed = await in_daemon_thread("compress", lambda: zlib.compress(body, FASTEST, GZIP))
         headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         return Response(packed, media_type="application/json", headers=headers)
 
@@ -76,7 +80,8 @@ class _Answers:
         """The newest stops of the hours that are kept, at most `limit`; of those that wait for a reason: `waiting`."""
         limit = _limit(request)
         machines = self._machines(self._sources.config.machines)
-        body = await stops(self._history, machines, "waiting" in request.query_params, limit)
+        async with self._turn:
+            body = await stops(self._history, machines, "waiting" in request.query_params, limit)
         return Response(body, media_type="application/json")
 
     async def entries(self, request: Request) -> Response:
@@ -108,15 +113,16 @@ class _Answers:
         return {name: self._sources.config.machines[name].short_stop for name in names}
 
     def _span(self, asked: Mapping[str, str]) -> tuple[int, int]:
+        """Without `to` without an end: what is told while the answer waits for its turn belongs to it too."""
         remedy = f"hours is a number above 0 up to {HOURS}; from and to are whole UTC milliseconds, from before to"
-        now = self._history.now()
         try:
-            to_ms = int(asked.get("to", now))
+            to_ms = int(asked["to"]) if "to" in asked else FOREVER
             hours = float(asked.get("hours", USUAL_HOURS))
-            from_ms = int(asked["from"]) if "from" in asked else to_ms - round(hours * HOUR_MS)
+            until = min(to_ms, self._history.now())
+            from_ms = int(asked["from"]) if "from" in asked else until - round(hours * HOUR_MS)
         except (ValueError, OverflowError):
             raise Refusal(400, "the time asked for is no number", remedy) from None
-        if not (0 < hours <= HOURS and 0 <= from_ms < to_ms < 2**62):
+        if not (0 < hours <= HOURS and 0 <= from_ms < to_ms <= FOREVER):
             raise Refusal(400, "the time asked for is beyond its bounds", remedy)
         return from_ms, to_ms
 

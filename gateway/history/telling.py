@@ -18,6 +18,8 @@ from gateway.history.said import laid
 from gateway.history.shelf import Shelf
 
 LINE = "line"
+FOREVER = 2**62
+"""After every time, in milliseconds."""
 EMPTY = Shelf()
 NONE = b"{}"
 TURN_S = 0.002
@@ -31,7 +33,7 @@ class Asked:
     machines: Mapping[str, int]
     """By name, how long a stop has to be in order not to be a minor one, in milliseconds."""
     from_ms: int
-    to_ms: int
+    to_ms: int = FOREVER
     after: int | None = None
     """Only what changed behind this number; None for all."""
     with_minutes: bool = False
@@ -64,7 +66,7 @@ async def stops(history: History, machines: Mapping[str, int], waiting: bool, li
     now = history.now()
     found: list[tuple[int, str, Row]] = []
     for name, short_stop in machines.items():
-        rows = laid(_shelf(history, name), history.kept_from, now, None, short_stop, now)
+        rows = laid(_shelf(history, name), history.kept_from, FOREVER, None, short_stop, now)
         found += [(row.began, name, row) for row in rows if row.waits or not waiting]
         await asyncio.sleep(0)
     found.sort(key=itemgetter(0, 1), reverse=True)
@@ -74,18 +76,19 @@ async def stops(history: History, machines: Mapping[str, int], waiting: bool, li
 
 def said(history: History, limit: int) -> bytes:
     """The answer of /api/entries: what people said in the hours that are kept, the newest first."""
-    now = history.now()
-    rows = [row for shelf in history.shelves.values() for row in shelf.rows(ENTRIES, history.kept_from, now)]
+    since = history.kept_from
+    rows = [row for shelf in history.shelves.values() for row in shelf.rows(ENTRIES, since, FOREVER)]
     rows.sort(key=attrgetter("began", "seq"), reverse=True)
     return b'{"last_seq":%d,"total":%d,"entries":%s}' % (history.last_seq, len(rows), _bodies(rows[:limit]))
 
 
 def _head(history: History, asked: Asked, digest: str) -> dict[str, Any]:
     stream, last = history.envelope.stream, history.last_seq
-    since = history.complete_from(asked.from_ms, asked.to_ms, (*asked.machines, LINE))
+    until = min(asked.to_ms, history.now())
+    since = history.complete_from(asked.from_ms, until, (*asked.machines, LINE))
     return {
         "from_ms": asked.from_ms,
-        "to_ms": asked.to_ms,
+        "to_ms": until,
         "digest": digest,
         "stream": stream,
         "last_seq": last,

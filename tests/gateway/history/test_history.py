@@ -308,6 +308,15 @@ def test_minutes_that_are_gone_for_want_of_room_leave_no_hole() -> None:
     assert [seq for seq, _ in minutes.rows(0, NOW, 90)] == list(range(91, 101))
 
 
+def test_what_is_told_of_a_time_after_now_is_not_missed_by_who_follows() -> None:
+    """As it is while the wall clock is set back: the cursor passes it."""
+    history = history_of([interval("filler", NOW + HOUR)])
+    for after in (None, 0):
+        body = asyncio.run(told(history, Asked(MACHINES, NOW - HOUR, after=after), "d"))
+        assert orjson.loads(body)["machines"]["filler"]["intervals"][0][2] == NOW + HOUR
+        assert orjson.loads(body)["to_ms"] == NOW
+
+
 def told_stops(*said: Event, reason: dict[str, Any] | None = None) -> list[Answer]:
     """Two stops of a quarter of an hour that follow each other, with what was said of them."""
     first, second = NOW - HOUR, NOW - HOUR // 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -138,6 +139,15 @@ async def test_why_there_was_a_stop_is_explained_by_the_configuration_in_force(o
     assert await asked(one, f"/api/explain?event={stop['event']}") == by_number
 
 
+async def test_those_who_ask_at_the_same_time_are_all_answered(one: Daemon) -> None:
+    paths = ["/api/history?machine=filler", "/api/history", "/api/stops", "/api/about"] * 4
+    answers = await asyncio.gather(*(asked(one, path) for path in paths))
+    wholes = [answer for answer in answers if "full" in answer]
+    assert len(wholes) == 8
+    assert all(0 <= answer["to_ms"] - answer["from_ms"] - 8 * 3_600_000 < 60_000 for answer in wholes)
+    assert all(answer["machines"]["filler"]["intervals"] for answer in wholes)
+
+
 async def test_what_people_say_is_laid_over_stops_and_a_reload_keeps_everything(one: Daemon) -> None:
     stop = (await asked(one, "/api/stops"))["stops"][0]["stop"]
     before = await asked(one, "/api/history")
@@ -186,6 +196,8 @@ async def test_what_people_say_is_laid_over_stops_and_a_reload_keeps_everything(
         ("/api/history?from=5&to=4", 400),
         ("/api/history?from=-1", 400),
         ("/api/history?to=9" + "9" * 5000, 400),
+        ("/api/history?to=9999999999999999999", 400),
+        ("/api/history?hours=inf", 400),
         ("/api/history?after=7", 400),
         ("/api/stops?limit=0", 400),
         ("/api/stops?limit=x", 400),
