@@ -27,12 +27,13 @@ export class Machine extends Component {
       <div class="why" data-field="why">${why(machine)}</div>
       ${chips(machine, isConstraint)}
       <dl class="figures">
-        <${Pace} machine=${machine} unit=${unit} />
         ${before !== undefined && html`<div class="whole before"><dt>${t("machine.before")}</dt><dd data-field="before">${before === null ? t("wip.unknown") : countOf(before)}</dd></div>`}
-        <div><dt>${t("machine.good")}</dt><dd data-field="good">${countOf(window?.gq)}</dd></div>
-        <div><dt>${t("machine.scrap")}</dt><dd data-field="scrap">${countOf(window?.sq)}</dd></div>
-        ${machine.kpi.job && kind !== "job" && html`<div class="whole"><dt>${t("machine.job")}</dt><dd data-field="job">${t("machine.job_parts", { good: countOf(machine.kpi.job.gq), scrap: countOf(machine.kpi.job.sq) })}</dd></div>`}
-        <${Oee} window=${window} />
+        ${machine.parts === null ? html`<${Availability} window=${window} />` : html`
+          <${Pace} machine=${machine} unit=${unit} />
+          <div><dt>${t("machine.good")}</dt><dd data-field="good">${countOf(window?.gq)}</dd></div>
+          <div><dt>${t("machine.scrap")}</dt><dd data-field="scrap">${countOf(window?.sq)}</dd></div>
+          ${kind !== "job" && html`<${OfJob} window=${machine.kpi.job} />`}
+          <${Oee} window=${window} />`}
       </dl>
     </div></article>`;
   }
@@ -78,6 +79,17 @@ function chips(machine, isConstraint) {
     muted && t("machine.muted", { time: shortOf(muted, now()) }),
   ].filter(Boolean);
   return all.length > 0 && html`<p class="chips">${all.map((text) => html`<span class="cut" title=${text}>${text}</span>`)}</p>`;
+}
+
+/** All that is known of how a machine does whose parts nobody counts. */
+function Availability({ window }) {
+  return html`<div class="whole of-oee"><dt>${word("kpi", "availability")}</dt><dd><b>${percentOf(window?.availability)}</b></dd><${Bar} low=${window?.availability} /></div>`;
+}
+
+function OfJob({ window }) {
+  if (window === undefined) return null;
+  const parts = t("machine.job_parts", { good: countOf(window.gq), scrap: countOf(window.sq) });
+  return html`<div class="whole"><dt>${t("machine.job")}</dt><dd data-field="job">${parts}</dd></div>`;
 }
 
 function Pace({ machine, unit }) {
