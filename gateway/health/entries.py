@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import structlog
@@ -24,7 +24,7 @@ from gateway.health.sources import Sources
 from gateway.inputs import Entry
 from gateway.outbox.errors import BufferError
 
-TEXTS = ("what", "machine", "target", "reason", "note", "at", "other", "job", "product", "crew", "who")
+TEXTS = ("what", "machine", "target", "reason", "note", "at", "other", "job", "product", "crew", "who", "once")
 FIELDS = (*TEXTS, "amount")
 STATUS = {"unknown": 404, "conflict": 409, "wrong": 422}
 BODY_S = 5.0
@@ -33,6 +33,9 @@ STORED_S = 5.0
 """How long the store may take before it is said that it does not."""
 MOST_WAITING = 16
 """Entries that wait for the store at a time."""
+MOST_KNOWN = 1000
+"""Entries that are known by what was sent as `once`."""
+LONGEST_ONCE = 100
 LONGEST_SHOWN = 100
 """Characters of what somebody sent, in the log."""
 NOT_STORED = "see the store in /health; the disk, as a rule"
@@ -45,10 +48,21 @@ def routes(sources: Sources) -> Sequence[Route]:
     return [Route("/api/entries", _Desk(sources).take, methods=["POST"])]
 
 
+class _Known(NamedTuple):
+    """An entry that the engine has."""
+
+    entry: Entry
+    after: int
+    """The event before its own has this number, or a higher one."""
+    given: Mapping[str, Any]
+
+
 class _Desk:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._waiting = 0
+        self._known: dict[tuple[str, str], _Known] = {}
+        """By who entered it, and `once`; the newest at the end."""
 
     async def take(self, request: Request) -> Response:
         """Judge, enter, and wait until it is on the disk."""
@@ -57,12 +71,27 @@ class _Desk:
         with self._audited(request, visitor, given) as line:
             _check_form(given)
             who = line["who"] = self._who(visitor, given)
-            self._check_store()
-            after = self._sources.outbox.last_seq
-            entry = self._enter(visitor, given, who)
-            line["entry"] = entry.entry
-            line["seq"] = await self._stored(entry, after)
-        return json_answer({"entry": entry.entry, "seq": line["seq"]}, 201)
+            known = self._find_known(who, given) or self._enter_new(visitor, given, who)
+            line["entry"] = known.entry.entry
+            line["seq"] = await self._stored(known.entry, known.after)
+        return json_answer({"entry": line["entry"], "seq": line["seq"]}, 201)
+
+    def _find_known(self, who: str, given: Mapping[str, Any]) -> _Known | None:
+        """What was sent once more, since nobody heard the answer."""
+        known = self._known.get((who, given.get("once") or ""))
+        if known is not None and known.given != given:
+            raise Refusal(409, f"{known.entry.entry} was sent as this `once` before", "give each entry one of its own")
+        return known
+
+    def _enter_new(self, visitor: Visitor, given: Mapping[str, Any], who: str) -> _Known:
+        self._check_store()
+        after = self._sources.outbox.last_seq
+        known = _Known(self._enter(visitor, given, who), after, given)
+        if given.get("once"):
+            self._known[who, given["once"]] = known
+            if len(self._known) > MOST_KNOWN:
+                del self._known[next(iter(self._known))]
+        return known
 
     @contextmanager
     def _audited(self, request: Request, visitor: Visitor, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -111,7 +140,7 @@ class _Desk:
             who=who,
             at=now,
             moment=_moment(given.get("at"), engine.clock.utc_offset),
-            **{name: given.get(name) for name in FIELDS if name not in ("at", "who")},  # type: ignore[arg-type]
+            **{name: given.get(name) for name in FIELDS if name not in ("at", "who", "once")},  # type: ignore[arg-type]
         )
         undone = view.entry(entry.target) if entry.what == "undo" and entry.target else None
         if undone is not None and visitor.role == "operator" and undone.who != who:
@@ -187,6 +216,8 @@ def _check_form(given: Mapping[str, Any]) -> None:
             raise Refusal(422, f"{name} is no text", f'write "{name}": "..."')
         if value is not None and name == "amount" and (not isinstance(value, int) or isinstance(value, bool)):
             raise Refusal(422, "amount is no whole number", 'write "amount": 12')
+    if len(given.get("once") or "") > LONGEST_ONCE:
+        raise Refusal(422, f"once has more than {LONGEST_ONCE} characters", "a UUID, for example, has 36")
     for name in ("what", "machine"):
         if not given.get(name):
             raise Refusal(422, f"{name} is missing", _FIELDS)

@@ -164,6 +164,23 @@ async def test_several_at_once_are_told_apart(free: Daemon) -> None:
     assert sum(line["entry"] in {said["entry"] for _, said in answers} for line in audit(free) if "entry" in line) == 12
 
 
+async def test_what_is_sent_again_is_entered_once(free: Daemon) -> None:
+    """At the same time, later, and not under another's name."""
+    note = {"what": "note", "machine": "filler", "note": "once", "who": "anna", "once": "d0d2b5a4"}
+    answers = await asyncio.gather(*(post(free, note) for _ in range(5)))
+    assert [status for status, _ in answers] == [201] * 5
+    assert all(said == answers[0][1] for _, said in answers)
+    assert await post(free, note) == answers[0]
+    assert (await post(free, {**note, "note": "another"}))[0] == 409
+    status, of_ben = await post(free, {**note, "who": "ben"})
+    assert (status, of_ben["entry"] != answers[0][1]["entry"]) == (201, True)
+    assert (await post(free, {**note, "once": "x" * 101}))[0] == 422
+    await until(lambda: of_ben["entry"] in entries(free))
+    assert sorted(event["data"]["who"] for event in entries(free).values() if event["data"]["note"] == "once") == [
+        "anna", "ben",
+    ]  # fmt: skip
+
+
 NOTE = {"what": "note", "machine": "filler", "note": "x", "who": "anna"}
 
 

@@ -38,7 +38,8 @@ export function useSend() {
   const isThere = useRef(true);
   const isBusy = useRef(false);
   useEffect(() => () => { isThere.current = false; }, []);
-  const send = async (body, told, saved) => {
+  const send = async (said, told, saved) => {
+    const body = { once: crypto.randomUUID(), ...said }; // the same when it is sent again: it may have come there
     if (isBusy.current) return;
     isBusy.current = true;
     setBusy(true);
