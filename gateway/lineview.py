@@ -54,7 +54,7 @@ class LineView:
 
     def crew(self) -> str | None:
         """The crew that works now, as far as somebody said it."""
-        return self._pipeline.entries.crew
+        return self._pipeline.entries.crew(self._pipeline.at)
 
     def check(self, entry: Entry) -> None:
         """Whether what a person says can be so, now. Raises `gateway.entries.check.Refused`."""

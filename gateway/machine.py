@@ -51,10 +51,7 @@ class Machine:
         policy: Policy,
         works: Mapping[str, str],
     ) -> None:
-        """`types`, `moduli` and `texts` are of `device.signal`; `teller` is this machine's own.
-
-        `works`: why its job, or its product, cannot be entered by a person; "" where it can.
-        """
+        """`types`, `moduli` and `texts` are of `device.signal`; `works`: why its job or product can't be entered."""
         self.name = name
         self.rules = Ruleset(config, types, reasons, texts)
         self.counting = None if config.parts is None else Counting(name, config, moduli, reasons, teller)
@@ -131,11 +128,11 @@ class Machine:
             for span in self._changeover.fire(self.task.product):
                 self.windows.excess(*span)
         elif stop == at:
-            return self._publish(at)
+            return self.publish(at)
         elif minute == at and self.counting is not None:
             return self.counting.close_minute(at)
         else:
-            events = self._publish(at)  # a stop that goes on is as long as it is now
+            events = self.publish(at)  # a stop that goes on is as long as it is now
             return events + self.windows.fire(at, self.task, self._publisher.unsettled)
         return self._account(at, values)
 
@@ -203,7 +200,7 @@ class Machine:
         self._timeline.place(self._context(), at)
         if self.windows.are_placed:
             self.windows.place(at, self.task)
-        return self._publish(at)
+        return self.publish(at)
 
     def _context(self) -> Context:
         changeover, demand = self._changeover.is_under_way, self._assignment.demand
@@ -228,7 +225,7 @@ class Machine:
         if self._timeline.is_told and not self._stops.waits:
             waits = self.windows.waits or self.windows.is_touched
             return self._publisher.retell(self._horizon(), at, self.task) if waits else []
-        return self._publish(at)
+        return self.publish(at)
 
     def learn(self, signal: str, type_: WireType, at: int) -> list[Event]:
         """The device has said what type a signal is."""
@@ -305,13 +302,14 @@ class Machine:
             off = next((one.began for one in timeline.closed if one.account.assumed), None)
         return earliest((self.rules.holds.since, pending, self._watch.since, self._changeover.horizon, off))
 
-    def _publish(self, now: int) -> list[Event]:
+    def publish(self, now: int) -> list[Event]:
+        """All that is new, or is final now."""
         return self._publisher.publish(self._horizon(), now, self.task)
 
     def finish(self, at: int) -> list[Event]:
         """Nothing comes after `at`: KPI windows end here, and are told as they are."""
         self.dirty = True
-        return self._publish(at) + self.windows.finish(at, self._publisher.unsettled)
+        return self.publish(at) + self.windows.finish(at, self._publisher.unsettled)
 
     def running(self, now: int) -> list[Running]:
         """KPI windows that are open, and what each sums up to so far."""
@@ -332,13 +330,13 @@ class Machine:
         """A person said something about it: what there is to tell anew."""
         self._begin(word.at)
         self.entries.take(word, self._timeline, self.windows, self._publisher.unsettled, word.at)
-        return self._publish(word.at)
+        return self.publish(word.at)
 
     def work(self, word: Word, values: Mapping[str, Value], *, of_line: bool) -> list[Event]:
         """A person said what it works on, or took that back: as if a signal said it, but no time is setup for it."""
         self._begin(word.at)
         events = self.making.hear(word, values, of_line=of_line)
-        return events + self._account(word.at, values) + self._publish(word.at)
+        return events + self._account(word.at, values) + self.publish(word.at)
 
     def snapshot(self, now: int) -> dict[str, Any]:
         """The machine as it is now, for people."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -96,6 +96,7 @@ class Kpi(OfLine):
     losses: Losses
     stops: list[KpiStops]
     by_product: list[KpiProduct]
+    crew: NotRequired[str]
 
 
 class MachineKpi(Kpi):

@@ -15,11 +15,13 @@ from gateway.entries.word import Word
 from gateway.events import Event
 from gateway.inputs import Entry
 from gateway.kpi.line import LINE
+from gateway.kpi.window import Open
 from gateway.machine import Machine
 from gateway.tell import Teller
 from protocols.model import Value
 
 ENTRY_ROW, STOP_ROW = "entry/", "stop/"
+NOTHING = Open((), {})
 
 
 class LineEntries:
@@ -31,6 +33,8 @@ class LineEntries:
         """`teller` is the line's."""
         self._machines = {machine.name: machine for machine in machines}
         self._teller = teller
+        for machine in machines:
+            machine.windows.crew_of = self._crew_of
         self._book = Book(0)
         self.reasons = ReasonList(None, config.reasons)
         self.why_not = {"scrap": "it is of one machine", **why_not(config)}
@@ -88,7 +92,13 @@ class LineEntries:
         if self._is_work(word, self._book):
             for one in self._machines.values():
                 events += one.work(word, values, of_line=True)
+        oldest = [began for one in self._machines.values() if (began := one.windows.oldest) is not None]
+        self._book.forget(min(oldest, default=entry.at), NOTHING)
         self._book.add(word)
+        said = self._book.undone_by(word) or word
+        for one in self._machines.values() if said.what == "crew" else ():
+            one.windows.touch(said.at, said.at + 1)
+            events += one.publish(word.at)
         return events
 
     def _is_work(self, word: Word, book: Book) -> bool:
@@ -99,10 +109,21 @@ class LineEntries:
             self.why_not[name] for name in ("job", "product") if getattr(said, name) is not None
         )
 
-    @property
-    def crew(self) -> str | None:
-        """The crew that works now, as far as somebody said it."""
-        return next((word.crew for word in reversed(self._book.said) if word.what == "crew"), None)
+    def crew(self, now: int) -> str | None:
+        """The crew that works now, as far as somebody said it in this shift."""
+        time = self._teller.time
+        word = self._crew(0, now + 1)
+        is_now = word is not None and time.periods(word.at).shift == time.periods(now).shift
+        return word.crew if word is not None and is_now else None
+
+    def _crew(self, began: int, ended: int) -> Word | None:
+        """What was said last of the crew in a time."""
+        said = (word for word in reversed(self._book.said) if word.what == "crew")
+        return next((word for word in said if began <= word.at < ended), None)
+
+    def _crew_of(self, began: int, ended: int) -> str | None:
+        word = self._crew(began, ended)
+        return None if word is None else word.crew
 
     def rows(self, machines: Collection[str], *, whole: bool = False) -> dict[str, bytes]:
         """Rows of the checkpoint, of the line and of some machines: those that changed, or all."""

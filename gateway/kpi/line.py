@@ -137,6 +137,7 @@ class LineWindows:
             "product": window.product,
             "shift": window.shift,
             "production_date": window.production_date,
+            **({} if window.crew is None else {"crew": window.crew}),
         }
         line.tallies[machine] = told.tallies
         if told.final and machine not in line.final:
@@ -167,6 +168,8 @@ class LineWindows:
         constraint = constraint_of(self._plant, line.tallies)
         rolled = roll_up(self._plant, line.tallies)
         content = {**rolled.figures, "rollup": rolled.rollup, "wip_delta": line.wip_delta, "bottleneck": None}
+        of_time = line.windows[constraint[0]]
+        content |= {"crew": of_time["crew"]} if "crew" in of_time else {}
         digest = hashlib.blake2b(orjson.dumps(content), digest_size=8).hexdigest()
         if final:
             del self._windows[name]
@@ -174,7 +177,6 @@ class LineWindows:
             return []
         line.told = digest
         line.rev += 1
-        of_time = line.windows[constraint[0]]
         (began, began_text), (ended, ended_text) = of_time["began"], of_time["ended"]
         data = {
             "kpi": f"{LINE}-{line.kind}-{began}",

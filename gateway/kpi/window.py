@@ -48,6 +48,8 @@ class Window:
     """Of stops that are not final: planned milliseconds in here, and those that are neither production nor unknown."""
     claimed: dict[str, Claimed] = field(default_factory=dict)
     """Parts whose product is a person's word, by the entry that says it."""
+    crew: str | None = None
+    """Of a shift: who worked, as it was told last."""
     rev: int = -1
     told: str = ""
     """Digest of what was told last."""
@@ -142,9 +144,8 @@ class Window:
         saved = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "dirty"}
         claimed = {entry: one.checkpoint() for entry, one in self.claimed.items()}
         stopped = {k: [*v] for k, v in self.stopped.items()}
-        if not claimed:
-            del saved["claimed"]
-        else:
+        saved = {name: value for name, value in saved.items() if value or name not in ("claimed", "crew")}
+        if claimed:
             saved["claimed"] = claimed
         return {**saved, "tallies": self.tallies.checkpoint(), "stopped": stopped}
 

@@ -8,7 +8,7 @@ it freezes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple
 from typing import Any, NamedTuple
 
@@ -79,6 +79,8 @@ class Windows:
     def __init__(self, machine: str, policy: Policy, roles: Collection[str], teller: Teller, book: Book) -> None:
         """`roles`: of the counters that the machine has; `book`: what people said of it."""
         self._book = book
+        self.crew_of: Callable[[int, int], str | None] = lambda _began, _ended: None
+        """Who worked in a time, as far as somebody said it."""
         self._machine, self._policy, self._teller = machine, policy, teller
         self._shares = shares(roles)
         counted = set(roles) - {"rework"}
@@ -178,7 +180,7 @@ class Windows:
                 events += self._tell(window, unsettled, at, final=True)
                 self.closed.remove(window)
                 self.gone.append(window.id)
-                self._book.forget(min((one.began for one in self._all()), default=at), unsettled)
+                self._book.forget(at if self.oldest is None else self.oldest, unsettled)
             elif at >= window.ended + self._policy.grace and window.rev < 0:
                 events += self._tell(window, unsettled, at)
         self._plan()
@@ -284,6 +286,11 @@ class Windows:
         return [window for window in self._all() if window.begins(moment)]
 
     @property
+    def oldest(self) -> int | None:
+        """When the oldest began that can still change."""
+        return min((window.began for window in self._all()), default=None)
+
+    @property
     def is_touched(self) -> bool:
         """Whether told windows have changed."""
         return bool(self._touched)
@@ -314,6 +321,9 @@ class Windows:
         assert window.ended is not None
         tallies = self.sum(window, unsettled, now)
         told = figures(tallies, self._policy.rules)
+        if window.kind == "shift":
+            window.crew = self.crew_of(window.began, window.ended)
+            told |= {} if window.crew is None else {"crew": window.crew}
         digest = hashlib.blake2b(orjson.dumps(told), digest_size=8).hexdigest()
         if digest == window.told and not final:
             return []

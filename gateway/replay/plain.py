@@ -3,6 +3,8 @@
     {"time": "2026-11-22T06:00:00.250Z", "device": "filler_plc", "values": {"running": true, "bottles": 4711}}
     {"time": "2026-11-22T06:00:00.500Z", "device": "filler_plc", "values": {"speed": {"value": null, "quality": "bad"}}}
     {"time": "2026-11-22T06:00:09.000Z", "device": "filler_plc", "lost": true}
+    {"time": "2026-11-22T06:02:00.000Z", "entry": {"what": "reason", "machine": "filler",
+     "target": "filler-stop-1795327209000", "reason": "17", "who": "anna"}}
 
 A line is one scan of the whole device: what it does not name is as it was, and stays so until the device's next line.
 """
@@ -17,7 +19,8 @@ import orjson
 
 from gateway.config.model import Config
 from gateway.config.nearest import did_you_mean, nearest
-from gateway.inputs import DeviceState, Input, Reload
+from gateway.entries.word import WHATS
+from gateway.inputs import DeviceState, Entry, Input, Reload
 from gateway.replay.translation import with_intervals
 from protocols.model import Batch, Change, Quality, Value
 from protocols.settings import shown
@@ -25,6 +28,10 @@ from protocols.settings import shown
 SCAN_MS = 86_400_000
 """Scan interval of all signals: a value that no line changes holds."""
 MAX_LINE = 10_000_000
+SAID = {
+    *("entry", "what", "machine", "target", "reason", "note", "amount", "who", "at", "other", "job", "product", "crew")
+}
+"""What an entry has."""
 TIME_REMEDY = 'write it like "2026-11-22T06:00:00.250Z", with Z or an offset'
 QUALITIES = {quality.label: quality for quality in Quality}
 KINDS = {None: "a value", "bool": "true or false", "int": "a whole number", "float": "a number", "text": "a text"}
@@ -85,6 +92,14 @@ class PlainLines:
                 f'expected an object, found {shown(given)}; write {{"time": ..., "device": ..., "values": ...}}'
             )
         at = self._time(given.get("time"))
+        if self._at is not None and at < self._at:
+            raise _Wrong(f"time {given['time']} is before that of the lines above; sort the lines by time")
+        if "entry" in given:
+            entry = self._entry(given["entry"], at)
+            yield from () if self._at is not None else (Reload(at, 0),)
+            self._at = at
+            yield entry
+            return
         device = given.get("device")
         if not isinstance(device, str) or device not in self._devices:
             hint = did_you_mean(nearest(str(device), self._devices))
@@ -108,6 +123,18 @@ class PlainLines:
             yield DeviceState(device, True, at, endpoint)
         yield Batch(device, 0, changes, at)
 
+    def _entry(self, said: Any, at: int) -> Entry:
+        """What somebody says; `at` is a time, as in POST /api/entries."""
+        if not isinstance(said, dict) or said.get("what") not in WHATS or not isinstance(said.get("machine"), str):
+            raise _Wrong(f"an entry needs `what` (one of {', '.join(WHATS)}) and `machine`; the line is left out")
+        if unknown := said.keys() - SAID:
+            raise _Wrong(f"{shown(min(unknown))} is nothing that an entry has; the line is left out")
+        whole = {name: said[name] for name in ("amount",) if type(said.get(name)) is int}
+        texts = {name: f"{said[name]}" for name in SAID - {"what", "amount", "at"} if said.get(name) is not None}
+        moment = None if said.get("at") is None else self._time(said["at"])
+        given = {"entry": f"{said['machine']}-{said['what']}-{at}", "who": "", **texts, **whole, "moment": moment}
+        return Entry(what=said["what"], at=at, **given)
+
     def _time(self, text: Any) -> int:
         try:
             moment = datetime.fromisoformat(text)
@@ -119,8 +146,6 @@ class PlainLines:
         at = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
         if at < 0:
             raise _Wrong(f"time {shown(text)} is before 1970; {TIME_REMEDY}")
-        if self._at is not None and at < self._at:
-            raise _Wrong(f"time {text} is before that of the lines above; sort the lines by time")
         return at
 
     def _changes(self, device: str, numbers: dict[str, int], values: Any, place: str) -> list[Change]:

@@ -186,10 +186,14 @@ def test_stops_that_follow_each_other_are_merged() -> None:
 def test_the_crew_is_the_lines_and_holds_until_the_next() -> None:
     line = Line(*STOPPED)
     (said,) = line.say("crew", 11 * MINUTE, machine="line", crew="Anna, Bo", entry="line-crew-1")
-    assert (said.subject, said.data["crew"], line.pipeline.entries.crew) == ("line", "Anna, Bo", "Anna, Bo")
+    assert (said.subject, said.data["crew"], line.pipeline.entries.crew(MONDAY + 11 * MINUTE)) == (
+        "line",
+        "Anna, Bo",
+        "Anna, Bo",
+    )
     line.say("crew", 12 * MINUTE, machine="line", crew="Cem", entry="line-crew-2")
     line.say("undo", 13 * MINUTE, machine="line", target="line-crew-2", entry="line-undo-1")
-    assert line.pipeline.entries.crew == "Anna, Bo"
+    assert line.pipeline.entries.crew(MONDAY + 13 * MINUTE) == "Anna, Bo"
 
 
 def test_reasons_to_choose_from_are_the_machines_the_lines_and_the_rules() -> None:
