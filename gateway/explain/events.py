@@ -28,6 +28,7 @@ EVENT_ID = re.compile(r"(?:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-)?([0-9
 _BESIDE = {
     "machine.state": frozenset({"machine.stop"}),
     "machine.stop": frozenset({"machine.state", "operator.entry"}),
+    "machine.kpi": frozenset({"machine.stop", "operator.entry"}),
 }
 """What else of the same subject explains an event of a type."""
 
@@ -70,6 +71,11 @@ class Found:
         said = [one for one in entries if stop in (_root(one["data"]["target"]), _root(one["data"].get("other")))]
         names = {one["data"]["entry"] for one in said}
         return [one for one in entries if one in said or one["data"]["target"] in names]
+
+    def beside(self, kind: str) -> list[Event]:
+        """Events of a type that may belong to it, in their order."""
+        same = {one["id"]: one for one in self._others if short_type(one) == kind}
+        return sorted(same.values(), key=lambda one: int(one["seq"]))
 
     def before(self) -> Event | None:
         """The event of the same type and subject that came before it."""

@@ -9,6 +9,7 @@ from gateway.explain.events import Event, EventError, Found
 from gateway.explain.explanation import Clock, Explanation
 from gateway.explain.kpi import explain_kpi
 from gateway.explain.others import explain_other
+from gateway.explain.people import explain_entry
 from gateway.explain.places import Places
 from gateway.explain.states import explain_state
 from gateway.explain.stops import explain_stop
@@ -20,6 +21,7 @@ BY_TYPE: dict[str, Callable[[Found, Places, Clock], Explanation]] = {
     "counter.fault": explain_fault,
     "machine.kpi": explain_kpi,
     "line.kpi": explain_kpi,
+    "operator.entry": explain_entry,
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from gateway.explain.events import Found
 from gateway.explain.explanation import Clock, Explanation, Section, seconds
+from gateway.explain.people import said_of_window
 from gateway.explain.places import Places
 from gateway.explain.states import WHAT, revisions
 
@@ -132,6 +133,7 @@ def explain_kpi(found: Found, places: Places, clock: Clock) -> Explanation:
         _formulas(data),
         _bounds(data),
         Section("Flags", [f"{flag}: {FLAGS.get(flag, '')}".rstrip(": ") for flag in data["flags"]]),
+        said_of_window(found, places, clock) if found.kind == "machine.kpi" else Section(""),
         _rules(data, places),
         revisions(found.of(found.kind, "kpi", data["kpi"]), clock, WHAT),
     ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.config.loader import load_config
-from gateway.events import Envelope, StoredEvent
+from gateway.events import Envelope, StoredEvent, rfc3339
 from gateway.explain.apart import places_of
 from gateway.explain.events import EventError, Found
 from gateway.explain.explaining import explain
@@ -257,6 +258,38 @@ def test_an_open_stop_is_made_of_what_came_to_it_since_it_was_told(places: Place
     made = out.getvalue()[out.getvalue().index("What it is made of") :].split("\n\n")[0].splitlines()[1:]
     assert [line.split()[0] for line in made] == ["held", "complete", "held"]
     assert made[-1].endswith("still open")
+
+
+def test_an_entry_says_what_it_does_and_a_window_which_entries_are_in_it(places: Places) -> None:
+    began = NOW - HOUR
+    name = f"filler-stop-{began + 60_000}"
+    jam = {"code": "17", "text": "cap jam", "source": "operator", "group": None}
+    said = [
+        entry("filler", 1, NOW, "reason", name, reason=jam, note="again"),
+        entry("filler", 2, NOW + 1000, "scrap", None, amount=1200, at=rfc3339(began + 1000)),
+        entry("filler", 3, NOW + 2000, "scrap", None, amount=7),
+        entry("filler", 4, NOW + 3000, "undo", "filler-reason-1", who="bo"),
+    ]
+    window = {**KPI, "began": rfc3339(began), "ended": rfc3339(NOW)}
+    told = [stop("filler", began + 60_000, began + 120_000), *said]
+    told.append(replace(said[0], type="machine.kpi", data={**said[0].data, **window}))
+    envelope = Envelope("/acme/x", "s")
+    stored = [
+        StoredEvent(seq, seq - 1, one.type, one.subject, one.time, json.dumps(one.data).encode())
+        for seq, one in enumerate(told, 1)
+    ]
+    events = [json.loads(envelope.json(one)) for one in stored]
+    shown = words(places, [*events[2:], events[1]], "operator.entry")
+    assert shown.startswith("anna said of filler at 2026-11-22 07:00:00: the reason is 17, cap jam (")
+    assert f'the stop or interval {name}\n  with the note "again"' in shown
+    assert "The category of its time stays" in shown
+    assert "bo took it back at 2026-11-22 07:00:03" in shown
+    people = words(places, events, "machine.kpi").partition("What people said that is in it\n")[2].split("\n\n")[0]
+    assert [line.partition(": ")[2].partition(" (")[0] for line in people.splitlines()] == [
+        "the reason is 17, cap jam",
+        "1,200 parts were scrap at 2026-11-22 06:00:01",
+        "what was said before is taken back",
+    ]
 
 
 def test_what_says_itself_is_told_field_by_field(places: Places, tmp_path: Path) -> None:
