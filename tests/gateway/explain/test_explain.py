@@ -232,7 +232,9 @@ def test_what_people_said_of_a_stop_is_told_with_what_was_taken_back(places: Pla
         for seq, one in enumerate(told, 1)
     ]
     events = [json.loads(envelope.json(one)) for one in stored]
-    assert 'reason: code "17", text "cap jam"' in words(places, events, "operator.entry", what="reason")
+    assert "anna said of filler at 2026-11-22 07:00:03: the reason is 17, cap jam" in words(
+        places, events, "operator.entry", what="reason"
+    )
     said = words(places, events, "machine.stop")
     assert "  a person gave the reason: 17, cap jam" in said
     people = said[said.index("What people said of it") :].split("\n\n")[0].splitlines()[1:]
