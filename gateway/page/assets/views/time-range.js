@@ -16,10 +16,11 @@ export function modeOf(asked) {
   return { hours: Math.min(number("hours") || FIRST_HOURS, HOURS.at(-1)) };
 }
 
-/** The stretch of a mode, with some room for what comes; `follows` where it goes with the clock. */
-export function stretchOf(mode, now, shift) {
-  if (mode.to !== undefined) return { from: mode.from, to: mode.to, follows: false };
-  const from = mode.shift ? (shift ?? now - FIRST_HOURS * HOUR) : now - mode.hours * HOUR;
+/** The stretch of a mode, with some room for what comes; `follows` where it goes with the clock. `hours` are kept at all. */
+export function stretchOf(mode, now, shift, hours) {
+  const oldest = now - hours * HOUR;
+  if (mode.to > oldest && mode.from < now) return { from: Math.max(mode.from, oldest), to: Math.min(mode.to, now + HOUR), follows: false };
+  const from = mode.shift && shift !== null ? shift : now - (mode.hours ?? FIRST_HOURS) * HOUR;
   return { from, to: now + Math.max(now - from, 60_000) * AHEAD, follows: true };
 }
 

@@ -30,7 +30,7 @@ export function TimeView({ line }) {
   const hours = about?.history_hours ?? 24;
   const shift = line.kpi.shift ? Date.parse(line.kpi.shift.began) : null;
   const now = useNow() ?? Date.parse(line.time);
-  const range = stretchOf(mode, now, shift);
+  const range = stretchOf(mode, now, shift, hours);
   const loaded = usePast(loadedFrom(range.from, now, hours));
   const { past, rev, error } = loaded;
   const names = Object.keys(line.machines);
@@ -120,7 +120,7 @@ function Lanes({ past, rev, names, mode, shift, hours, bands, chosen, charted, m
     const now = nowOf();
     if (now === null || chart.current === null) return;
     const { mode: wanted, shift: began, hours: kept } = latest.current;
-    const range = stretchOf(wanted, now, began);
+    const range = stretchOf(wanted, now, began, kept);
     chart.current.setView(range, boundsOf(range, now, kept), now);
   }, []);
   useEffect(() => {
