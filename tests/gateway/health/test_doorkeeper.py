@@ -66,6 +66,11 @@ def test_who_it_is_not(authorization: str) -> None:
     assert refusal(keeper()[0], authorization).status == 401
 
 
+def test_who_brings_nothing_is_asked_and_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "wants its token" in refusal(keeper()[0], "").why
+    assert "sign_in_refused" not in "".join(capsys.readouterr())
+
+
 def test_on_loopback_without_keys_nobody_needs_any_and_a_wrong_one_is_said() -> None:
     nobody, _ = keeper(None, {})
     assert nobody.admit("", HERE) == nobody.admit("Bearer of something else", HERE) == Visitor(None, "local")

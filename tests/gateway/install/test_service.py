@@ -145,10 +145,11 @@ def test_installs_a_line_with_what_it_includes_needs_and_may_keep_secret(image: 
 def test_keys_named_by_the_path_that_systemd_gives_them(image: Path, tmp_path: Path) -> None:
     place = "/run/credentials/linegate@line-3.service"
     tls = {"certificate": "/etc/linegate/ipc.pem", "private_key": f"{place}/ipc.key"}
-    health = {"listen": "0.0.0.0:8480", "tls": tls, "token": {"credential": "health"}}
+    operators = [{"name": "anna", "pin": {"credential": "anna_pin"}}]
+    health = {"listen": "0.0.0.0:8480", "tls": tls, "token": {"credential": "health"}, "operators": operators}
     assert install(image, configuration(tmp_path, health=health)).exit_code == 0
     drop_in = (image / UNITS / "linegate@line-3.service.d/50-line.conf").read_text()
-    assert re.findall("^LoadCredential=(.*):", drop_in, re.MULTILINE) == ["health", "ipc.key"]
+    assert re.findall("^LoadCredential=(.*):", drop_in, re.MULTILINE) == ["anna_pin", "health", "ipc.key"]
 
 
 def test_a_secret_that_is_not_there_is_as_missing_as_without_systemd(tmp_path: Path) -> None:
