@@ -309,7 +309,9 @@ cdef class Sampler:
         cdef tuple change
         cdef Py_ssize_t signal
         for i in range(PyList_GET_SIZE(changes)):
-            change = <tuple>PyList_GET_ITEM(changes, i)
+            change = <tuple?>PyList_GET_ITEM(changes, i)
+            if len(change) < 3:
+                raise ValueError("a change has a signal, a value and a quality")
             signal = base + <Py_ssize_t>change[0]
             if not base <= signal < self.n:
                 raise IndexError(f"{device} has no signal {change[0]}")

@@ -61,7 +61,7 @@ class Files:
         frame, names = segment.frame(), segment.names.frame()
         self._make_room(len(names) + len(frame))
         newest = self._newest(segment)
-        if newest is None or self._names is not segment.names:
+        if newest is None or newest.size == 0 or self._names is not segment.names:
             frame = names + frame
         if newest is None:
             newest = self._begin(segment)

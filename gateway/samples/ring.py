@@ -60,6 +60,7 @@ class Samples:
         self._store = _Store(Files(directory, buffer.samples, buffer.min_free_disk))
         self._writing, self._reading = DaemonWorker("samples"), DaemonWorker("samples-read")
         self._asking = 0
+        self._closed = False
         self._said = ""
         self._dropped = 0
         """Changes that were left out, but for the present sampler's."""
@@ -142,6 +143,7 @@ class Samples:
 
     async def close(self) -> None:
         """Write what was noticed; waits for the disk."""
+        self._closed = True
         self._end()
         await self._writing.call(lambda: None)
         self._writing.stop()
@@ -152,6 +154,8 @@ class Samples:
         """See `curves.answer`. Raises Busy."""
         if self._asking >= MOST_ASKING:
             raise Busy("others are asking for samples")
+        if self._closed:
+            raise Busy("the daemon is stopping")
         files, later = self._store.state()
         if (sampler := self._sampler) is not None:
             sampler.sample(self._clock.now() + self._offset)
@@ -242,6 +246,8 @@ class _Store:
         self._attempt(self._write_waiting)
 
     def _write_waiting(self) -> None:
+        if self.files.max_size == 0:  # nobody wants them any more
+            self.waiting.clear()
         while self.waiting:
             self.files.write(self.waiting[0])
             del self.waiting[0]

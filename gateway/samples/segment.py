@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
@@ -167,8 +167,7 @@ def stored(path: Path, end: int) -> Iterator[Stored]:
         for frame in frames(file.fileno(), end):
             if frame.kind == NAMES:
                 try:
-                    text = _unpacked(os.pread(file.fileno(), frame.end - frame.at, frame.at))
-                    names = Names(text.decode().split("\n"))
+                    names = _named(os.pread(file.fileno(), frame.end - frame.at, frame.at))
                 except (Damaged, UnicodeDecodeError):
                     names = None
             elif names is not None:
@@ -199,6 +198,12 @@ def _frame_at(descriptor: int, at: int, end: int) -> Frame | None:
 
 def _numbers(packed: bytes) -> tuple[int, ...]:
     return struct.unpack(f"<{len(packed) // 4}I", packed)
+
+
+@lru_cache(maxsize=2)
+def _named(packed: bytes) -> Names:
+    """They are the same in one file after the other, and making a dict of thousands takes its time."""
+    return Names(_unpacked(packed).decode().split("\n"))
 
 
 def _next_magic(descriptor: int, at: int, end: int) -> int:

@@ -168,6 +168,27 @@ def test_where_others_need_the_disk_the_oldest_go_and_nothing_is_written(tmp_pat
     assert held(told(tmp_path)["d.s0"]) == {4}
 
 
+def test_a_file_whose_begin_did_not_get_there_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the names, for nothing can be read without them."""
+    files = written(tmp_path, WHOLE[:2])
+    monkeypatch.setattr(files_module, "FILE_MS", PIECE)
+    with files_of_at_most(100), pytest.raises(OSError, match="File too large"):
+        files.write(WHOLE[2])
+    for segment in WHOLE[2:]:
+        files.write(segment)
+    assert held(told(tmp_path)["d.s0"]) == set(range(PIECES))
+
+
+def test_what_holds_nothing_goes(tmp_path: Path) -> None:
+    (tmp_path / "00000001.samples").write_bytes(os.urandom(5000))
+    (tmp_path / "00000002.samples").touch()
+    (tmp_path / "notes.txt").write_text("somebody's")
+    files = written(tmp_path, WHOLE[:1])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["00000001.samples", "notes.txt"]
+    assert held(told(tmp_path)["d.s0"]) == {0}
+    assert files.kept[0].path.stat().st_size == files.kept[0].size
+
+
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
     """The system then writes as far as that, and refuses the rest: as a disk that is full does."""

@@ -287,6 +287,8 @@ async def test_too_many_who_ask_and_too_much_are_refused(tmp_path: Path, monkeyp
         await one.points("d.level")
     hangs.set()
     await one.ring.close()
+    with pytest.raises(Busy, match="stopping"):
+        await one.points("d.level")
 
 
 async def test_a_ring_that_is_off_notices_nothing_and_removes_its_files(tmp_path: Path) -> None:
@@ -296,12 +298,16 @@ async def test_a_ring_that_is_off_notices_nothing_and_removes_its_files(tmp_path
     one.pass_(30_000)
     await one.written()
     assert len(list(tmp_path.iterdir())) == 1
-    one.buffer = BufferConfig.model_construct(path="line.db", samples=0)
-    one.ring.show({"d": one.table}, one.buffer)
-    one.put({"level": 2.0})
-    one.pass_(30_000)
-    await one.written()
+    one.put({"level": 1.5})
+    with capture_logs() as logs:
+        one.ring.show({"d": one.table}, BufferConfig.model_construct(path="line.db", samples=0))
+        one.put({"level": 2.0})
+        one.pass_(30_000)
+        await one.written()
+        one.pass_(1_000)
+    assert not logs
     assert not one.ring.is_on
+    assert one.ring.trouble == ""
     assert not list(tmp_path.iterdir())
     one.ring.show({"d": one.table}, BufferConfig.model_construct(path="line.db", samples=10_000_000, min_free_disk=0))
     one.put({"level": 3.0})
