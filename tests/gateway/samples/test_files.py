@@ -103,6 +103,7 @@ def test_a_torn_tail_costs_only_itself(
         files.open()
         files.write(WHOLE[-1])
         expected.add(PIECES - 1)
+        assert files.kept[-1].path.stat().st_size == files.kept[-1].size
     cut = set() if tail == "cut" else {len([end for end in ends if end <= at])}  # a block of it may be whole
     for points in told(directory).values():
         assert expected <= held(points) <= expected | cut

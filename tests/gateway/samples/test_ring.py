@@ -92,6 +92,9 @@ async def test_changes_that_are_handed_over_are_exact_and_others_as_of_a_look(tm
     ]  # fmt: skip
     assert await one.points("d.level") == [[BEGIN, None], [BEGIN + 10, 1.5], [BEGIN + 417, 2.5]]
     assert await one.points("d.none") == []
+    one.put({"level": 3.5}, handed_over=False)
+    one.clock.at += 50
+    assert (await one.points("d.level"))[-1] == [BEGIN + 467, 3.5], "who asks has it looked at"
     await one.ring.close()
 
 
