@@ -74,6 +74,7 @@ class App:
         """Shortens what the stopping daemon waits for at this moment."""
         self._running: Outbox | None = None
         self._why_stopped = "asked to"
+        self._remembers = False
 
     def stop(self, why: str) -> None:
         """Begin to stop; a second call does not wait for uplinks any more, nor long for the disk."""
@@ -141,7 +142,6 @@ class App:
     async def _serve(self, outbox: Outbox, pipeline: Pipeline, clock: EngineClock, seconds: float | None) -> bool:
         parts = Parts(self._config, self._state_dir, outbox, pipeline, clock, self.stop, record=self._record)
         history = History(outbox.envelope(self._config.source), outbox.last_seq, clock.utc)
-        outbox.follow(history.committed)
         sources = Sources(parts, history, Explainer(outbox, self._file), self._stop.is_set)
         self._announce(outbox, clock, pipeline.at)
         listening = await asyncio.to_thread(listen, socket_path(self._state_dir / self._config.buffer.path))
@@ -150,7 +150,6 @@ class App:
             store = group.create_task(outbox.run(), name="store")
             await parts.begin(crew)
             self._listen(crew, sources)
-            crew.begin("history", load(history, outbox))
             crew.begin("clock", parts.engine.follow_clock())
             crew.begin("alive", self._alive(parts))
             crew.begin("status", self._tell_status(sources))
@@ -187,6 +186,13 @@ class App:
             self._listen(crew, sources)
 
     def _listen(self, crew: Crew, sources: Sources) -> None:
+        """The last hours are remembered from the first time that somebody can ask for them."""
+        if sources.config.health.address is not None and not self._remembers:
+            self._remembers = True
+            history, outbox = sources.history, sources.outbox
+            history.last_seq = outbox.last_seq
+            outbox.follow(history.committed)
+            crew.begin("history", load(history, outbox))
         self._endpoint = HealthServer(sources)
         crew.begin("health", self._endpoint.run())
 

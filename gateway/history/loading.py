@@ -61,7 +61,8 @@ async def load(history: History, outbox: Outbox) -> None:
                 break
             await asyncio.sleep(PAUSE_S)
     history.loaded(None if reaches_back else min(oldest, default=history.now()))
-    log.info("history_loaded", events=events, bytes=history.size, seconds=round(time.monotonic() - began, 3))
+    seconds = round(time.monotonic() - began, 3)
+    log.info("history_loaded", events=events, unreadable=history.unreadable, bytes=history.size, seconds=seconds)
 
 
 async def _slice(outbox: Outbox, table: str, before: int) -> tuple[int | None, list[_Stored]]:

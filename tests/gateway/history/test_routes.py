@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -137,6 +138,27 @@ async def test_why_there_was_a_stop_is_explained_by_the_configuration_in_force(o
         assert not any(place in line for section in said["sections"] for line in section["lines"])
     one.file.write_text(before)
     assert await asked(one, f"/api/explain?event={stop['event']}") == by_number
+
+
+async def test_nothing_is_remembered_for_nobody_and_all_that_is_stored_once_somebody_can_ask(
+    plc: Simulator, tmp_path: Path
+) -> None:
+    listen = f"127.0.0.1:{free_port()}"
+    document = line_document(health={"listen": listen})
+    document["devices"]["filler_plc"]["port"] = plc.port
+    one = Daemon(tmp_path, document)
+    one.file.write_text(json.dumps({**document, "health": {"listen": "off"}}))
+    await one.start(ready=False)
+    try:
+        await until(lambda: any(event["type"] == "linegate.machine.state.v1" for event in one.events()))
+        assert "history_loaded" not in one.log.read_text()
+        before = {event["data"]["interval"] for event in one.events() if event["type"] == "linegate.machine.state.v1"}
+        assert (await reload(one, document))[0] == 0
+        await until(lambda: "history_loaded" in one.log.read_text())
+        await until(one.is_ready)
+        assert before <= {row["interval"] for row in intervals(await asked(one, "/api/history"))}
+    finally:
+        await one.stop()
 
 
 async def test_those_who_ask_at_the_same_time_are_all_answered(one: Daemon) -> None:
