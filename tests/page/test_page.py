@@ -125,6 +125,28 @@ async def test_a_reason_is_entered_and_taken_back(line: Running, browser: Browse
         assert again["stops"] == before["stops"]
 
 
+async def test_a_stop_is_cut_in_two_and_put_together_again(line: Running, browser: Browser) -> None:
+    stop, _ = line.of_an_hour_that_is_over("filler")
+    one, other = f"{stop['stop']}/1", f"{stop['stop']}/2"
+    async with visit(browser, line.daemon.url, has_touch=True) as bea:
+        await bea.show("word", f"?stop={stop['stop']}")
+        await bea.page.locator(".shape summary").tap()
+        await bea.page.locator("[data-action=split]").tap()
+        await bea.sign(SUPERVISOR, PIN)
+        said = await line.first("operator.entry", "filler", what="split")
+        assert (said["target"], stop["began"] < said["at"] < stop["ended"]) == (stop["stop"], True)
+        await bea.page.locator(f"[data-stop='{one}'][aria-current]").wait_for()
+        await bea.page.locator(".shape summary").tap()
+        merge = bea.page.locator("[data-action=merge-after]")
+        await merge.wait_for()
+        assert await bea.hindrances() == []
+        await bea.picture("word-shape")
+        await merge.tap()
+        said = await line.first("operator.entry", "filler", what="merge")
+        assert (said["target"], said["other"]) == (one, other)
+        await expect(bea.page.locator(f"[data-stop='{other}']")).to_have_count(0)
+
+
 async def test_jobs_and_the_crew_are_entered_by_hand(line: Running, browser: Browser) -> None:
     """Where no signal gives them; with the next job the figures of the one before are told."""
     async with visit(browser, line.daemon.url) as anna:
