@@ -70,6 +70,15 @@ def test_nothing_comes_from_elsewhere(name: str) -> None:
     assert "@import" not in OWN[name]
 
 
+def test_what_others_wrote_names_no_place_to_ask() -> None:
+    """Namespaces, and in uPlot's first comment where it is from."""
+    theirs = {name: asset.plain.decode() for name, asset in ASSETS.items() if name.startswith("vendor/")}
+    assert theirs
+    for text in theirs.values():
+        code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        assert not [one for one in re.findall(r"https?://[^\"'`\s]*", code) if not one.startswith(NAMESPACE)]
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_what_devices_say_is_never_markup(name: str) -> None:
     assert not MARKUP.search(SCRIPTS[name])
