@@ -71,11 +71,11 @@ def test_nothing_comes_from_elsewhere(name: str) -> None:
 
 
 def test_what_others_wrote_names_no_place_to_ask() -> None:
-    """Namespaces, and in uPlot's first comment where it is from."""
+    """Beside their comments."""
     theirs = {name: asset.plain.decode() for name, asset in ASSETS.items() if name.startswith("vendor/")}
     assert theirs
     for text in theirs.values():
-        code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        code = re.sub(r"/\*.*?\*/|(?:^|\s)//.*?$", "", text, flags=re.DOTALL | re.MULTILINE)
         assert not [one for one in re.findall(r"https?://[^\"'`\s]*", code) if not one.startswith(NAMESPACE)]
 
 
