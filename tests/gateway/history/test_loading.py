@@ -215,6 +215,7 @@ def gap(what: str, kind: str | None) -> Event:
         (gap("dropped", "trends"), None),
         (gap("off", None), None),
     ],
+    ids=["dropped", "damaged", "trends", "off"],
 )
 def test_what_is_lost_is_said(lost: Event, since: int | None) -> None:
     history = fed([lost])
