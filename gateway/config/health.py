@@ -34,14 +34,15 @@ class Pin(Secret):
 
 
 class OperatorConfig(Settings):
-    """Somebody who says what the machines cannot: reasons, notes, scrap, jobs, the crew."""
+    """Somebody who says what machines cannot: reasons, notes, scrap, jobs, the crew; or a display that only looks."""
 
     name: str = Field(min_length=1, max_length=LONGEST_NAME, examples=["anna"])
     """As it stands in the entries; no name twice, whatever its capitals."""
     pin: Annotated[Secret, AfterValidator(Pin.of)] = Field(examples=["{credential: anna_pin}"])
     """Where the personal PIN is, at least 4 characters; one that is missing or shorter lets nobody enter by it."""
-    role: Literal["operator", "supervisor"] = "operator"
-    """operator: enters, and takes back what was entered under that name; supervisor: takes back anybody's."""
+    role: Literal["operator", "supervisor", "viewer"] = "operator"
+    """operator: enters, and takes back what was entered under that name; supervisor: takes back anybody's;
+    viewer: sees all and enters nothing, for a display on a wall."""
 
     @field_validator("name")
     @classmethod
@@ -95,6 +96,11 @@ class HealthConfig(Settings):
             words = f"beyond loopback the endpoint needs {' and '.join(missing)}; or listen on 127.0.0.1"
             raise misplaced(f"{shown(self.listen)}: {words}", "listen")
         return self
+
+    @property
+    def who_enter(self) -> list[str]:
+        """Names of those who may enter by their PIN."""
+        return [operator.name for operator in self.operators if operator.role != "viewer"]
 
     @property
     def is_local(self) -> bool:

@@ -15,7 +15,8 @@ import structlog
 
 from gateway.health.answers import Refusal
 
-Role: TypeAlias = Literal["local", "token", "operator", "supervisor"]
+Listed: TypeAlias = Literal["operator", "supervisor", "viewer"]
+Role: TypeAlias = Literal["local", "token"] | Listed
 FREE = 5
 """So many wrong PINs of a name, and it is locked."""
 LOCK_S, LONGEST_LOCK_S = 30.0, 3600.0
@@ -34,7 +35,7 @@ class Visitor:
     """Who asks."""
 
     name: str | None
-    """Of an operator or supervisor."""
+    """Of whoever came by a PIN."""
     role: Role
     """local: whoever is on this computer; token: whoever has the token."""
 
@@ -44,7 +45,7 @@ class Keys:
     """What is compared with what visitors bring."""
 
     token: str | None
-    pins: Mapping[str, tuple[str | None, Literal["operator", "supervisor"]]]
+    pins: Mapping[str, tuple[str | None, Listed]]
     """By operator: the PIN, None where it could not be read, and the role."""
 
 
@@ -86,11 +87,6 @@ class Doorkeeper:
         self._pins = {name: self._digest(nothing if pin is None else pin) for name, (pin, _) in keys.pins.items()}
         self._roles = {name: role for name, (_, role) in keys.pins.items()}
         self._nothing = self._digest(nothing)
-
-    @property
-    def operators(self) -> list[str]:
-        """Who may enter by a PIN."""
-        return list(self._pins)
 
     def admit(self, authorization: str, remote: str) -> Visitor:
         """Whoever brings this. Raises Refusal, which is said in the log with the address it came from."""

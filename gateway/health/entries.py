@@ -115,12 +115,12 @@ class _Desk:
     def _who(self, visitor: Visitor, given: Mapping[str, Any]) -> str:
         """Under which name it is entered: an operator's own; whoever has the token names anybody."""
         named: str = given.get("who") or ""
+        if visitor.role == "viewer" or (visitor.role == "local" and self._sources.config.health.who_enter):
+            raise unknown("an entry needs an operator's name and PIN")
         if visitor.name is not None:
             if named not in ("", visitor.name):
                 raise Refusal(403, f"{visitor.name} cannot enter as {named}", "leave `who` out, or give that one's PIN")
             return visitor.name
-        if visitor.role == "local" and self._sources.config.health.operators:
-            raise unknown("an entry needs an operator's name and PIN")
         return named.strip()
 
     def _check_store(self) -> None:

@@ -18,8 +18,8 @@ def routes(sources: Sources) -> Sequence[Route]:
 
     async def me(request: Request) -> Response:
         visitor: Visitor = request.state.visitor
-        operators = [operator.name for operator in sources.config.health.operators]
-        wants_pin = bool(operators) and visitor.role == "local"
+        operators = sources.config.health.who_enter
+        wants_pin = visitor.role == "viewer" or (visitor.role == "local" and bool(operators))
         return json_answer({"who": visitor.name, "role": visitor.role, "operators": operators, "wants_pin": wants_pin})
 
     return [Route("/api/me", me, methods=["GET"])]

@@ -15,7 +15,12 @@ from gateway.health.guard import MOST_BYTES
 from tests.gateway.health.viewing import basic
 
 TOKEN = "a long secret of the plant"
-PINS: dict[str, Any] = {"anna": ("4711", "operator"), "ben": ("ä-1899", "supervisor"), "clara": (None, "operator")}
+PINS: dict[str, Any] = {
+    "anna": ("4711", "operator"),
+    "ben": ("ä-1899", "supervisor"),
+    "clara": (None, "operator"),
+    "wall": ("long-and-typed-once", "viewer"),
+}
 HERE, THERE = "10.0.0.7", "10.0.0.66"
 
 
@@ -46,6 +51,7 @@ def refusal(door: Doorkeeper, authorization: str, remote: str = HERE) -> Refusal
         (basic("", TOKEN), Visitor(None, "token")),
         (basic("anna", TOKEN), Visitor(None, "token")),
         (basic("anna", "4711"), Visitor("anna", "operator")),
+        (basic("wall", "long-and-typed-once"), Visitor("wall", "viewer")),
         (basic("ben", "ä-1899").replace("Basic", "bAsIc"), Visitor("ben", "supervisor")),
     ],
 )

@@ -90,6 +90,7 @@ async def staffed(plc: Simulator, tmp_path_factory: pytest.TempPathFactory) -> A
     place = tmp_path_factory.mktemp("staffed")
     operators = [{"name": name, "pin": {"env": f"PIN_{name.upper()}"}} for name in (*PIN, "dora")]
     operators[1]["role"] = "supervisor"
+    operators.append({"name": "wall", "pin": {"env": "PIN_ANNA"}, "role": "viewer"})
     environment = {f"PIN_{name.upper()}": pin for name, pin in PIN.items()} | {"PIN_DORA": "123"}
     async with daemon(place, document(plc, operators=operators), environment=environment) as running:
         yield running
@@ -288,6 +289,9 @@ async def test_me(free: Daemon, staffed: Daemon) -> None:
         "who": "anna", "role": "operator", "operators": names, "wants_pin": False,
     }  # fmt: skip
     assert (await me(staffed, **as_("ben")))["role"] == "supervisor"
+    assert await me(staffed, **as_("wall", PIN["anna"])) == {
+        "who": "wall", "role": "viewer", "operators": names, "wants_pin": True,
+    }  # fmt: skip
 
 
 async def test_operators_enter_under_their_name_and_take_back_what_is_theirs(staffed: Daemon) -> None:
@@ -297,6 +301,7 @@ async def test_operators_enter_under_their_name_and_take_back_what_is_theirs(sta
     assert (await post(staffed, {**note, "who": "anna"}))[0] == 401, "a name alone is not enough, on loopback either"
     assert (await post(staffed, note, **as_("anna", "0000")))[0] == 401
     assert (await post(staffed, {**note, "who": "ben"}, **as_("anna")))[0] == 403
+    assert (await post(staffed, note, **as_("wall", PIN["anna"])))[0] == 401, "who only looks enters nothing"
     of_anna, of_clara = [(await post(staffed, note, **as_(name)))[1]["entry"] for name in ("anna", "clara")]
     undo = {"what": "undo", "machine": "filler"}
     status, said = await post(staffed, {**undo, "target": of_clara}, **as_("anna"))
