@@ -16,8 +16,8 @@ INTERVAL = (
 )  # fmt: skip
 """What is where in an interval's JSON array."""
 STOP = (
-    "stop", "kind", "category", "minor", "failure", "reason", "duration_s", "planned_overlap_s", "lost_parts",
-    "job", "product", "shift", "rev", "final",
+    "stop", "kind", "category", "minor", "failure", "reason", "first_out", "duration_s", "planned_overlap_s",
+    "lost_parts", "job", "product", "shift", "rev", "final",
 )  # fmt: skip
 """Fields of `machine.stop` that a stop's JSON object has as they are."""
 WINDOW = (

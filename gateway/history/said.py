@@ -118,6 +118,8 @@ def _row(stop: SaidStop, row: Row, data: Mapping[str, Any], seq: int, short_stop
         body |= {"began_ms": stop.began, "ended_ms": stop.ended, "minor": minor, "of": stop.of}
         body |= {"duration_s": None if stop.ended is None else stop.length(now) / 1000}
         body |= {"planned_overlap_s": None, "lost_parts": None, "stretches": stop.stretches}
+        if stop.began != row.began:
+            body["first_out"] = None  # it tells of the whole stop's begin
     body["failure"] = stop.is_failure(minor)
     waits = stop.kind in ASKED and stop.reason is None and stop.began != stop.ended
     return Row(STOPS, stop.stop, stop.began, stop.ended, row.rev, seq, orjson.dumps(body), waits)

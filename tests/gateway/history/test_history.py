@@ -317,11 +317,11 @@ def test_what_is_told_of_a_time_after_now_is_not_missed_by_who_follows() -> None
         assert orjson.loads(body)["to_ms"] == NOW
 
 
-def told_stops(*said: Event, reason: dict[str, Any] | None = None) -> list[Answer]:
+def told_stops(*said: Event, **changed: Any) -> list[Answer]:
     """Two stops of a quarter of an hour that follow each other, with what was said of them."""
     first, second = NOW - HOUR, NOW - HOUR // 2
     events = [
-        stop("filler", first, first + 900_000, reason=reason, minor=False, lost_parts=7),
+        stop("filler", first, first + 900_000, minor=False, lost_parts=7, **changed),
         stop("filler", second, second + 900_000, minor=False),
     ]
     found: list[Answer] = answered(history_of([*events, *said]))["machines"]["filler"]["stops"]
@@ -350,6 +350,8 @@ def test_stops_are_as_people_put_them() -> None:
     assert [part["minor"], rest["minor"]] == [True, False], "a minute of it is short"
     assert (part["ended_ms"], rest["began_ms"], rest["duration_s"]) == (NOW - HOUR + 60_000, NOW - HOUR + 60_000, 840)
     assert (part["of"], part["lost_parts"]) == ([first], None)
+    out = {"signal": "filler_plc.fault", "value": 17, "time": rfc3339(NOW - HOUR)}
+    assert [one["first_out"] for one in told_stops(split, first_out=out)[:2]] == [out, None], "it began only once"
     merge = entry("filler", 7, NOW - 13, "merge", first, other=second)
     (merged,) = told_stops(reason, other, merge)
     assert (merged["reason"]["code"], merged["of"], merged["duration_s"]) == ("4", [first, second], 1800)

@@ -1,6 +1,6 @@
 // Stops in words, the same in every view: what it was, how long, what it is put down to.
 import { html, useEffect, useRef } from "../vendor/preact-htm.js";
-import { durationOf, numberOf, shortOf } from "../format.js";
+import { durationOf, numberOf, shortOf, valueOf } from "../format.js";
 import { t, word } from "../texts.js";
 import { secondsOf } from "../charts/sums.js";
 
@@ -21,6 +21,9 @@ const TONES = { own: "stop", external: "wait", setup: "setup", unknown: "unknown
 
 /** Which of the page's tones a kind of stop has. */
 export const toneOfKind = (kind) => TONES[kind] ?? "off";
+
+/** The signal that was out first, and what it was: the machine's own first word on why. */
+export const firstOut = ({ first_out: first }) => (first ? t("stop.first_out", { signal: first.signal, value: valueOf(first) }) : null);
 
 /** How long a stop has lasted, in words; to a tenth of a second where it was short. */
 export function lengthOf(stop, now) {

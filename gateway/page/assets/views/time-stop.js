@@ -5,7 +5,7 @@ import { clockOf, countOf, dayOf, durationOf, momentOf } from "../format.js";
 import { Refusal } from "../refusal.js";
 import { t, word } from "../texts.js";
 import { SignalAround } from "../charts/samples.js";
-import { Said, lengthOf, nameOfStop, needsReason } from "./stops.js";
+import { Said, firstOut, lengthOf, nameOfStop, needsReason } from "./stops.js";
 
 const AROUND_MS = 120_000;
 const POINTS = 300;
@@ -58,6 +58,7 @@ function Facts({ machine, stop, now }) {
     ["ended", stop.ended_ms === null ? t("stop.goes_on") : dayOf(stop.ended_ms) === dayOf(stop.began_ms) ? clockOf(stop.ended_ms) : momentOf(stop.ended_ms)],
     ["lasted", lengthOf(stop, now)],
     ["category", word("category", stop.category)],
+    ["first", firstOut(stop)],
     ["planned", stop.planned_overlap_s > 0 ? durationOf(stop.planned_overlap_s) : null],
     ["lost", stop.lost_parts > 0 ? countOf(stop.lost_parts) : null],
     ["job", stop.job], ["product", stop.product], ["shift", stop.shift], ["note", stop.note],

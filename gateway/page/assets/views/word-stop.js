@@ -4,7 +4,7 @@ import { momentOf, shortOf } from "../format.js";
 import { useAnswer } from "../follow.js";
 import { Refusal } from "../refusal.js";
 import { t, word } from "../texts.js";
-import { Said, lengthOf, nameOfStop, needsReason } from "./stops.js";
+import { Said, firstOut, lengthOf, nameOfStop, needsReason } from "./stops.js";
 import { Entry } from "./word-entries.js";
 import { Reasons, usesOf } from "./word-reasons.js";
 import { Failed, useDraft, useSend } from "./word-send.js";
@@ -26,7 +26,7 @@ export function StopForm({ id, listed, about, entries, now, onBack, onGiven, onC
   if (stop === undefined) return html`${back}<p class="empty" role="status" ref=${heading} tabindex="-1">${t("word.stop_gone")}</p>`;
   return html`${back}
     <header class="form-head"><h2 ref=${heading} tabindex="-1">${stop.machine}: ${nameOfStop(stop)} <${Said} reason=${stop.reason} /></h2>
-      <p class="muted number">${stop.ended_ms === null ? t("word.since", { time: shortOf(stop.began_ms, now) }) : `${momentOf(stop.began_ms)}`} · ${lengthOf(stop, now)} · ${word("stopkind", stop.kind)}</p>
+      <p class="muted number">${stop.ended_ms === null ? t("word.since", { time: shortOf(stop.began_ms, now) }) : `${momentOf(stop.began_ms)}`} · ${lengthOf(stop, now)} · ${[word("stopkind", stop.kind), firstOut(stop)].filter(Boolean).join(" · ")}</p>
     </header>
     <${Give} stop=${stop} about=${about} entries=${entries} now=${now} onGiven=${onGiven} />
     <${Shape} stop=${stop} now=${now} onChoose=${onChoose} />

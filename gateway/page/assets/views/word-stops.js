@@ -6,7 +6,7 @@ import { useAnswer } from "../follow.js";
 import { Refusal } from "../refusal.js";
 import { t } from "../texts.js";
 import { foundStop } from "../charts/sums.js";
-import { Said, lengthOf, nameOfStop, needsReason, toneOfKind } from "./stops.js";
+import { Said, firstOut, lengthOf, nameOfStop, needsReason, toneOfKind } from "./stops.js";
 import { StopForm, beside } from "./word-stop.js";
 
 const FIRST = 30;
@@ -46,7 +46,7 @@ function Row({ stop, now, isChosen, onChoose }) {
   return html`<li><button type="button" class="queue-row" data-stop=${stop.stop} data-tone=${toneOfKind(stop.kind)} aria-current=${isChosen ? "true" : null} onClick=${onChoose}>
     <span class="queue-machine cut">${stop.machine}</span>
     <span class="queue-length number">${lengthOf(stop, now)}</span>
-    <span class="queue-why cut">${nameOfStop(stop)}</span>
+    <span class="queue-why cut">${[nameOfStop(stop), needsReason(stop) && firstOut(stop)].filter(Boolean).join(" · ")}</span>
     <span class="queue-since number">${stop.ended_ms === null ? t("word.since", { time: shortOf(stop.began_ms, now) }) : shortOf(stop.began_ms, now)}</span>
     ${(stop.ended_ms === null || stop.reason?.source === "operator") && html`<span class="queue-tags">${stop.ended_ms === null && html`<span class="tag">${t("word.now")}</span>`}<${Said} reason=${stop.reason} /></span>`}
   </button></li>`;
