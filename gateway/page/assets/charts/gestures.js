@@ -21,10 +21,6 @@ export class Gestures {
     }
   }
 
-  end() {
-    this.pointers.clear();
-  }
-
   xOf(event) {
     return event.clientX - this.timeline.over.getBoundingClientRect().left;
   }

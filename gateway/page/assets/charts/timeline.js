@@ -10,7 +10,7 @@ import { endOf, intervalAt, stopAt } from "./seek.js";
 const STEP = 1.6;
 const MOVE = 0.25;
 
-export function made(tag, name, parent) {
+function made(tag, name, parent) {
   const element = document.createElement(tag);
   if (name) element.className = name;
   parent?.append(element);
@@ -18,9 +18,10 @@ export function made(tag, name, parent) {
 }
 
 /**
- * `options`: `words` (`state(interval)`, `stop(stop)`, `tone(stop)`, `needsReason(stop)`, `told(machine, stop)`, `lane(machine, count)`,
- * `now`), `offset` (of `offsetsOf`), `clock(ms, step)`, and what is called back: `onView(view)` when a person has moved or
- * zoomed, `onStop(machine, stop)` when one is opened, `onMachine(machine)`, `onHover(text)` with what is under the pointer.
+ * `options`: `words` (`state(interval)`, `stop(stop)`, `tone(stop)`, `needsReason(stop)`, `told(machine, stop)`,
+ * `lane(machine, count)`), `offset` (of `offsetsOf`), `clock(ms, step)`, and what is called back: `onView(view)` when a person has moved or
+ * zoomed, `onStop(machine, stop)` when one is opened, `onMachine(machine)`, `onHover` with `{machine, time, stop, interval}` under the
+ * pointer, or null.
  */
 export class Timeline {
   constructor(root, options) {
@@ -41,7 +42,7 @@ export class Timeline {
     this.cursor = made("div", "timeline-cursor", this.over);
     this.brush = made("div", "timeline-brush", this.over);
     this.cursor.hidden = this.brush.hidden = true;
-    this.gestures = new Gestures(this);
+    new Gestures(this);
     this.body.addEventListener("keydown", (event) => this.key(event));
     this.sizes = new ResizeObserver(() => this.draw());
     this.sizes.observe(root);
@@ -54,7 +55,6 @@ export class Timeline {
     this.sizes.disconnect();
     this.sight.disconnect();
     this.endColours();
-    this.gestures.end();
   }
 
   /** Machines as `/api/history` gives them, in flow order; `bands` are shifts, `{name, began_ms, ended_ms}`. */

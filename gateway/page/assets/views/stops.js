@@ -23,7 +23,7 @@ const TONES = { own: "stop", external: "wait", setup: "setup", unknown: "unknown
 export const toneOfKind = (kind) => TONES[kind] ?? "off";
 
 /** The signal that was out first, and what it was: the machine's own first word on why. */
-export const firstOut = ({ first_out: first }) => (first ? t("stop.first_out", { signal: first.signal, value: valueOf(first) }) : null);
+export const firstOut = ({ first_out: first }) => (first ? t("stop.first_out", { signal: first.signal, value: first.value === null ? t("around.bad") : valueOf(first) }) : null);
 
 /** How long a stop has lasted, in words; to a tenth of a second where it was short. */
 export function lengthOf(stop, now) {
