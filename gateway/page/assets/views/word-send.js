@@ -39,8 +39,8 @@ export function useSend() {
   const isBusy = useRef(false);
   useEffect(() => () => { isThere.current = false; }, []);
   const send = async (said, told, saved) => {
-    const body = { once: crypto.randomUUID(), ...said }; // the same when it is sent again: it may have come there
     if (isBusy.current) return;
+    const body = { once: oneOfItsOwn(), ...said }; // the same when it is sent again: it may have come there
     isBusy.current = true;
     setBusy(true);
     setFailed(null);
@@ -59,6 +59,9 @@ export function useSend() {
   };
   return { send, busy, failed };
 }
+
+/** A text that no other entry has; browsers give UUIDs to pages over TLS or from their own computer alone. */
+const oneOfItsOwn = () => crypto.randomUUID?.() ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 function sent(what) {
   clearTimeout(last?.timer);
