@@ -359,3 +359,23 @@ async def test_a_clock_that_is_set_again_and_again_while_the_disk_hangs(tmp_path
         one.ring.record(ClockStep(one.clock.now(), number % 2))
     assert len(one.ring._store.logs) == 2 * ring.MOST_LOGS
     assert one.ring.lost > 40
+
+
+async def test_a_killed_daemon_loses_its_last_half_minute_alone(tmp_path: Path) -> None:
+    """And what nobody saw until the next start is a gap."""
+    one = Line(tmp_path)
+    await one.ring.start()
+    one.put({"level": 1.0})
+    one.pass_(30_000)
+    one.put({"level": 2.0})
+    one.pass_(20_000)
+    await one.written()  # and then it is killed
+    again = Line(tmp_path, at=one.clock.at + 10_000)
+    await again.ring.start()
+    await again.written()
+    again.put({"level": 3.0})
+    again.pass_(1_000)
+    assert await again.points("d.level") == [
+        [BEGIN, 1.0], [BEGIN + 30_000, None], [BEGIN + 60_000, 3.0], [BEGIN + 61_000, 3.0],
+    ]  # fmt: skip
+    await again.ring.close()
