@@ -6,7 +6,7 @@ undo one leaves nothing of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gateway.checkpoint import pack
@@ -27,6 +27,11 @@ class _Laid(NamedTuple):
     said: Sequence[SaidStop]
 
 
+NOTHING = _Laid({}, ())
+Counted = tuple[Judged, int, int, int, int]
+"""What `Tallies.judge` takes."""
+
+
 class Book:
     """Times are engine milliseconds."""
 
@@ -40,8 +45,15 @@ class Book:
         """In which order they were given."""
         self._number = 0
         self._standing: list[Word] = []
-        self._laid: _Laid | None = None
-        """Where none of them is open."""
+        self._merged: dict[str, str] = {}
+        self._reasons: dict[str, Mapping[str, Any] | None] = {}
+        """By stop or interval."""
+        self._settled: _Laid | None = None
+        """Stops that something was said of and that are final."""
+        self._live: list[str] = []
+        """Those that are not, or are one with such a stop."""
+        self._counted: dict[tuple[str, int | None], list[Counted]] = {}
+        """What the settled ones come to, by window."""
         self._dirty: dict[str, bytes] = {}
 
     def add(self, word: Word) -> None:
@@ -55,7 +67,9 @@ class Book:
         return pack({**word.checkpoint(), "number": self._numbers[word.entry]})
 
     def _follow(self) -> None:
-        self._standing, self._laid = standing(self.words.values()), None
+        self._standing, self._settled = standing(self.words.values()), None
+        self._merged = {word.other: word.target or "" for word in self._standing if word.what == "merge" and word.other}
+        self._reasons = {_first(word.target or ""): word.reason for word in self._standing if word.what == "reason"}
 
     @property
     def said(self) -> Sequence[Word]:
@@ -81,47 +95,69 @@ class Book:
 
     def given(self, stop: str) -> Mapping[str, Any] | None:
         """The reason that a person gave for a stop of the machine's; of one that was split, for its first part."""
-        if not self._standing:
-            return None
-        merged = {word.other: word.target for word in self._standing if word.what == "merge"}
-        chain: list[str | None] = [stop]
-        while (before := merged.get(chain[-1])) is not None and before not in chain:
-            chain.append(before)
-        found = [word.reason for one in chain for word in self._standing if one is not None and _is_of(word, one)]
-        return found[-1] if found else None
+        found, seen = self._reasons.get(stop), {stop}
+        while (before := self._merged.get(stop)) is not None and before not in seen:
+            seen.add(before)
+            stop = before
+            found = self._reasons.get(_first(stop)) or found
+        return found
 
     def given_interval(self, interval: str) -> Mapping[str, Any] | None:
         """The reason that a person gave for an interval."""
-        found = [word.reason for word in self._standing if word.what == "reason" and word.target == interval]
-        return found[-1] if found else None
+        return self._reasons.get(interval)
+
+    def put(self, names: Collection[str], unsettled: Open, now: int) -> list[SaidStop]:
+        """Of some stops, of those that something was said of, and of the one behind each, as people put them."""
+        near = self.stops.near({*names, *self._roots()}, unsettled, now)
+        return overlay((one.stop for one in near if one.is_whole), self._standing)
+
+    def _roots(self) -> dict[str, None]:
+        """Stops whose figures are others by what was said."""
+        words = [word for word in self._standing if word.what in OF_STOPS]
+        return dict.fromkeys(root(name) for word in words for name in (word.target, word.other) if name)
 
     def adjust(self, window: Window, tallies: Tallies, unsettled: Open, now: int) -> None:
         """Lay what was said over a window's sums as the machine said them."""
         if not self._standing:
             return
-        laid = self._lay(unsettled, now)
-        until = now if window.ended is None else window.ended
-        for told in laid.told.values():
-            if window.overlap(told.stop.began, told.stop.ended or now):
-                _count(window, tallies, told.judged(now), told.stop, laid, until, -1)
-        for stop in laid.said:
-            if window.overlap(stop.began, stop.ended or now):
-                _count(window, tallies, self._judged(stop, laid, now), stop, laid, until, 1)
+        if self._settled is None:
+            self._settle(unsettled, now)
+        assert self._settled is not None
+        key = (window.id, window.ended)
+        if key not in self._counted:
+            self._counted[key] = self._count(window, self._settled, now)
+        live = self._lay(self._live, unsettled, now) if self._live else NOTHING
+        for counted in (*self._counted[key], *(self._count(window, live, now) if live.told else ())):
+            tallies.judge(*counted)
         for word in self._standing:
             if word.what == "scrap" and word.amount and window.begins(_moment(word)):
                 _scrap(tallies, word.amount, word.product)
 
-    def _lay(self, unsettled: Open, now: int) -> _Laid:
-        if self._laid is not None:
-            return self._laid
-        words = [word for word in self._standing if word.what in OF_STOPS]
-        names = dict.fromkeys(root(name) for word in words for name in (word.target, word.other) if name)
-        found = [self.stops.find(name, unsettled, now) for name in names]
+    def _settle(self, unsettled: Open, now: int) -> None:
+        """Stops that only what is said can change are laid once; those that are one with an open one are not."""
+        roots = [*self._roots()]
+        live = {name for name in roots if name not in self.stops}
+        merged = [{root(one.target or ""), root(one.other or "")} for one in self._standing if one.what == "merge"]
+        while joined := [pair for pair in merged if pair & live and pair - live]:
+            live = live.union(*joined)
+        self._live = [name for name in roots if name in live]
+        self._settled, self._counted = self._lay([name for name in roots if name not in live], unsettled, now), {}
+
+    def _lay(self, names: Iterable[str], unsettled: Open, now: int) -> _Laid:
+        found = (self.stops.find(name, unsettled, now) for name in names)
         told = {one.stop.stop: one for one in found if one is not None and one.is_whole}
-        laid = _Laid(told, overlay((one.stop for one in told.values()), words))
-        if all(one.stop.ended is not None for one in told.values()):
-            self._laid = laid
-        return laid
+        return _Laid(told, overlay((one.stop for one in told.values()), self._standing))
+
+    def _count(self, window: Window, laid: _Laid, now: int) -> list[Counted]:
+        """What of the stops is in a window: taken out as the machine told them, put back as people put them."""
+        stops = [(told.stop, told.judged(now), -1) for told in laid.told.values() if _is_in(told.stop, window, now)]
+        stops += [(stop, self._judged(stop, laid, now), 1) for stop in laid.said if _is_in(stop, window, now)]
+        found, until = list[Counted](), now if window.ended is None else window.ended
+        for stop, judged, sign in stops:
+            times = _times(stop, laid, window.began, until)
+            planned, lost = sum(one for one, _ in times), sum(one for _, one in times)
+            found.append((judged, window.begins(stop.began), planned, lost, sign))
+        return found
 
     def _judged(self, stop: SaidStop, laid: _Laid, now: int) -> Judged:
         """What a stop counts as: by its own length where people said that it was another."""
@@ -164,12 +200,11 @@ def _moment(word: Word) -> int:
     return word.at if word.moment is None else word.moment
 
 
-def _is_of(word: Word, stop: str) -> bool:
-    """Whether it is a reason of a stop, or of its first part."""
-    target = word.target or ""
+def _first(target: str) -> str:
+    """The stop of a first part, which what is said of that is said of."""
     while target.endswith("/1"):
         target = target.removesuffix("/1")
-    return word.what == "reason" and target == stop
+    return target
 
 
 def _times(stop: SaidStop, laid: _Laid, began: int, ended: int) -> list[tuple[int, int]]:
@@ -181,12 +216,8 @@ def _times(stop: SaidStop, laid: _Laid, began: int, ended: int) -> list[tuple[in
     ]
 
 
-def _count(
-    window: Window, tallies: Tallies, judged: Judged, stop: SaidStop, laid: _Laid, until: int, sign: int
-) -> None:
-    times = _times(stop, laid, window.began, until)
-    planned, lost = sum(one for one, _ in times), sum(one for _, one in times)
-    tallies.judge(judged, window.begins(stop.began), planned, lost, sign)
+def _is_in(stop: SaidStop, window: Window, now: int) -> bool:
+    return window.overlap(stop.began, stop.ended or now) > 0
 
 
 def _scrap(tallies: Tallies, amount: int, product: str | None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from gateway.config.nearest import did_you_mean, nearest
-from gateway.entries.overlay import SaidStop, divided, follows, overlay, root
+from gateway.entries.overlay import SaidStop, divided, follows, root
 from gateway.entries.reasons import ReasonList
 from gateway.entries.word import WHATS, Word
 from gateway.inputs import Entry
@@ -62,8 +62,8 @@ class About(Protocol):
     def why_not(self) -> Mapping[str, str]:
         """Why a person may not enter scrap, job or product; "" where he may, since no signal gives it."""
 
-    def stops(self) -> Sequence[SaidStop]:
-        """Stops that something can be said about, as the machine told them, in order of time."""
+    def stops(self, names: Sequence[str]) -> Sequence[SaidStop]:
+        """Of some stops, of those that something was said of, and of the one behind each, as people put them."""
 
     def has_interval(self, name: str) -> bool:
         """Whether an interval is one of them, or of such a stop."""
@@ -120,7 +120,7 @@ def _target(entry: Entry, about: About, name: str | None) -> SaidStop:
     """The stop, or part of one, that a name means as people put stops so far."""
     if not name:
         raise Refused("wrong", f"a {entry.what} is of a stop, and none is named", "give the stop's id")
-    stops = overlay(about.stops(), about.words.values())
+    stops = about.stops([root(name)])
     found = next((one for one in stops if one.stop == name), None)
     if found is not None:
         return found
@@ -153,7 +153,7 @@ def _split(entry: Entry, about: About) -> None:
 
 def _merge(entry: Entry, about: About) -> None:
     stop, other = _target(entry, about, entry.target), _target(entry, about, entry.other)
-    behind = follows(overlay(about.stops(), about.words.values()), stop.stop)
+    behind = follows(about.stops([*stop.of, *other.of]), stop.stop)
     if behind is None or behind.stop != other.stop:
         after = "nothing" if behind is None else behind.stop
         words = f"{other.stop} does not follow {stop.stop}: that is followed by {after}"

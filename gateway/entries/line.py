@@ -44,7 +44,7 @@ class LineEntries:
         """Entries about the line that are kept, by id."""
         return self._book.words
 
-    def stops(self) -> Sequence[SaidStop]:
+    def stops(self, _names: Sequence[str]) -> Sequence[SaidStop]:
         """The line has none of its own."""
         return ()
 

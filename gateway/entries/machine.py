@@ -69,15 +69,19 @@ class OfMachine:
         """Why a person may not enter something."""
         return self.entries.why_not
 
-    def stops(self) -> Sequence[SaidStop]:
-        """Stops that something can be said about, as the machine told them, in order of time."""
-        return [one.stop for one in self.entries.book.stops.all(self.unsettled, self.now) if one.is_whole]
+    def stops(self, names: Sequence[str]) -> Sequence[SaidStop]:
+        """Of some stops, of those that something was said of, and of the one behind each, as people put them."""
+        return self.entries.book.put(names, self.unsettled, self.now)
 
     def has_interval(self, name: str) -> bool:
         """Whether an interval is not final, or of a stop that something can be said about."""
         if any(one.id == name for one in self.unsettled.intervals):
             return True
-        return any(name in one.interval_names for one in self.entries.book.stops.all(self.unsettled, self.now))
+        began = name.rpartition("-")[2]
+        if not (began.isascii() and began.isdecimal()) or len(began) > 15:
+            return False
+        stop = self.entries.book.stops.around(int(began), self.unsettled, self.now)
+        return stop is not None and name in stop.interval_names
 
     def good_at(self, moment: int) -> int | None:
         """Good parts of the smallest KPI window around a moment that can still change; None where there is none."""

@@ -5,8 +5,9 @@ Each is kept as long as a KPI window can still change that has time of it, as a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgpack
@@ -89,8 +90,8 @@ class RecentStops:
     """Times are engine milliseconds."""
 
     def __init__(self) -> None:
-        self._final: dict[str, tuple[int, bytes]] = {}
-        """When each ended, and its row; in order of time."""
+        self._final: dict[str, tuple[int, int, bytes]] = {}
+        """When each began and ended, and its row; in order of time."""
         self._open: dict[str, list[Span]] = {}
         """What is settled of those that are not final."""
         self._dirty: set[str] = set()
@@ -106,14 +107,14 @@ class RecentStops:
         """A stop that is final; one that turned out to have been none is not kept."""
         spans, stop = self._open.pop(told.stop.id, []), told.stop
         if spans and stop.ended is not None and stop.ended > stop.began:
-            self._final[stop.id] = stop.ended, pack(_plain(_recent(told, spans)))
+            self._final[stop.id] = stop.began, stop.ended, pack(_plain(_recent(told, spans)))
         if spans:
             self._dirty.add(stop.id)
 
     def find(self, name: str, unsettled: Open, now: int) -> RecentStop | None:
         """One by its id."""
         if name in self._final:
-            return _restored(msgpack.unpackb(self._final[name][1]))
+            return _restored(msgpack.unpackb(self._final[name][2]))
         told = unsettled.stops.get(name)
         if told is None:
             return None
@@ -124,17 +125,24 @@ class RecentStops:
                 _append(spans, _span(interval, ended), now)
         return _recent(told, spans)
 
-    def all(self, unsettled: Open, now: int) -> list[RecentStop]:
-        """In order of time."""
-        found = (self.find(name, unsettled, now) for name in (*self._final, *unsettled.stops))
+    def near(self, names: Collection[str], unsettled: Open, now: int) -> list[RecentStop]:
+        """Some stops, and the one behind each, in order of time."""
+        every, wanted = [*self._final, *unsettled.stops], {*names}
+        behind = {name for before, name in pairwise(every) if before in wanted}
+        found = (self.find(name, unsettled, now) for name in every if name in wanted or name in behind)
         return sorted((one for one in found if one is not None), key=lambda one: one.stop.began)
+
+    def around(self, moment: int, unsettled: Open, now: int) -> RecentStop | None:
+        """The final stop that a moment lies in."""
+        found = (name for name, (began, ended, _) in self._final.items() if began <= moment < ended)
+        return next((self.find(name, unsettled, now) for name in found), None)
 
     def __contains__(self, name: str) -> bool:
         return name in self._final
 
     def forget(self, before: int, said: Iterable[str]) -> None:
         """No window that can change has time before a moment; `said`: stops that something was said of."""
-        gone = [name for name, (ended, _) in self._final.items() if ended <= before]
+        gone = [name for name, (_, ended, _) in self._final.items() if ended <= before]
         if len(self._final) - len(gone) > MOST_STOPS:
             kept = {*said, *gone}
             gone += [name for name in self._final if name not in kept][: len(self._final) - len(gone) - MOST_STOPS]
@@ -151,7 +159,7 @@ class RecentStops:
 
     def _row(self, name: str) -> bytes:
         if name in self._final:
-            return self._final[name][1]
+            return self._final[name][2]
         return pack({"spans": self._open[name]}) if name in self._open else b""
 
     def restore(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
@@ -159,7 +167,7 @@ class RecentStops:
         self._open = {n: [Span(*span) for span in row["spans"]] for n, row in rows.items() if "stretch" not in row}
         final = [(name, row) for name, row in rows.items() if "stretch" in row]
         kept = sorted(final, key=lambda one: (one[1]["stretch"][0], one[0]))
-        self._final = {name: (row["stretch"][1], pack(row)) for name, row in kept}
+        self._final = {name: (*row["stretch"], pack(row)) for name, row in kept}
 
 
 def _span(interval: Interval, ended: int) -> Span:

@@ -36,6 +36,7 @@ class Line:
     """An engine to which one speaks at moments after the start."""
 
     def __init__(self, *steps: Step, config: Config = LINE) -> None:
+        self.pipeline_config = config
         self.pipeline, self.events = Pipeline(config), list[Event]()
         for one in inputs(steps):
             self.events += self.pipeline.process(one)[0]

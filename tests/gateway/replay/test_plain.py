@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from gateway.config.model import Config
-from gateway.inputs import DeviceState, Input, Reload
+from gateway.inputs import DeviceState, Entry, Input, Reload
 from gateway.replay.plain import PlainLines, read_plain
 from gateway.replay.replay import Replay
 from protocols.model import Batch, Quality
@@ -154,3 +154,32 @@ def test_a_value_holds_as_long_as_no_line_says_otherwise() -> None:
     told = decide(config, scan(0, level=1.0), late)
     figures = [(e.data["mean"], e.data["bad_s"]) for e in told if e.type == "signal.trend"]
     assert figures == [(1.0, 0.0), (1.0, 0.0)]
+
+
+SAID = {"what": "scrap", "machine": "filler", "amount": 3, "at": "2026-11-22T05:59:59Z", "who": "anna"}
+
+
+def test_what_somebody_says_is_a_line_of_its_own() -> None:
+    inputs, said = read({"time": "2026-11-22T06:00:00.250Z", "entry": SAID}, scan(1, running=True))
+    assert said == []
+    name = f"filler-scrap-{AT}"
+    assert inputs[:2] == [
+        Reload(AT, 0),
+        Entry(entry=name, what="scrap", machine="filler", amount=3, moment=AT - 1250, who="anna", at=AT),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"what": "scrab"}, "an entry needs `what`"),
+        ({"machine": 7}, "and `machine`"),
+        ({"ammount": 3}, "is nothing that an entry has"),
+        ({"at": "noon"}, "is no time; write it"),
+    ],
+)
+def test_an_entry_that_is_none_is_said_and_left_out(wrong: dict[str, Any], words: str) -> None:
+    inputs, said = read({"time": "2026-11-22T06:00:00.250Z", "entry": {**SAID, **wrong}}, scan(1, running=True))
+    assert len(said) == 1
+    assert words in said[0]
+    assert [type(one) for one in inputs] == [Reload, DeviceState, Batch]
