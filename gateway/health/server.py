@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import structlog
@@ -111,10 +112,16 @@ class HealthServer:
     async def _renew(self, doorkeeper: Doorkeeper, context: ssl.SSLContext | None) -> None:
         """Read again what may have been replaced; what cannot be read stays as it was."""
         tls = self._config.tls
-        try:
+        with self._said():
             doorkeeper.renew(await in_daemon_thread("secrets", self._read_keys))
-            if tls is not None and context is not None:
+        if tls is not None and context is not None:
+            with self._said():
                 await in_daemon_thread("certificate", lambda: load_own(context, tls))
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
         except ConfigError as error:
             log.error("certificate_not_renewed", why=error.why, remedy=error.remedy)
 
