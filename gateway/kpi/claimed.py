@@ -83,6 +83,10 @@ class Claimed:
         self.base.__iadd__(other.base)
         self.unit.__iadd__(other.unit)
 
+    def copy(self) -> Claimed:
+        """Of its own."""
+        return replace(self, made=replace(self.made), base=replace(self.base), unit=replace(self.unit))
+
     def checkpoint(self) -> list[Any]:
         """Plain values from which `restored` makes it again."""
         return [list(astuple(one)) for one in (self.task, self.made, self.base, self.unit)]

@@ -164,7 +164,9 @@ class Tallies:
 
     def copy(self) -> Tallies:
         """Of its own."""
-        return Tallies.restored(self.checkpoint())
+        stops = {key: replace(one) for key, one in self.stops.items()}
+        products = {key: replace(one) for key, one in self.products.items()}
+        return replace(self, time=dict(self.time), stops=stops, products=products)
 
     def spend(self, category: str, ms: int) -> None:
         """Time in a category."""

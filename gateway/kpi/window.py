@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple
 
 from gateway.kpi.claimed import Claimed, output_of
@@ -138,6 +138,12 @@ class Window:
         """What people said is worked on counts as if it were known."""
         for one in self.claimed.values():
             self.tallies.works_on(one.task.product, has_ideal=one.task.ideal_ms is not None, listed=one.task.listed)
+
+    def copy(self) -> Window:
+        """Of its own."""
+        stopped = {stop: [*times] for stop, times in self.stopped.items()}
+        claimed = {entry: one.copy() for entry, one in self.claimed.items()}
+        return replace(self, tallies=self.tallies.copy(), stopped=stopped, claimed=claimed)
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restored` makes it again."""

@@ -302,7 +302,7 @@ class Windows:
 
     def sum(self, window: Window, unsettled: Open, now: int) -> Tallies:
         """What a window sums up to as far as it is known now."""
-        laid = Window.restored(window.checkpoint())
+        laid = window.copy()
         for interval in unsettled.intervals:
             until = now if interval.ended is None else interval.ended
             if laid.overlap(interval.began, until):
