@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
+from unicodedata import category
 
 from gateway.config.nearest import did_you_mean, nearest
 from gateway.entries.overlay import SaidStop, divided, follows, root
@@ -30,6 +31,8 @@ LONGEST = {
     "other": 300,
 }
 """Characters."""
+TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""What turns the direction of text behind it: it can make a text look like another."""
 MOST_SCRAP = 10_000_000
 KINDS = ("own", "external", "setup", "unknown", "idle")
 
@@ -68,6 +71,9 @@ class About(Protocol):
     def has_interval(self, name: str) -> bool:
         """Whether an interval is one of them, or of such a stop."""
 
+    def scrapped_at(self, amount: int) -> int:
+        """When scrap was made of which nobody says when."""
+
     def good_at(self, moment: int) -> int | None:
         """Good parts of the smallest KPI window around a moment that can still change; None where there is none."""
 
@@ -98,7 +104,7 @@ def _texts(entry: Entry) -> None:
             continue
         if len(text) > most:
             raise Refused("wrong", f"{name} has {len(text):,} characters", f"write at most {most:,}")
-        if not all(one.isprintable() or one in "\n\t" for one in text):
+        if any((category(one) in ("Cc", "Cs") and one not in "\n\t") or one in TURNING for one in text):
             raise Refused("wrong", f"{name} has control characters", "write plain text")
         if "\n" in text and name != "note":
             raise Refused("wrong", f"{name} has more than one line", "write it on one line")
@@ -162,9 +168,9 @@ def _merge(entry: Entry, about: About) -> None:
 
 def _scrap(entry: Entry, about: About) -> None:
     _enters("scrap", entry, about)
-    moment = entry.at if entry.moment is None else entry.moment
-    if entry.amount is None or not 1 <= entry.amount <= MOST_SCRAP:
+    if type(entry.amount) is not int or not 1 <= entry.amount <= MOST_SCRAP:
         raise Refused("wrong", "the amount is no number of parts", f"give a whole number from 1 to {MOST_SCRAP:,}")
+    moment = about.scrapped_at(entry.amount) if entry.moment is None else entry.moment
     if moment > entry.at:
         raise Refused("wrong", "the scrap was made in the future", "give a time that has been, or none for now")
     good = about.good_at(moment)

@@ -52,6 +52,10 @@ class LineEntries:
         """The line has none of its own."""
         return False
 
+    def scrapped_at(self, _amount: int) -> int:
+        """The line has no counters of its own."""
+        return 0
+
     def good_at(self, _moment: int) -> int | None:
         """The line has no counters of its own."""
         return None
@@ -80,20 +84,26 @@ class LineEntries:
         """What there is to tell; nothing of what the line does not have. `values` are the signals'."""
         machine = self._machines.get(entry.machine)
         if machine is not None:
-            word = word_of(entry, machine.entries.reasons, machine.task.product)
-            events = [said_event(word, entry.machine, machine.teller)]
-            if self._is_work(word, machine.entries.book):
-                events += machine.work(word, values, of_line=False)
-            return events + machine.hear(word)
-        if entry.machine != LINE:
-            return []
-        word = word_of(entry, self.reasons)
+            return self._of_machine(machine, entry, values)
+        return self._of_line(word_of(entry, self.reasons), values) if entry.machine == LINE else []
+
+    def _of_machine(self, machine: Machine, entry: Entry, values: Mapping[str, Value]) -> list[Event]:
+        word = word_of(entry, machine.entries.reasons, machine.task.product)
+        if word.what == "scrap" and word.moment is None:
+            moment = machine.asked(word.at).scrapped_at(word.amount or 0)
+            word = word if moment == word.at else replace(word, moment=moment)
+        events = [said_event(word, machine.name, machine.teller)]
+        if self._is_work(word, machine.entries.book):
+            events += machine.work(word, values, of_line=False)
+        return events + machine.hear(word)
+
+    def _of_line(self, word: Word, values: Mapping[str, Value]) -> list[Event]:
         events = [said_event(word, LINE, self._teller)]
         if self._is_work(word, self._book):
             for one in self._machines.values():
                 events += one.work(word, values, of_line=True)
         oldest = [began for one in self._machines.values() if (began := one.windows.oldest) is not None]
-        self._book.forget(min(oldest, default=entry.at), NOTHING)
+        self._book.forget(min(oldest, default=word.at), NOTHING)
         self._book.add(word)
         said = self._book.undone_by(word) or word
         for one in self._machines.values() if said.what == "crew" else ():

@@ -83,6 +83,12 @@ class OfMachine:
         stop = self.entries.book.stops.around(int(began), self.unsettled, self.now)
         return stop is not None and name in stop.interval_names
 
+    def scrapped_at(self, amount: int) -> int:
+        """When scrap was made of which nobody says when: now, or in the hour before, where only that has as much."""
+        before = max((one.ended or 0 for one in self.windows.closed if one.kind == "hour"), default=0) - 1
+        good, earlier = self.good_at(self.now), self.good_at(before)
+        return before if good is not None and good < amount <= (earlier or 0) else self.now
+
     def good_at(self, moment: int) -> int | None:
         """Good parts of the smallest KPI window around a moment that can still change; None where there is none."""
         sums = [self.windows.sum(window, self.unsettled, self.now) for window in self.windows.around(moment)]

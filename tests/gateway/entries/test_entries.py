@@ -121,6 +121,8 @@ def test_undo_takes_a_reason_back_from_an_open_stop() -> None:
         ("note", {"note": "x" * (LONGEST_NOTE + 1)}, "wrong", "1,001 characters"),
         ("note", {"note": "x\x1b[2J"}, "wrong", "control characters"),
         ("note", {"note": "x", "who": "an\nna"}, "wrong", "more than one line"),
+        ("note", {"note": "x", "who": "an\u202ena"}, "wrong", "control characters"),
+        ("scrap", {"amount": 1.5}, "wrong", "no number of parts"),
         ("split", {"target": STOP}, "wrong", "no moment"),
         ("split", {"target": STOP, "moment": MONDAY + 9 * MINUTE}, "wrong", "not within the stop"),
         ("split", {"target": STOP, "moment": MONDAY + 15 * MINUTE}, "wrong", "not within the stop"),

@@ -79,7 +79,7 @@ def figures(hearing: Hearing) -> list[Any]:
     return [{key: value for key, value in one.items() if key != "rev"} for one in (*found, *latest.values())]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(lines, stories, speeches)
 def test_what_is_said_and_undone_leaves_every_figure_as_it_was(
     which: int, given_: list[tuple[int, Any]], speech: list[tuple[int, Say]]
@@ -91,7 +91,7 @@ def test_what_is_said_and_undone_leaves_every_figure_as_it_was(
     assert figures(one) == figures(other)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(lines, stories, speeches)
 def test_figures_are_those_of_stops_as_people_put_them(
     which: int, given_: list[tuple[int, Any]], speech: list[tuple[int, Say]]
@@ -195,7 +195,7 @@ def within(stop: SaidStop, intervals: list[Span], window: Span) -> tuple[int, in
     return planned, lost
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from([*LINES, *BY_HAND]), stories, anything, st.sets(st.integers(0, 60), max_size=4))
 def test_ticks_and_restores_anywhere_change_nothing_of_it(
     config: Config, given_: list[tuple[int, Any]], speech: list[tuple[int, Say]], restores: set[int]
@@ -219,7 +219,7 @@ def test_ticks_and_restores_anywhere_change_nothing_of_it(
     assert one.pipeline.finish() == other.pipeline.finish()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.sampled_from(BY_HAND), stories, working)
 def test_a_product_that_is_undone_leaves_every_figure_as_it_was(
     config: Config, given_: list[tuple[int, Any]], speech: list[tuple[int, Say]]

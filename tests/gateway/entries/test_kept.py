@@ -88,6 +88,17 @@ def test_a_split_makes_a_minor_stop_of_what_is_short() -> None:
     assert (line.kpi()["mttr_s"], line.kpi()["minor_stops"]) == (120.0, {"n": 3, "seconds": 180.0})
 
 
+def test_scrap_of_which_nobody_says_when_is_of_the_hour_that_has_as_much() -> None:
+    made: list[Step] = [(at * SECOND, {"count": at // 60 * 57}) for at in range(59, 3600, 60)]
+    line = Line((0, {"run": True}), *made, (3660 * SECOND, {"count": 59 * 57 + 5})).wait(HOUR + 2 * MINUTE)
+    (said, *again) = line.say("scrap", HOUR + 2 * MINUTE, amount=40, reason="jam")
+    assert said.data["at"] == "2026-11-23T07:59:59.999Z"
+    assert [(event.type, event.data["sq"]) for event in again] == [("machine.kpi", 40), ("line.kpi", 40)]
+    (said,) = line.say("scrap", HOUR + 3 * MINUTE, amount=2)
+    assert said.data["at"] is None
+    assert "only 3 good parts" in line.refused("scrap", HOUR + 4 * MINUTE, amount=9_000)[1]
+
+
 def test_the_crew_stands_in_the_kpis_of_its_shift() -> None:
     line = Line((0, {"run": True}), config=machine(**COUNTED, calendar=SHIFTS))
     line.say("crew", HOUR, machine="line", crew="Anna, Bo", entry="line-crew-1")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import gateway.recording.recorder as recording
 from gateway.events import Event
-from gateway.inputs import ClockStep, DeviceState, Input, Tick, entry_of_note
+from gateway.inputs import ClockStep, DeviceState, Entry, Input, Tick, entry_of_note
 from gateway.recording.header import RecordingError
 from gateway.recording.reader import RecordedFile
 from protocols.model import Batch, Learned
@@ -45,7 +45,7 @@ values = st.fixed_dictionaries(
     },
 )  # fmt: skip
 scans = st.builds(lambda name, scan, found: (name, scan, found), st.sampled_from("ab"), st.integers(0, 1), values)
-others = st.sampled_from(["tick", "lost", "back", "step", "note", "restart", "crash"])
+others = st.sampled_from(["tick", "lost", "back", "step", "note", "say", "restart", "crash"])
 steps = st.lists(
     st.tuples(st.sampled_from([0, 100, 250, 250, 1000, 2500, 15_000, 70_000]), scans | scans | scans | others),
     max_size=60,
@@ -62,6 +62,12 @@ def input_of(step: Any, at: int) -> Input:
             return DeviceState("a", True, at)
         case "step":
             return ClockStep(at, 7_000 if at % 2 else -3_000)
+        case "say":
+            what: Any = ("reason", "scrap", "crew", "undo")[at % 4]
+            target = f"filler-{what}-{at - 250}" if what == "undo" else f"filler-stop-{BEGIN}"
+            more: Any = {"reason": "no caps", "amount": 1 + at % 9, "crew": "early", "who": "Bo", "target": target}
+            machine = "line" if what == "crew" else "filler"
+            return Entry(entry=f"filler-{what}-{at}", what=what, machine=machine, at=at, **more)
         case "note":
             return entry_of_note("filler", "changed the belt", "Anna", at)
         case _:
