@@ -18,6 +18,7 @@ from gateway.demo.configuration import Places
 
 PATIENCE_S = 20.0
 _HTTP_TIMEOUT_S = 2.0
+_MODE = ("--flow", "--frozen", "--quit-on-eof")
 
 
 Truths: TypeAlias = dict[str, dict[str, Any]]
@@ -57,7 +58,7 @@ class Simulator:
     def __init__(self, seed: int, speed: float, truth: Path) -> None:
         numbers = ("--seed", str(seed), "--speed", str(speed), "--truth", str(truth))
         self.process = subprocess.Popen(
-            _command("protocols.simulated", *numbers, "--capper", "0", "--labeler", "0", "--frozen", "--quit-on-eof"),
+            _command("protocols.simulated", *numbers, "--capper", "0", "--labeler", "0", *_MODE),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=_environment(),

@@ -56,6 +56,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--units", type=int, default=1, metavar="N", help="unit ids; those above 1 have extra values only"
     )
     parser.add_argument("--chaos", choices=("on", "off"), default="on", help="off: only trouble that is commanded")
+    parser.add_argument("--flow", action="store_true", help="each machine works on what the one before it made")
     parser.add_argument("--bottles", type=int, default=0, metavar="N", help="where the counter of bottles begins")
     parser.add_argument("--rejects", type=int, default=0, metavar="N", help="where the counter of rejects begins")
     parser.add_argument("--recipe", metavar="TEXT", help="what the machines make, as their PLCs show it")
@@ -82,8 +83,11 @@ async def serve(chosen: argparse.Namespace) -> int:
     counts = {"bottles": chosen.bottles, "rejects": chosen.rejects}
     plcs: dict[str, Served] = {}
     simulations: dict[str, Simulation] = {}
+    source: Filler | None = None
     for index, (name, port) in enumerate((("filler", chosen.port), *_others(chosen))):
-        machine = Filler(chosen.seed + index, profile, observer=truth.of(name), remember=_REMEMBERED, **counts)
+        observer = truth.of(name)
+        machine = Filler(chosen.seed + index, profile, observer=observer, remember=_REMEMBERED, source=source, **counts)
+        source = machine if chosen.flow else None
         machine.recipe = chosen.recipe or machine.recipe
         simulation = simulations[name] = Simulation(machine, clock)
         simulation.plc = plcs[name] = _plc(name, machine, simulation, port, chosen)

@@ -9,6 +9,8 @@ from enum import Enum
 from random import Random
 from typing import Literal, TypeAlias, get_args
 
+from protocols.simulated.belt import Belt
+
 Action = Literal["fault", "clear", "starve", "feed", "stop", "start", "estop", "release", "reset_counters"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 CAP_JAM, LOW_PRESSURE = 17, 23
@@ -124,6 +126,7 @@ class Filler:
         rejects: int = 0,
         observer: Callable[[Observed], None] | None = None,
         remember: int | None = None,
+        source: Filler | None = None,
     ) -> None:
         self.profile = profile
         self.now_ms = 0
@@ -142,15 +145,23 @@ class Filler:
         self._part_due = _NEVER
         self._cycle_ms = 0
         self._total = self._scrap = 0
+        self._source = source
+        self._infeed: Belt | None = None
+        self._outfeed: Belt | None = None
+        if source is not None:
+            self._infeed = source._outfeed = Belt()
+        self._is_dry = source is not None
         self._begin()
 
     def advance(self, to_ms: int) -> None:
         """Lives up to and including `to_ms`; ValueError where that has passed."""
         if to_ms < self.now_ms:
             raise ValueError(f"{to_ms} ms has passed: it is {self.now_ms} ms")
+        if self._source is not None and self._source.now_ms < to_ms:
+            self._source.advance(to_ms)
         while True:
             script_due = self._script[-1][0] if self._script else _NEVER
-            due = min(self._part_due, self._disturbance_due, script_due)
+            due = min(self._part_due, self._disturbance_due, script_due, self._filled_due)
             if due > to_ms:
                 break
             self.now_ms = max(due, self.now_ms)
@@ -158,6 +169,9 @@ class Filler:
                 self._finish_part()
             elif due == self._disturbance_due:
                 self._disturb()
+            elif due < script_due:
+                self._is_dry = False
+                self._settle()
             else:
                 _, action, *code = self._script.pop()
                 self.apply(action, *code)
@@ -202,6 +216,8 @@ class Filler:
 
     def hindered_by(self, state: State) -> bool:
         """Whether this keeps the machine from executing, alone or among others."""
+        if state is State.STARVED and self._is_dry:
+            return True
         return state in self._held or (self._disturbance is not None and self._disturbance[0] is state)
 
     @property
@@ -231,6 +247,11 @@ class Filler:
         else:
             self._calm_down()
         self._settle()
+
+    @property
+    def _filled_due(self) -> int:
+        filled = self._infeed.filled_ms if self._infeed is not None and self._is_dry else None
+        return _NEVER if filled is None else filled
 
     def _disturb(self) -> None:
         """Random trouble begins, or the one that is there ends."""
@@ -275,8 +296,16 @@ class Filler:
         good = self._quality.random() >= self.profile.reject_ratio
         self._total += 1
         self._scrap += not good
-        self._begin_part()
         self._tell(Part(self.now_ms, good, self._total, self._scrap))
+        if good and self._outfeed is not None:
+            self._outfeed.put(self.now_ms)
+        if self._infeed is not None:
+            self._infeed.take()
+            self._is_dry = self._infeed.is_empty(self.now_ms)
+        if self._is_dry:
+            self._settle()
+        else:
+            self._begin_part()
 
     def _tell(self, observed: Observed) -> None:
         if isinstance(observed, Part):

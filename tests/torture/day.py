@@ -33,11 +33,12 @@ def line() -> Config:
 class Machine:
     """One machine and what its PLC shows."""
 
-    def __init__(self, name: str, config: Config, seed: int, profile: Profile) -> None:
+    def __init__(self, name: str, config: Config, seed: int, profile: Profile, before: Machine | None) -> None:
         self.device = f"{name}_plc"
         self._numbers = {signal: n for n, signal in enumerate(config.devices[self.device].signal_settings)}
         self._seen: list[Interval] = []
-        self._filler = Filler(seed, profile, observer=self._observe, remember=1)
+        source = None if before is None else before._filler
+        self._filler: Filler = Filler(seed, profile, observer=self._observe, remember=1, source=source)
 
     def until(self, ms: int) -> Iterator[Batch]:
         """What is read up to a time of the machine's own, at the end of which all is looked at."""
@@ -81,7 +82,9 @@ class Day:
     def __init__(self, config: Config, seed: int = 1, begin: int = BEGIN, profile: Profile = CALMER) -> None:
         self.now = self._begin = begin
         self.pipeline = Pipeline(config)
-        self._machines = [Machine(name, config, seed + n, profile) for n, name in enumerate(config.machines)]
+        self._machines: list[Machine] = []
+        for n, name in enumerate(config.machines):
+            self._machines.append(Machine(name, config, seed + n, profile, self._machines[-1] if n else None))
         self._begun: list[Event] = list(self.pipeline.process(Reload(begin, 0))[0])
 
     def minute(self) -> list[Event]:
