@@ -5,7 +5,7 @@ missing=""
 command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
 command -v socat >/dev/null 2>&1 || missing="$missing socat"
 command -v pkg-config >/dev/null 2>&1 || missing="$missing pkg-config"
-command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="$missing chromium"
 command -v npm >/dev/null 2>&1 || missing="$missing nodejs npm"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v "${CC:-cc}" >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
@@ -17,9 +17,13 @@ fi
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    install() { apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
+    apt-get update -qq >/dev/null
     # shellcheck disable=SC2086
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >/dev/null ||
-        echo "could not install$missing; the tests that need it will fail" >&2
+    install $missing 2>/dev/null || for one in $missing; do # one that a system does not have keeps no other away
+        install "$one" || echo "could not install $one; the tests that need it will fail" >&2
+    done
 else
     echo "missing$missing: the tests that need it will fail. On Debian or Ubuntu: apt-get install$missing" >&2
 fi

@@ -73,7 +73,7 @@ _SIDEWAYS = """
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """The system's Chromium."""
-    found = shutil.which("chromium")
+    found = shutil.which("chromium") or shutil.which("google-chrome")
     assert found, "chromium is missing: apt-get install chromium"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=found, args=list(_FLAGS))
