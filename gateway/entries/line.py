@@ -108,6 +108,7 @@ class LineEntries:
         said = self._book.undone_by(word) or word
         for one in self._machines.values() if said.what == "crew" else ():
             one.windows.touch(said.at, said.at + 1)
+            one.dirty = True
             events += one.publish(word.at)
         return events
 
