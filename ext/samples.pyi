@@ -10,6 +10,7 @@ _Change: TypeAlias = tuple[int, _Value, int, str | None, int | None]
 
 BLOCK: int
 LONGEST_TEXT: int
+MOST_TEXT: int
 
 @disjoint_base
 class Log:
