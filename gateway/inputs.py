@@ -18,7 +18,10 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """A device was lost, or is there again (its signals stay bad until they are read)."""
+    """A device was lost, or is there again (its signals stay bad until they are read).
+
+    Said before the first Batch of a connection, also after a start: one that is lost already is not lost once more.
+    """
 
     device: str
     connected: bool

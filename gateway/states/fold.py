@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -50,11 +51,11 @@ class Stop:
 class Fold:
     """Takes intervals in order of time. Where its `run` is empty, all that it took is decided."""
 
-    def __init__(self, machine: str, resume: int, stop: Stop | None, used: str | None) -> None:
-        """`stop`: the one that is open; `used`: an id that is not free any more."""
+    def __init__(self, machine: str, resume: int, stop: Stop | None, used: Iterable[str]) -> None:
+        """`stop`: the one that is open; `used`: ids that are not free any more."""
         self._machine, self._resume = machine, resume
         self.stop = None if stop is None else replace(stop, parts=copy(stop.parts), intervals=list(stop.intervals))
-        self._used = {used} if stop is None else {used, stop.id}
+        self._used = {*used} if stop is None else {*used, stop.id}
         self.run: list[Interval] = []
         """Production that has not lasted yet: it may be within the stop."""
         self.owners: dict[str, str | None] = {}
@@ -113,11 +114,13 @@ class Fold:
 
     def _name(self, interval: Interval) -> str:
         """Known by the same id as before, as long as no other stop has it."""
-        name = f"{self._machine}-stop-{interval.began}"
+        name = of_begin = f"{self._machine}-stop-{interval.began}"
         if interval.stop is not None and interval.stop not in self._used:
             name = interval.stop
+        number = 1
         while name in self._used:
-            name += "-2"
+            number += 1
+            name = f"{of_begin}-{number}"
         self._used.add(name)
         return name
 

@@ -52,6 +52,8 @@ class Stops:
         """The one that is open after all final intervals."""
         self._used: str | None = None
         """Id of the last final one."""
+        self._withdrawn: dict[str, int] = {}
+        """Final ids of stops that turned out not to be, and where they began: another may yet begin there."""
         self._published: dict[str, tuple[int, list[Any], Stop]] = {}
         """Revision, what was told, and the stop, of each that is not final."""
         self.deadline: int | None = None
@@ -69,7 +71,8 @@ class Stops:
     ) -> tuple[int, list[ToldStop]]:
         """How many of the closed intervals are decided for good, and the stops to be told; sets intervals' `stop`."""
         sure = now if horizon is None else min(horizon, now)
-        fold = Fold(self._machine, self.resume, self._settled, self._used)
+        used = () if self._used is None else (self._used,)
+        fold = Fold(self._machine, self.resume, self._settled, (*used, *self._withdrawn))
         final, ended = 0, 0
         for index, interval in enumerate(closed):
             assert interval.ended is not None
@@ -88,6 +91,9 @@ class Stops:
                 final, ended = len(closed), len(fold.ended)
                 self._keep(fold)
             fold.include(current, now)
+        if final:
+            over = closed[final - 1].ended or 0
+            self._withdrawn = {name: began for name, began in self._withdrawn.items() if began >= over}
         done = fold.ended[:ended]
         self._look_ahead(fold, closed, current, sure, now)
         for interval in (*closed, current):
@@ -120,6 +126,7 @@ class Stops:
         known = {stop.id for stop in fold.ended} | ({fold.stop.id} if fold.stop is not None else set())
         for name in [name for name in self._published if name not in known]:
             rev, _, stop = self._published.pop(name)  # it turned out to have been something else from its begin on
+            self._withdrawn[name] = stop.began
             gone = replace(
                 stop, ended=stop.began, ended_text=stop.began_text, planned_ms=0, parts=Tally(), intervals=[]
             )
@@ -149,6 +156,7 @@ class Stops:
         return {
             "settled": None if self._settled is None else asdict(self._settled),
             "used": self._used,
+            **({"withdrawn": self._withdrawn} if self._withdrawn else {}),
             "published": {name: [rev, told, asdict(stop)] for name, (rev, told, stop) in self._published.items()},
             "deadline": self.deadline,
             "waits": self.waits,
@@ -158,6 +166,7 @@ class Stops:
         """Go on from a checkpoint."""
         self._settled = None if saved["settled"] is None else _stop(saved["settled"])
         self._used = saved["used"]
+        self._withdrawn = dict(saved.get("withdrawn", {}))
         self._published = {name: (rev, told, _stop(stop)) for name, (rev, told, stop) in saved["published"].items()}
         self.deadline, self.waits = saved["deadline"], saved["waits"]
 

@@ -266,3 +266,13 @@ def test_what_lasted_no_time_names_no_stop() -> None:
         tick(3 * MINUTE),
     )
     assert {one["kind"] for one in latest(events, "machine.stop", "stop")} == {"idle"}
+
+
+def test_a_stop_that_begins_where_one_was_taken_back_is_another() -> None:
+    """At a start: nothing is read yet, then there is no demand, and three minutes later it has stood since then."""
+    rules = [{"state": "stopped", "when": "plc.stop", "for": "3min"}, {"state": "idle"}]
+    events = run(machine(states=rules, jobs={"signal": "plc.order"}), (0, {"stop": True}), tick(4 * MINUTE))
+    taken_back, stands = stops(events)
+    assert (taken_back["kind"], taken_back["final"], taken_back["duration_s"]) == ("unknown", True, 0.0)
+    assert (stands["kind"], stands["final"], stands["minor"]) == ("own", False, False)
+    assert taken_back["stop"] != stands["stop"] == intervals(events)[0]["stop"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.config.model import Config
@@ -104,7 +104,8 @@ def story(given_: list[tuple[int, Any]], *, clock: bool) -> tuple[list[Step], in
         elif step == "off" or (step == "back" and lost):
             lost = False
             count += min(100, wait // 1000)
-            steps += [(at, Reload(0, 0) if step == "off" else BACK), (at, {**QUIET, "count": count})]
+            steps += [(at, Reload(0, 0))] if step == "off" else []
+            steps += [(at, BACK), (at, {**QUIET, "count": count})]
         elif isinstance(step, int) and clock:
             steps.append((at, ClockStep(0, step)))
     return [*steps, tick(at + 5 * HOUR)], at + 5 * HOUR
@@ -146,6 +147,9 @@ def played(config: Config, told_: list[Input]) -> list[Event]:
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(range(len(LINES))), stories)
+@example(2, [(0, {"hold": True})])
+@example(2, [(0, {"stop": True, "mode": 4}), (0, {"mode": 1})])
+@example(0, [(0, "lost"), (0, "off"), (0, "lost"), (1, -90 * MINUTE), (0, "off")])
 def test_windows_tile_time_and_are_what_the_intervals_say(which: int, given_: list[tuple[int, Any]]) -> None:
     """Whatever happened: lost PLCs, restarts, steps of the clock; each to the millisecond."""
     steps, end = story(given_, clock=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.events import Event
-from tests.gateway.stories import latest
+from tests.gateway.stories import MONDAY, latest
 
 Data = dict[str, Any]
 
@@ -28,8 +28,8 @@ class Span:
 
 
 def _engine(name: str) -> int:
-    """The engine time at which something began: its id ends with it."""
-    return int(name.removesuffix("-2").rpartition("-")[2])
+    """The engine time at which something began: its id ends with it, or with a number where others began there too."""
+    return next(number for part in name.split("-") if part.isdecimal() and (number := int(part)) >= MONDAY)
 
 
 def windows(events: Iterable[Event]) -> list[Span]:
