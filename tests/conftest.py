@@ -8,6 +8,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import structlog
 from blockbuster import BlockBuster, blockbuster_ctx
 
 from gateway.config.model import Config
@@ -44,6 +45,23 @@ def no_blocking_calls(request: pytest.FixtureRequest) -> Iterator[BlockBuster | 
     """Any blocking call (sleep, files, sockets, SQLite) that product code makes on the event loop's thread raises."""
     with blockbuster_ctx(["gateway", "protocols", "ext"]) as guard:
         yield guard
+
+
+@pytest.fixture(autouse=True, scope="session")
+def loggers_are_made_anew() -> Iterator[None]:
+    """A command that a test runs in this process sets up the log; no logger may keep what it was made with."""
+    configure = structlog.configure
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", lambda **given: configure(**given | {"cache_logger_on_first_use": False}))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def log_is_as_it_was() -> Iterator[None]:
+    """For the next test."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True, scope="session")

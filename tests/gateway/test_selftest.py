@@ -11,7 +11,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import structlog
 from click.testing import CliRunner
 from structlog.testing import capture_logs
 
@@ -21,12 +20,6 @@ from gateway.cli import main
 from gateway.config.model import Config
 from gateway.selftest import NotFit, check_decoders, check_host
 from tests.conftest import line_document
-
-
-@pytest.fixture(autouse=True)
-def uncached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`configure_logging` of another test has loggers keep what they were made with."""
-    monkeypatch.setattr(selftest, "log", structlog.get_logger("gateway"))
 
 
 @pytest.fixture

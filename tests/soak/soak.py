@@ -41,7 +41,7 @@ HEAL_S = 90.0
 """In which a line that is well again has caught up; more than the longest wait before a connection is tried again."""
 EXECUTOR = 32
 """Threads that Python may keep for files and names, beside those that the daemon has."""
-MAY_GROW = {"resident_bytes": 4_000_000, "descriptors": 6.0, "threads": 6.0, "tasks": 6.0}
+MAY_GROW = {"resident_bytes": 4_000_000, "descriptors": 12.0, "threads": 6.0, "tasks": 6.0}
 """By how much each may grow after the warm-up; all but memory go with connections, and are compared at rest."""
 MAY_SKIP = 1 / 1000
 """Of the witness's scans: a shared computer may now and then stand still for longer than one."""
