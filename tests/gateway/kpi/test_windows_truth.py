@@ -80,7 +80,7 @@ signals = st.fixed_dictionaries(
 )
 steps_of_clock = st.sampled_from([-90 * MINUTE, -5 * SECOND, 0, 40 * SECOND, 2 * HOUR])
 stories = st.lists(
-    st.tuples(waits, signals | signals | signals | st.sampled_from(["lost", "back", "off"]) | steps_of_clock),
+    st.tuples(waits, signals | signals | signals | st.sampled_from(["lost", "back", "off", "dark"]) | steps_of_clock),
     max_size=30,
 )
 
@@ -101,6 +101,9 @@ def story(given_: list[tuple[int, Any]], *, clock: bool) -> tuple[list[Step], in
         elif step == "lost" and not lost:
             lost = True
             steps.append((at, LOST))
+        elif step == "dark":  # the gateway was off, and finds no PLC
+            lost = True
+            steps += [(at, Reload(0, 0)), (at, LOST)]
         elif step == "off" or (step == "back" and lost):
             lost = False
             count += min(100, wait // 1000)
