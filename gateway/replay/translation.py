@@ -8,7 +8,7 @@ from dataclasses import replace
 from gateway.config.model import Config
 from gateway.inputs import DeviceState, Input, Tick
 from gateway.recording.header import RecordedDevice, devices_of
-from protocols.model import Batch, Change
+from protocols.model import Batch, Change, Quality
 from protocols.settings import ReadOnlyDict
 
 
@@ -87,13 +87,15 @@ class Translation:
             learned = {numbers[number]: one for number, one in learned.items() if number in numbers}
         return Batch(given.device, scan, self.changes(given.device, given.changes), given.at, notices, learned)
 
-    def snapshot(self, recorded: Sequence[RecordedDevice], values: Sequence[Sequence[Change]], at: int) -> list[Batch]:
-        """Every signal as it was read last, as scans of all classes at one instant."""
-        batches = []
+    def snapshot(self, recorded: Sequence[RecordedDevice], values: Sequence[Sequence[Change]], at: int) -> list[Input]:
+        """Every signal as it was read last, as scans of all classes at one instant; a device with any good is there."""
+        given: list[Input] = []
         for device, read in zip(recorded, values, strict=True):
             scans = self._scans.get(device.name, {})
+            if scans and any(quality == Quality.GOOD for _, _, quality, *_ in read):
+                given.append(DeviceState(device.name, True, at))
             for scan, (_, numbers) in enumerate(device.scans):
                 if scan in scans:
                     changes = self.changes(device.name, [read[number] for number in numbers])
-                    batches.append(Batch(device.name, scans[scan], changes, at))
-        return batches
+                    given.append(Batch(device.name, scans[scan], changes, at))
+        return given

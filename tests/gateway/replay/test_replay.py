@@ -263,6 +263,25 @@ def test_a_missing_file_costs_its_own_time_alone(tmp_path: Path, monkeypatch: py
     assert behind == events[-len(behind) :] == one.decided[-len(behind) :]
 
 
+def test_a_device_that_came_back_in_a_missing_file_is_lost_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other rules go on from their own state before the gap, in which the device was gone."""
+    monkeypatch.setattr(recording, "FILE_MS", 12_000)
+    connected = [(5_000, False), (15_000, True), (30_000, False)]
+    told: list[Input] = [DeviceState("a", is_there, BEGIN + at) for at, is_there in connected]
+    told += [Batch("a", scan, said(**READ), BEGIN + 15_000) for scan in (0, 1)]
+    told += [Tick(BEGIN + at) for at in range(1000, 40_000, 1000)]
+    one = live(tmp_path, CONFIG, [*whole_day(1), *sorted(told, key=lambda given: given.at)])
+    first, _, third, *_ = one.files
+    rules = [{"state": "execute", "when": "a.run"}, {"state": "idle"}]
+    events, _ = replayed(line(machines={"filler": {**FILLER, "states": rules, "settle": 0}}), [first, third])
+    assert [event.type for event in events if event.type.startswith("device.")] == [
+        "device.lost", "device.restored", "device.lost",
+    ]  # fmt: skip
+    assert states(events)[-1][0] == "unknown"
+
+
 def test_a_recording_without_its_end_is_closed_at_its_last_time(tmp_path: Path) -> None:
     one = live(tmp_path, CONFIG, whole_day())
     path = one.files[0]
