@@ -16,7 +16,7 @@ from tests.processes import Daemon, Simulator, daemon, free_port, linegate, simu
 
 BOTTLES, REJECTS = 1_000_000, 20_000
 """Where the PLC's counters begin: too high for a reset that nobody saw."""
-SPEED = 5
+SPEED = 20
 
 
 def document(plc: int) -> dict[str, Any]:
