@@ -61,6 +61,10 @@ class Simulator:
         truth: dict[str, Any] = (await self.ask(**command))["truth"]
         return truth
 
+    async def has_made(self, parts: int) -> bool:
+        """Whether the filler has made so many since it began."""
+        return bool((await self.tell(action="truth"))["total"] >= parts)
+
     async def ask(self, **command: Any) -> dict[str, Any]:
         """Send a command; the answer, with the truth of all `machines` by name where there are several."""
         assert self._process.stdin is not None

@@ -35,14 +35,10 @@ async def has_read(one: Daemon, truth: dict[str, Any]) -> bool:
     return bool(readings == (BOTTLES + truth["total"], REJECTS + truth["rejects"]))
 
 
-async def has_made(plc: Simulator, parts: int) -> bool:
-    return bool((await plc.tell(action="thaw"))["total"] >= parts)
-
-
 async def run_for_a_while(plc: Simulator) -> int:
     """The line makes parts; how many it has made by then."""
-    await plc.tell(action="thaw")
-    await asyncio.sleep(0.8)  # what it makes meanwhile is what the test is about
+    made = (await plc.tell(action="thaw"))["total"]
+    await until(lambda: plc.has_made(made + 15))
     return int((await plc.tell(action="freeze"))["total"])
 
 
@@ -81,7 +77,7 @@ async def old_machine(place: Path) -> AsyncIterator[Old]:
             old.daemon = one
             await until(lambda: has_read(one, {"total": 0, "rejects": 0}))
             await plc.tell(action="thaw")
-            await until(lambda: has_made(plc, 5))
+            await until(lambda: plc.has_made(5))
             made = (await plc.tell(action="thaw"))["total"]
             code, out, err = await linegate("backup", one.file, "--state-dir", state, "--output", old.copy)
             assert (code, "read back" in out) == (0, True), err
