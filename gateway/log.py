@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 
 @contextmanager
@@ -37,16 +39,27 @@ _SHARED = (
 def _printable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Device strings are untrusted: nothing that moves a cursor or forges a line reaches a terminal."""
     for key, value in event.items():
-        if isinstance(value, str) and not value.isprintable() and key != "exception":
-            event[key] = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in value)
+        if isinstance(value, str) and key != "exception":
+            event[key] = _escaped(value)
     return event
+
+
+def _escaped(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def _traceback(out: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    """A traceback for a terminal; the message of an exception may quote a device."""
+    plain = io.StringIO()
+    structlog.dev.plain_traceback(plain, exc_info)
+    out.write("\n".join(_escaped(line) for line in plain.getvalue().split("\n")))
 
 
 def configure_logging(level: str = "INFO") -> None:
     """Set up our loggers and those of the libraries, which speak only from WARNING on."""
     tty = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if tty else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=_traceback) if tty else structlog.processors.JSONRenderer()
     )
     tail: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if not tty:

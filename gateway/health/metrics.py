@@ -130,6 +130,8 @@ class _LineCollector(Collector):
         yield CounterMetricFamily("linegate_buffer_commits", "Transactions committed", value=stats.commits)
         yield CounterMetricFamily("linegate_buffer_commit_failures", "Transactions undone", value=stats.commit_failures)
         yield CounterMetricFamily("linegate_buffer_events_stored", "Events committed", value=stats.events_stored)
+        yield CounterMetricFamily("linegate_buffer_events_mended", "Events not stored whole", value=stats.events_mended)
+        yield CounterMetricFamily("linegate_buffer_events_dropped", "Events let go", value=stats.events_dropped)
         yield CounterMetricFamily("linegate_buffer_events_lost", "Events lost: no room", value=stats.events_lost)
         yield GaugeMetricFamily("linegate_buffer_quarantined_events", "Events set aside", value=stats.quarantined)
 
@@ -161,7 +163,8 @@ class _LineCollector(Collector):
         behind = GaugeMetricFamily(
             "linegate_uplink_behind_seconds", "At most so old is what waits for it", labels=["uplink"]
         )
-        sent = CounterMetricFamily("linegate_uplink_acknowledged_events", "Events acknowledged", labels=["uplink"])
+        sent = CounterMetricFamily("linegate_uplink_sent_events", "Events sent, repeated ones too", labels=["uplink"])
+        settled = CounterMetricFamily("linegate_uplink_acknowledged_events", "Events acknowledged", labels=["uplink"])
         refused = CounterMetricFamily("linegate_uplink_refused_events", "Refusals of events", labels=["uplink"])
         again = CounterMetricFamily("linegate_uplink_reconnects", "Connections begun anew", labels=["uplink"])
         for name, runner in self._sources.uplinks.items():
@@ -169,10 +172,11 @@ class _LineCollector(Collector):
             backlog.add_metric([name], self._sources.outbox.backlog(name))
             if (age := self._sources.behind_s(name)) is not None:
                 behind.add_metric([name], age)
-            sent.add_metric([name], runner.stats.acknowledged)
+            sent.add_metric([name], runner.stats.sent)
+            settled.add_metric([name], runner.stats.acknowledged)
             refused.add_metric([name], runner.stats.refused)
             again.add_metric([name], runner.stats.reconnects)
-        yield from (up, backlog, behind, sent, refused, again)
+        yield from (up, backlog, behind, sent, settled, refused, again)
 
 
 def exposition(sources: Sources) -> bytes:

@@ -56,12 +56,9 @@ class UplinkStats:
     acknowledged: int = 0
     refused: int = 0
     """Refusals of an event, one for each attempt."""
-    quarantined: int = 0
     reconnects: int = 0
     others: Mapping[str, str] = field(default_factory=dict)
     """Other gateways of this line that are there beside us: streams, and since when."""
-    last_ack: float | None = None
-    """Monotonic time of the last acknowledgement."""
     delivered_until: int | None = None
     """When what was acknowledged last had happened, UTC in milliseconds; None before the first of this run."""
 
@@ -161,7 +158,6 @@ class UplinkRunner:
             return
         self._outbox.acknowledge(self.name, events[-1])
         self.stats.acknowledged += len(events)
-        self.stats.last_ack = time.monotonic()
         self.stats.delivered_until = events[-1].time
         self._attempts = 0
         self._refusals.reset()
@@ -178,7 +174,6 @@ class UplinkRunner:
             await asyncio.sleep(self._refusals.next())
             return
         self._attempts = 0
-        self.stats.quarantined += 1
         # said first: a connection that ends meanwhile cancels the waiting, and not the quarantine
         log.warning("event_quarantined", uplink=self.name, seq=event.seq, type=event.type, why=why)
         await self._outbox.quarantine(self.name, event, why)

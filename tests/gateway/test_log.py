@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
+import pty
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,3 +79,29 @@ def test_kinds_are_bounded() -> None:
     for number in range(2 * KINDS):
         repeats(None, "info", {"event": "said", "device": f"d{number}"})
     assert len(repeats._kinds) == KINDS
+
+
+def test_no_text_of_a_device_moves_a_terminals_cursor() -> None:
+    """Neither as a field, nor in the message of an exception with its traceback."""
+    ours, terminal = pty.openpty()
+    code = """
+import structlog
+from gateway.log import configure_logging
+configure_logging()
+log = structlog.get_logger("device")
+log.warning("said", why="a\\x1b[2Jb\\nc")
+try:
+    raise ValueError("d\\x1b[2Je\\u202e")
+except ValueError:
+    log.exception("failed")
+"""
+    try:
+        subprocess.run([sys.executable, "-c", code], stderr=terminal, check=True, timeout=30, cwd=ROOT)
+        text = os.read(ours, 65536).decode()
+    finally:
+        os.close(terminal)
+        os.close(ours)
+    assert "\x1b[2J" not in text
+    assert "\u202e" not in text
+    assert r"a\x1b[2Jb\x0ac" in text
+    assert r"d\x1b[2Je\x202e" in text

@@ -7,7 +7,9 @@ import re
 import socket
 import time
 from collections.abc import AsyncIterator
+from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 import aiomqtt
@@ -17,8 +19,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from yarl import URL
 
 from gateway import __version__
+from gateway.outbox.stats import OutboxStats
+from gateway.runner.uplink import UplinkStats
+from protocols.driver import LinkStats
 from tests.conftest import line_document
 from tests.processes import Daemon, broker, daemon, free_port, simulator, until
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 PRODUCTS = {"signal": "filler_plc.recipe", "list": {"cola-500ml": {}}}
 
@@ -147,6 +155,14 @@ async def test_metrics_are_openmetrics_with_documented_names(one: Daemon) -> Non
         sample.name for family in families.values() for sample in family.samples if f"`{sample.name}`" not in documented
     ]
     assert missing == []
+    counters = {f"linegate_endpoint_{name}" for name in counted(LinkStats)}
+    counters |= {f"linegate_buffer_{name}" for name in counted(OutboxStats) - {"pending", "quarantined", "size_bytes"}}
+    counters |= {f"linegate_uplink_{name}_events" for name in counted(UplinkStats) - {"reconnects"}}
+    assert {name for name in counters if name not in families or families[name].type != "counter"} == set()
+
+
+def counted(stats: type[DataclassInstance]) -> set[str]:
+    return {field.name for field in fields(stats) if field.type == "int"}
 
 
 @pytest.mark.parametrize(
