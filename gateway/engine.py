@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
 
@@ -37,7 +37,6 @@ class Engine:
         self.taps: tuple[Callable[[Input], None], ...] = ()
         """Told of each input before it is decided; must not raise."""
         self.failed: Exception | None = None
-        self.inputs = 0
         self.lags: deque[float] = deque([0.0], maxlen=LAGS)
         """Seconds by which the loop came late to the looks at the clock in the last minute."""
         self._pipeline = pipeline
@@ -65,7 +64,6 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - what cannot be decided: log, stop, let systemd restart
             self._fail(error, type(given).__name__)
             return
-        self.inputs += 1
         if events:
             self._append(events)
             self._rows.update(rows)
@@ -138,10 +136,6 @@ class Engine:
             self.submit(ClockStep(clock.now(), clock.utc_offset, clock.is_suspect))
             data = {"step_s": (stepped or 0) / 1000, "suspect": clock.is_suspect}
             self._append([Event("gateway.clock", "gateway", self.clock.utc(), data)])
-
-    def snapshot(self) -> dict[str, dict[str, Any]]:
-        """Every machine as it is now."""
-        return self._pipeline.snapshot()
 
     def close(self) -> None:
         """No further input is decided; what has been decided is the outbox's."""

@@ -19,11 +19,10 @@ Ask = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What a copied buffer is: as of `last_seq`, with so many stored events."""
+    """What a copied buffer is: as of `last_seq`."""
 
     stream: str
     last_seq: int
-    events: int
 
 
 def copy_buffer(ask: Ask, target: Path, progress: Callable[[str], None]) -> Copied:
@@ -51,7 +50,7 @@ def copy_buffer(ask: Ask, target: Path, progress: Callable[[str], None]) -> Copi
         ask(take, EVENTS, last=head["last_seq"])
         db.execute("COMMIT")
         check(db, target)
-        return Copied(head["stream"], head["last_seq"], written)
+        return Copied(head["stream"], head["last_seq"])
 
 
 def check(db: sqlite3.Connection, path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.install.service import InstallError, Plan, carry_out, installing, show, uninstalling
 from gateway.install.unit import BACKUPS
 
-GOOD, TROUBLE, WRONG = 0, 1, 2
+GOOD, WRONG = 0, 2
 
 
 def install(

@@ -32,14 +32,13 @@ class BufferError(Exception):
 
 
 class BufferLocked(BufferError):
-    """Another process uses the buffer; `pid` is its number where it left one."""
+    """Another process uses the buffer; the message has its number where it left one."""
 
     def __init__(self, path: Path, pid: int | None) -> None:
         holder = f"process {pid}" if pid is not None else "another process"
         super().__init__(
             f"the buffer {path} is in use by {holder}", "one line runs one daemon: stop the other one first"
         )
-        self.pid = pid
 
 
 def is_passing(error: sqlite3.Error) -> bool:

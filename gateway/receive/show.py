@@ -162,7 +162,6 @@ class Terminal:
     """A page that is drawn anew about once a second, and stays at the end."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
         self._live = Live(console=console, auto_refresh=False)
         self._events: deque[Text] = deque(maxlen=LAST_EVENTS)
         self._notes: deque[Text] = deque(maxlen=LAST_NOTES)

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import structlog
 import zstandard
 
 from gateway.config.recording import RecordingConfig
@@ -21,8 +20,6 @@ FRAME_S = 60.0
 FRAME_BYTES = 4_000_000
 """A frame ends at the latest after so much time, or so many bytes before compression."""
 LEVEL = 3
-
-log = structlog.get_logger("recording")
 
 
 class Writer:

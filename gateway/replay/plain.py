@@ -52,7 +52,6 @@ class PlainLines:
 
     def __init__(self, config: Config, complain: Any) -> None:
         """`complain` is called with each problem in words: what, where and what to do."""
-        self.problems = 0
         self._complain = complain
         self._devices = {
             name: (device.endpoint, {key: number for number, key in enumerate(device.signal_settings)})
@@ -75,7 +74,6 @@ class PlainLines:
                 self._wrong(f"{name}:{number}", str(wrong))
 
     def _wrong(self, place: str, words: str, key: str = "") -> None:
-        self.problems += 1
         if not key or key not in self._said:
             self._said.add(key)
             self._complain(f"{place}: {words}")

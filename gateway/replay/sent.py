@@ -14,8 +14,8 @@ from gateway.replay.lines import lines_of
 
 KEYS = {"machine.state": "interval", "machine.stop": "stop", "machine.kpi": "kpi", "line.kpi": "kpi"}
 """The field that names what an event is about."""
-ONCE = ("machine.production", "counter.fault")
-"""Events that are never revised."""
+PRODUCTION = "machine.production"
+"""Events that are never revised, but added up."""
 
 
 def utc_ms(text: str) -> int:
@@ -32,12 +32,12 @@ class Standing:
         self.others = 0
         """Events of other lines, which were left out."""
         self._latest: dict[str, dict[tuple[str, str], dict[str, Any]]] = {kind: {} for kind in KEYS}
-        self._once: dict[str, list[tuple[str, dict[str, Any]]]] = {kind: [] for kind in ONCE}
+        self._production: list[tuple[str, dict[str, Any]]] = []
 
     def add(self, kind: str, subject: str, data: dict[str, Any]) -> None:
         """One event, by its short type."""
-        if kind in ONCE:
-            self._once[kind].append((subject, data))
+        if kind == PRODUCTION:
+            self._production.append((subject, data))
         elif kind in KEYS:
             key = (subject, str(data[KEYS[kind]]))
             known = self._latest[kind].get(key)
@@ -52,15 +52,11 @@ class Standing:
     def made(self, subject: str) -> dict[str, int]:
         """Parts that one machine published in the time: total, good, scrap."""
         sums = {"total": 0, "good": 0, "scrap": 0}
-        for owner, data in self._once["machine.production"]:
+        for owner, data in self._production:
             if owner == subject and self.began < utc_ms(data["ended"]) <= self._end:
                 for key in sums:
                     sums[key] += data[key] or 0
         return sums
-
-    def faults(self, subject: str) -> int:
-        """Faults of a device's or a signal's counters."""
-        return sum(owner == subject for owner, _ in self._once["counter.fault"])
 
     @property
     def subjects(self) -> set[str]:
@@ -92,9 +88,9 @@ def read_sent(paths: Sequence[Path], source: str, standing: Standing) -> Iterato
                     standing.others += 1
                     continue
                 kind = _short(event["type"])
-                if kind in ONCE and event["id"] in seen:
+                if kind == PRODUCTION and event["id"] in seen:
                     continue
-                seen.update([event["id"]] if kind in ONCE else [])
+                seen.update([event["id"]] if kind == PRODUCTION else [])
                 standing.add(kind, event["subject"], event["data"])
             except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
                 yield f"{path}:{number}: no event: expected a CloudEvent of linegate, one a line; it is left out"

@@ -28,7 +28,6 @@ _TOKEN = re.compile(
       | (?P<operator>==|!=|<=|>=|<<|>>|//|[-+*/%&|^~<>()])""",
     re.VERBOSE | re.ASCII,
 )
-_OPERAND = ("text", "signal", "word", "number")
 _INSTEAD = {
     "=": "write == to compare",
     "&&": "write `and`",

@@ -24,11 +24,6 @@ class Stage:
     element: int = 0
     dimensions: tuple[int, ...] = ()
 
-    @property
-    def indices(self) -> tuple[int, ...]:
-        """The element by its indices; empty where it is no array."""
-        return indices_of(self.element, self.dimensions)
-
 
 @dataclass(frozen=True, slots=True)
 class TagPlace:

@@ -13,7 +13,6 @@ MOST_MEMBERS = 100
 """Of one structure."""
 MOST_LEAVES = 200_000
 """Of one controller."""
-_PROGRAM = "Program:"
 _CONTROL_WORDS = {"CTL", "Control"}
 """Of predefined structures: the word whose bits are members too."""
 

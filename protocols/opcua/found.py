@@ -38,7 +38,6 @@ _STRUCTURE = ua.VariantType.ExtensionObject
 class Part:
     """One value of a variable: the variable itself, an element or a member."""
 
-    node: Node
     place: tuple[str, ...]
     index: str | None = None
     member: str | None = None
@@ -162,7 +161,7 @@ class Finder:
             while isinstance(held, list):
                 held = held[0]
         if reading.described.built_in != _STRUCTURE:
-            yield Part(node, place, index)
+            yield Part(place, index)
             return
         if any(one.is_variable and not one.is_property for one in node.children):
             self.left_out.append(LeftOut(place, "a structure whose members are variables of their own", {}))
@@ -179,7 +178,7 @@ class Finder:
             if isinstance(within, str):
                 self.left_out.append(LeftOut((*place, *member), within))
             else:
-                yield Part(node, (*place, *member), index, ".".join(member))
+                yield Part((*place, *member), index, ".".join(member))
 
     def _probed(self, reading: Reading, part: Part, address: Mapping[str, Any]) -> FoundSignal | LeftOut:
         """A part as a signal, taken as the daemon takes it; left out unless it is good now."""

@@ -117,9 +117,6 @@ _WRONG: dict[str, tuple[str, str]] = {
 }
 """What only a person can mend: said, and tried again slowly. A refused user must not be locked out by trying often."""
 
-EXPLAINED = frozenset(_FAILED) | frozenset(_WRONG)
-"""The names of the status codes that have words."""
-
 
 def explain(error: BaseException, peer: str = "the server") -> LinkError:
     """The error as why and remedy: ConnectFailed where it may pass, ConfigError where a person has to act."""

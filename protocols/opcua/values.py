@@ -17,8 +17,8 @@ from protocols.opcua.point import Point, Unfit
 from protocols.opcua.session import decoded, fault_of, garbled, status_text
 from protocols.opcua.structures import Structures
 
-DATA_CHANGE, STATUS_CHANGE, EVENTS = 811, 820, 916
-"""Encodings of the notifications (OPC 10000-4, 7.25)."""
+STATUS_CHANGE, EVENTS = 820, 916
+"""Encodings of the notifications that are no data changes (OPC 10000-4, 7.25)."""
 
 
 class Publication(Protocol):

@@ -68,7 +68,6 @@ async def test_a_second_opener_is_told_who_has_it(bench: Bench) -> None:
     outbox = await bench.open()
     with pytest.raises(BufferLocked, match=f"process {os.getpid()}") as refused:
         await bench.open()
-    assert refused.value.pid == os.getpid()
     assert refused.value.remedy
     await outbox.close()
     await bench.open()
@@ -79,11 +78,11 @@ async def test_another_process_is_refused_and_told_the_pid(bench: Bench) -> None
     script = (
         "import sys; from pathlib import Path; from gateway.outbox.lock import BufferLock\n"
         "try: BufferLock(Path(sys.argv[1]))\n"
-        "except Exception as error: print(type(error).__name__, error.pid)"
+        "except Exception as error: print(error)"
     )
     command = [sys.executable, "-c", script, str(bench.path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: ASYNC221
-    assert done.stdout.split() == ["BufferLocked", str(os.getpid())]
+    assert f"is in use by process {os.getpid()}" in done.stdout
 
 
 async def test_a_newer_schema_is_refused_in_words(bench: Bench) -> None:

@@ -111,12 +111,11 @@ def test_a_bad_value_is_said_and_loses_no_other(values: dict[str, Any], words: s
     assert [name for name, change in found.items() if change[0] is None] == kept
 
 
-def test_a_mistake_that_every_line_makes_is_said_once_and_counted() -> None:
+def test_a_mistake_that_every_line_makes_is_said_once() -> None:
     said: list[str] = []
     lines = PlainLines(CONFIG, said.append)
     list(lines.inputs("a", [orjson.dumps({**scan(at, runing=True), "site": "x"}) for at in range(5)]))
     assert len(said) == 2
-    assert lines.problems == 10
 
 
 def test_whole_floats_are_whole_numbers_where_the_signal_is() -> None:

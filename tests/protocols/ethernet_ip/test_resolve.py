@@ -96,7 +96,8 @@ def test_indices_and_elements_are_the_same_place() -> None:
         (1, 0, 0),
         (1, 2, 3),
     ]
-    assert place("Cube[1,0,2]").stages[0].indices == (1, 0, 2)
+    (cube,) = place("Cube[1,0,2]").stages
+    assert indices_of(cube.element, cube.dimensions) == (1, 0, 2)
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from asyncua import ua
 from cryptography.exceptions import InvalidSignature
 
 from protocols.driver import ConfigError, ConnectFailed, LinkError
-from protocols.opcua.refusals import EXPLAINED, explain
+from protocols.opcua.refusals import _FAILED, _WRONG, explain
 
 PEER = "opc.tcp://plc-7:4840/plant"
 
 
-@pytest.mark.parametrize("name", sorted(EXPLAINED))
+@pytest.mark.parametrize("name", sorted({*_FAILED, *_WRONG}))
 def test_every_status_that_is_listed_is_one_and_has_words(name: str) -> None:
     error = explain(ua.UaStatusCodeError(getattr(ua.StatusCodes, name)))
     assert isinstance(error, ConnectFailed | ConfigError)
