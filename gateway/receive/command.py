@@ -20,7 +20,7 @@ from rich.console import Console
 
 from gateway.receive.consumer import Consumer, load
 from gateway.receive.follower import Follower, Hole
-from gateway.receive.show import Objects, Plain, Show, Terminal
+from gateway.receive.show import Objects, Plain, Show, Terminal, two_gateways
 from gateway.receive.source import Enough, Settings, source_for
 from gateway.runner.backoff import Backoff
 from protocols.driver import ConfigError, ConnectFailed, LinkError, NotConnected
@@ -74,6 +74,8 @@ class _Command:
         self._time: asyncio.Timeout | None = None
         self._seen: dict[Hole, int] = {}
         """Holes, and how often they were there when we looked."""
+        self._twins: set[str] = set()
+        """Lines of which two gateways were told."""
 
     async def run(self, seconds: float | None, count: int | None, state: Path | None, out: BinaryIO | None) -> int:
         """The exit code. Raises LinkError or OSError."""
@@ -146,6 +148,10 @@ class _Command:
             self._seen[hole] = self._seen.get(hole, 0) + 1
             if self._seen[hole] == PATIENCE and hole.is_proven:
                 show.missing(hole)
+        for source, streams in consumer.follower.twins.items():
+            if source not in self._twins:
+                self._twins.add(source)
+                show.note(two_gateways(source, streams))
         show.draw(consumer.follower)
 
 

@@ -237,7 +237,11 @@ class Follower:
         self.superseded = 0
         self.lost = 0
         """Holes in streams that are no longer listed."""
+        self.twins: dict[str, tuple[str, str]] = {}
+        """Lines of which two gateways are alive: by source both streams. Both count the same parts; stop one."""
         self._revisions: dict[tuple[str, str, str], int] = {}
+        self._alive: dict[str, tuple[str, str]] = {}
+        """By source the two streams that said last that they are alive, the last one last."""
 
     def take(self, event: Mapping[str, Any]) -> Taken:
         """Follow one event, in CloudEvents or flat shape. Raises NotAnEvent, and then it changed nothing."""
@@ -249,6 +253,8 @@ class Follower:
         stream.time = max(stream.time, str(event.get("time", "")))
         if kind == "gateway.gap":
             self._note_gap(name, data)
+        elif kind == "gateway.alive" and taken.order in ("first", "next"):
+            self._note_alive(name, source)
         elif kind == "gateway.started":
             self._note_start(name, data)
         elif kind in REVISED and self._is_superseded(source, kind, data):
@@ -324,6 +330,17 @@ class Follower:
             self.streams[name].former = former
             if former in self.streams:
                 self.streams[former].ended_at = _number(before.get("last_seq"))
+
+    def _note_alive(self, name: str, source: str) -> None:
+        """One that was followed by another is over, where one gateway has a new stream; if it goes on there are two."""
+        before, last = self._alive.pop(source, ("", ""))
+        if name == before:
+            self.twins[source] = (last, name)
+        self._alive[source] = (before if name == last else last, name)
+        if len(self._alive) > MOST_STREAMS:
+            oldest = next(iter(self._alive))
+            del self._alive[oldest]
+            self.twins.pop(oldest, None)
 
     def _is_superseded(self, source: str, kind: str, data: Mapping[str, Any]) -> bool:
         if (one := data.get(REVISED[kind])) is None:

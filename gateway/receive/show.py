@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, TextIO
 
 import orjson
@@ -55,6 +55,11 @@ def in_words(hole: Hole) -> str:
     return f"{what} of stream {hole.stream}"
 
 
+def two_gateways(source: str, streams: Iterable[str]) -> str:
+    """Of a line that is counted twice."""
+    return shown_line(f"TWO GATEWAYS of {source} are alive, streams {' and '.join(streams)}: stop one of the two")
+
+
 def summary(follower: Follower) -> dict[str, Any]:
     """Every figure, for programs."""
     streams = follower.streams.values()
@@ -68,6 +73,7 @@ def summary(follower: Follower) -> dict[str, Any]:
         "superseded": follower.superseded,
         "gaps": dict(follower.gaps),
         "gone": follower.gone,
+        "second_gateways": {source: list(streams) for source, streams in follower.twins.items()},
         "chains_begun_anew": sum(stream.begun_anew for stream in streams),
         "missing": [
             {"stream": hole.stream, "after": str(hole.after), "upto": str(hole.upto), "proven": hole.is_proven}
@@ -249,6 +255,8 @@ def verdict(follower: Follower) -> Iterator[str]:
         yield f"gaps that gateways told: {told}; {follower.gone:,} events given up"
     if found["chains_begun_anew"]:
         yield f"{found['chains_begun_anew']} chains began anew: nothing proves what lay before"
+    for source, both in follower.twins.items():
+        yield two_gateways(source, both)
     for hole in follower.holes():
         yield f"{'MISSING' if hole.is_proven else 'perhaps missing'}: {in_words(hole)}"
     if not found["received"]:

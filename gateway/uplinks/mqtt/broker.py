@@ -14,7 +14,8 @@ from gateway.uplinks.mqtt import reasons
 from gateway.uplinks.mqtt.config import HIDES, BrokerUplink
 from gateway.uplinks.mqtt.link import Client, Link, Lost, Refused
 from gateway.uplinks.mqtt.messages import Message
-from gateway.uplinks.uplink import UplinkContext
+from gateway.uplinks.twins import CONTESTED, UNHEARD, unheard
+from gateway.uplinks.uplink import TryLater, UplinkContext
 from protocols.dial import dial, tls_context
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
 from protocols.worker import in_daemon_thread
@@ -22,6 +23,8 @@ from protocols.worker import in_daemon_thread
 CONNACK_S = 10.0
 PUBACK_S = 10.0
 """Longest silence of the broker while it owes us an acknowledgement."""
+TAKEN_OVER_S = 30.0
+"""Two clients of one id that both connected at once would end each other's connection at every turn."""
 FAREWELL_S = 1.0
 """How long the broker may take to acknowledge that we go; else it publishes the will."""
 
@@ -89,8 +92,31 @@ class Broker:
             self._context.said.add(event)
             log.warning(event, uplink=self._context.name, why=why, remedy=remedy)
 
+    async def hear_others(self, link: Link, topic: str) -> None:
+        """Have what other gateways of this line say on a topic; a broker that hangs up over it is not asked again.
+
+        Raises NotConnected.
+        """
+        if UNHEARD in self._context.said:
+            return
+        lost, words = None, ""
+        try:
+            code = await link.subscribe(topic, no_local=True)
+        except Lost as error:
+            lost, words = error, str(error)
+        else:
+            words = reasons.words(code) if code >= reasons.REFUSAL else ""
+        if words:
+            why = f"{self.peer} does not let this client read {topic}: {words}"
+            unheard(self._context, why, "let it subscribe there")
+        if lost is not None:
+            raise self.not_connected(lost) from None
+
     def not_connected(self, lost: Lost) -> NotConnected:
         """The connection is gone."""
+        if lost.code == reasons.TAKEN_OVER or (lost.code is None and self._context.kept.pop(CONTESTED, 0)):
+            remedy = reasons.remedy(reasons.TAKEN_OVER)  # not each broker says so
+            return TryLater(f"{self.peer}: {lost}", remedy, TAKEN_OVER_S)
         remedy = "check the broker and the network" if lost.code is None else reasons.remedy(lost.code)
         return NotConnected(f"{self.peer}: {lost}", remedy)
 

@@ -28,6 +28,7 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.uplinks.mqtt import reasons
 from gateway.uplinks.mqtt.messages import Message
@@ -101,6 +102,7 @@ class Link:
         """Called with topic, payload, and whether it was kept for us, of what is subscribed."""
         self.on_lost: Callable[[], None] = lambda: None
         self._socket = sock
+        self._version = client.version
         self._loop = asyncio.get_running_loop()
         self._given = False
         self._established = False
@@ -153,10 +155,16 @@ class Link:
             raise self._note_lost("the connection is gone")
         return told.mid
 
-    async def subscribe(self, topic: str) -> int:
-        """Have what is published on a topic at QoS 1; the reason code, 0x80 or more for a refusal. Raises Lost."""
+    async def subscribe(self, topic: str, *, no_local: bool = False) -> int:
+        """Have what is published on a topic at QoS 1; the reason code, 0x80 or more for a refusal. Raises Lost.
+
+        With `no_local` what we publish there ourselves is left out, by MQTT 5 alone (3.8.3.1).
+        """
+        how: dict[str, Any] = {"qos": 1}
+        if no_local and self._version == 5:
+            how = {"options": SubscribeOptions(qos=1, noLocal=True)}
         try:
-            (granted,) = await self._client.subscribe(topic, qos=1)
+            (granted,) = await self._client.subscribe(topic, **how)
         except aiomqtt.MqttError as error:
             raise self._note_lost(f"no answer to SUBSCRIBE: {error}") from None
         return granted if isinstance(granted, int) else granted.value

@@ -15,13 +15,12 @@ from gateway.uplinks.mqtt.broker import Broker
 from gateway.uplinks.mqtt.config import MqttUplink
 from gateway.uplinks.mqtt.link import Link, Lost
 from gateway.uplinks.mqtt.messages import Message, Messages
-from gateway.uplinks.mqtt.twins import Twins
+from gateway.uplinks.mqtt.twins import BORN, Births
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.driver import NotConnected
 
 WRITE_S = 1.0
 """A `write` sends nothing more after this long: what a cancellation makes forget, and so repeat, is bounded by it."""
-UNHEARD = "second_gateway_is_not_heard"
 STEP = 4
 """A batch grows by this factor with each that is taken, and shrinks by it with each that is refused."""
 
@@ -49,7 +48,7 @@ class MqttPublisher:
         self._changed = asyncio.Event()
         self._is_silent = False
         self._is_online = False
-        self._twins: Twins | None = None
+        self._births: Births | None = None
 
     async def connect(self) -> None:
         """Connect, and say that the gateway is there.
@@ -138,26 +137,21 @@ class MqttPublisher:
             )
 
     async def _look_for_twins(self, link: Link) -> None:
-        """From what is kept of an earlier birth on. A broker that hangs up over it is not asked again."""
+        """From what is kept of an earlier birth on."""
         message = self._messages.state("online")
-        if message is None or UNHEARD in self._context.said:
+        if message is None:
             return
-        twins = self._twins = Twins(self._context)
-        link.on_message = lambda _topic, payload, is_retained: twins.told(payload, is_retained=is_retained)
-        try:
-            await link.subscribe(message.topic)
-        except Lost as lost:
-            why = f"{self._broker.peer} does not let this client read {message.topic}: {lost}"
-            self._broker.warn(UNHEARD, why, "let it subscribe there, to hear of a second gateway of this line")
-            raise self._broker.not_connected(lost) from None
+        births = self._births = Births(self._context)
+        link.on_message = lambda _topic, payload, is_retained: births.told(payload, is_retained=is_retained)
+        await self._broker.hear_others(link, message.topic)
 
     async def _say_online(self, link: Link) -> None:
         now_ms = time.time_ns() // 1_000_000
         message = self._messages.state("online", now_ms)
         if message is None:
             return
-        if self._twins is not None:
-            self._twins.born = rfc3339(now_ms)
+        if self._births is not None:
+            self._births.born = rfc3339(now_ms)
         self._forget()
         self._send(link, message)
         code = await self._next_answer(link)
@@ -168,6 +162,7 @@ class MqttPublisher:
             self._broker.warn("state_is_not_published", why, reasons.remedy(code))
             return
         self._is_online = True
+        self._context.kept[BORN] = 1
 
     async def _say_offline(self, link: Link) -> bool:
         """Whether the broker has it, so that no will is needed."""

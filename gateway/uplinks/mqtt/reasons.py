@@ -19,6 +19,7 @@ REFUSAL = 0x80
 WITH_WILL = 0x04
 """Of a DISCONNECT after which the broker publishes the will."""
 NOT_AUTHORIZED = 0x87
+TAKEN_OVER = 0x8E
 PACKET_TOO_LARGE = 0x95
 
 _NAMES = {

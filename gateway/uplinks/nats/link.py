@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,8 @@ class Link:
         """Why the connection is gone, as soon as it is known to be."""
         self.denied = ""
         """The server's words where it does not permit what was published or subscribed."""
+        self._heard = ""
+        self._on_unheard: Callable[[str], None] = lambda _words: None
         self._transport = transport
         self._client = Client()
         self._number = 0
@@ -109,6 +111,21 @@ class Link:
             await self._client.publish(subject, payload, f"{self._inbox}.{self._number}", dict(headers))
         return self._number
 
+    async def hear(
+        self, subject: str, take: Callable[[Mapping[str, str]], None], on_denied: Callable[[str], None]
+    ) -> None:
+        """Have `take` called with the headers of what anybody publishes to a subject, we too.
+
+        Or `on_denied` with the server's words, where it does not permit that; nothing else comes of it.
+        """
+
+        async def heard(message: Msg) -> None:
+            take(message.headers or {})
+
+        self._heard, self._on_unheard = subject, on_denied
+        with contextlib.suppress(Error, OSError):
+            await self._client.subscribe(subject, cb=heard)
+
     async def wait_lost(self) -> None:
         """Wait until the connection is gone."""
         while not self.lost:
@@ -140,7 +157,11 @@ class Link:
 
     async def _on_error(self, error: Exception) -> None:
         words = self.words(error)
-        if "permissions violation" in words.lower():
+        if "permissions violation" not in words.lower():
+            return
+        if self._heard and f'subscription to "{self._heard}"'.lower() in words.lower():
+            self._on_unheard(words)
+        else:
             self.denied = words
             self.changed.set()
 

@@ -6,7 +6,7 @@ import asyncio
 import re
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Never
@@ -22,6 +22,7 @@ from gateway.uplinks.nats.config import TOKEN, NatsUplink
 from gateway.uplinks.nats.link import Link, Login
 from gateway.uplinks.nats.transport import NoTls, SocketTransport, UnwantedTls
 from gateway.uplinks.template import place
+from gateway.uplinks.twins import Twins, unheard
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from gateway.uplinks.window import Window
 from protocols.dial import DIAL_S, connect_failed, dial, tls_context
@@ -32,6 +33,7 @@ ANSWER_S = 10.0
 """Longest silence of the server while it owes us an answer."""
 WRITE_S = 1.0
 """A `write` sends nothing more after this long: what a cancellation makes forget, and so repeat, is bounded by it."""
+ALIVE = "gateway.alive"
 MSG_ID = "Nats-Msg-Id"
 EXPECTED_STREAM = "Nats-Expected-Stream"
 PREFIX = "ce-"
@@ -67,6 +69,7 @@ class NatsPublisher:
         self._next: Message | None = None
         """Made, and waiting for its turn."""
         self._is_silent = False
+        self._twins: Twins | None = None
 
     async def connect(self) -> None:
         """Connect to the first server that is there.
@@ -151,8 +154,7 @@ class NatsPublisher:
             )  # fmt: skip
             if link.denied:
                 raise self._not_permitted(link)
-            if self._context.trial:
-                await self._try_subject(link)
+            await (self._try_subject(link) if self._context.trial else self._hear_others(link))
         except (OSError, ValueError, nats.errors.Error, TimeoutError) as error:
             await self.close()
             raise self._connect_failed(host, link, error) from None
@@ -167,6 +169,27 @@ class NatsPublisher:
         self._under_way.clear()
         if answer.code != WRONG_STREAM:
             self._refused(answer, message, 0)
+
+    async def _hear_others(self, link: Link) -> None:
+        """Other gateways of this line: each says each minute that it is alive, on a subject of the line's own."""
+        if not {"{line}", "{type}"} <= set(re.findall(r"\{\w+\}", self._config.subject)):
+            return
+        self._twins = Twins(self._context)
+        remedy = "let the server permit this user to subscribe there"
+        await link.hear(
+            self._subject(type=ALIVE, subject="gateway"), self._heard,
+            lambda words: unheard(self._context, f"{self._peer}: {words}", remedy),
+        )  # fmt: skip
+
+    def _heard(self, headers: Mapping[str, str]) -> None:
+        """A `gateway.alive`: ours, also of the connection before, or another's."""
+        stream, _, seq = headers.get(MSG_ID, "").rpartition("-")
+        if self._twins is None or not seq.isdecimal():
+            return
+        is_clones = stream == self._context.envelope.stream and int(seq) > self._context.kept.get(ALIVE, 0)
+        if is_clones or not self._twins.is_ours(stream):
+            self._twins.heard(stream)
+        self._twins.look()
 
     def _connect_failed(self, host: str, link: Link, error: Exception) -> ConnectFailed | ConfigError:
         if isinstance(error, NoTls):
@@ -205,6 +228,8 @@ class NatsPublisher:
         oldest = self._under_way[0][1].size if self._under_way else 0
         if not self._window.takes(self._next.size, len(self._under_way), oldest):
             return False
+        if event.type == ALIVE:
+            self._context.kept[ALIVE] = max(event.seq, self._context.kept.get(ALIVE, 0))
         message, self._next = self._next, None
         self._under_way.append((await link.publish(message.subject, message.headers, message.payload), message))
         return True

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Never
 
-import orjson
 import structlog
 
 from gateway.events import StoredEvent
@@ -26,6 +25,7 @@ from gateway.uplinks.sparkplug.config import SparkplugUplink
 from gateway.uplinks.sparkplug.host import HostState, PrimaryHost
 from gateway.uplinks.sparkplug.metrics import Metrics
 from gateway.uplinks.sparkplug.payload import commands
+from gateway.uplinks.sparkplug.proofs import Proofs
 from gateway.uplinks.sparkplug.session import REBIRTH, Place, Session, Unsendable
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
@@ -61,6 +61,7 @@ class SparkplugNode:
         self._session: Session | None = None
         self._link: Link | None = None
         self._changed = asyncio.Event()
+        self._proofs = Proofs(config, context)
         self._proof: tuple[int, int | None] | None = None
         """Message id of the proof that was sent last, and the reason code of its PUBACK."""
         self._is_silent = False
@@ -87,6 +88,8 @@ class SparkplugNode:
         session = Session(self._place, self._metrics(), self._bd_seq)
         sizes = [size for size in (self._config.max_packet, link.maximum_packet_size) if size is not None]
         session.most_bytes = min(sizes, default=None)
+        self._proofs.may_retain = link.may_retain
+        await self._broker.hear_others(link, self._proofs.topic)
         self._bear(session, link)
         self._session = session
         await self._prove(link)
@@ -106,6 +109,7 @@ class SparkplugNode:
             if now >= look_at and self._rebirth_due is None:
                 look_at = now + self._config.interval / 1000
                 self._send(link, session.look(_utc_ms(), self._config.kpi_interval))
+                self._proofs.look()
             until = look_at if self._rebirth_due is None else self._rebirth_due
             await self._wait(until - loop.time())
 
@@ -209,12 +213,8 @@ class SparkplugNode:
 
     async def _prove(self, link: Link, event: StoredEvent | None = None) -> None:
         """Have a later message acknowledged than all that was sent so far."""
-        line = self._context.line
-        place = {"enterprise": line.enterprise, "site": line.site, "area": line.area, "line": line.name}
-        topic = self._config.proof_topic.format(**place, uplink=self._context.name)
-        proven = {"stream": self._context.envelope.stream, "seq": None if event is None else str(event.seq)}
         try:
-            self._proof = (link.publish(Message(topic, orjson.dumps(proven))), None)
+            self._proof = (link.publish(self._proofs.message(event)), None)
             async with asyncio.timeout(broker.PUBACK_S):
                 while self._proof[1] is None:
                     self._connected()
@@ -225,8 +225,9 @@ class SparkplugNode:
             self._is_silent = True
             raise self._broker.silent() from None
         if (code := self._proof[1]) not in reasons.SUCCESS:
-            why = f"{self._broker.peer} refuses the proof on {topic}: {reasons.words(code)}"
+            why = f"{self._broker.peer} refuses the proof on {self._proofs.topic}: {reasons.words(code)}"
             raise NotConnected(why, reasons.remedy(code))
+        self._proofs.proven()
 
     async def _say_death(self, link: Link) -> bool:
         """Whether the broker has it."""
@@ -265,11 +266,13 @@ class SparkplugNode:
             self._proof = (mid, code)
             self._changed.set()
 
-    def _on_message(self, topic: str, body: bytes, _retained: bool) -> None:
+    def _on_message(self, topic: str, body: bytes, is_retained: bool) -> None:
         if self._host is not None and self._host.hear(topic, body):
             self._changed.set()
         elif topic == self._place.topic("NCMD"):
             self._command(body)
+        elif topic == self._proofs.topic:
+            self._proofs.hear(body, is_retained=is_retained)
 
     def _command(self, body: bytes) -> None:
         wanted = commands(body)

@@ -307,3 +307,30 @@ def test_what_a_stranger_writes_into_data_breaks_nothing() -> None:
     for seq, (kind, data) in enumerate(told, 1):
         one.take(event(seq, seq - 1, kind=kind, **data))
     assert one.is_complete
+
+
+def test_two_gateways_that_are_alive_by_turns() -> None:
+    """A new stream that follows another one is none, nor what comes of the old one late, or from another line."""
+    alive = "gateway.alive"
+    one = Follower()
+    for seq, of in ((5, A), (6, A), (1, B), (2, B)):
+        one.take(event(seq, seq - 1, of, alive))
+    one.take(event(6, 5, A, alive))  # again
+    one.take(event(4, 3, A, alive))  # late
+    one.take({**event(9, 8, "stream-c", alive), "source": "/acme/line-4"})
+    assert not one.twins
+    one.take(event(7, 6, A))
+    assert not one.twins, "of the time before, perhaps"
+    one.take(event(8, 7, A, alive))
+    assert one.twins == {"/acme/line-3": (B, A)}
+
+
+def test_many_lines_are_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_STREAMS", 3)
+    one = Follower()
+    for before in range(2):
+        for line in range(5):
+            for of in (A, B):
+                one.take({**event(before + 1, before, f"{of}{line}", "gateway.alive"), "source": f"/acme/line-{line}"})
+    assert len(one._alive) == 3
+    assert len(one.twins) <= 3

@@ -31,6 +31,7 @@ def test_a_loss_and_a_device_that_writes_escapes(kind: str) -> None:
             "data": {"interval": subject, "state": "held", "rev": 2, "final": True, "reason": {"text": "cap jam"}},
         }  # fmt: skip
         show.event(event, follower.take(event))
+    follower.twins["/acme/line-3"] = ("0192f0c4-6b7e", "\x1b[2J0192f0c4-7f00")
     for hole in follower.holes():
         show.missing(hole)
         show.found(hole)
@@ -40,11 +41,13 @@ def test_a_loss_and_a_device_that_writes_escapes(kind: str) -> None:
     assert "\x1b[2J" not in shown
     if kind == "programs":
         assert '"missing":{"stream":"0192f0c4-6b7e","after":"1","upto":"4"}' in shown
+        assert '"second_gateways":{"/acme/line-3":["0192f0c4-6b7e","' in shown
         assert '"complete":false,"received":2,"duplicates":1' in shown
         return
     assert "1  filler  machine.state  held  cap jam  rev 2  final" in shown
     assert "MISSING: event 4, and up to 2 between 1 and it of stream 0192f0c4-6b7e" in shown
     assert "came after all" in shown
+    assert "TWO GATEWAYS of /acme/line-3 are alive, streams 0192f0c4-6b7e and" in shown
     assert "2 received, 1 more came again" in shown
     assert "/acme/line-3" in shown
 

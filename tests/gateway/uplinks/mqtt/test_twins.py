@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from gateway.events import Envelope, Former
 from gateway.uplinks.mqtt.config import MqttUplink
 from gateway.uplinks.mqtt.publisher import MqttPublisher
-from gateway.uplinks.mqtt.twins import Twins
-from gateway.uplinks.uplink import UplinkContext
+from gateway.uplinks.mqtt.twins import Births
+from gateway.uplinks.uplink import TryLater, UplinkContext
 from protocols.driver import NotConnected
 from tests.processes import until
 
@@ -62,10 +62,10 @@ async def test_two_of_one_line_are_told_and_one_that_goes(broker: Broker, contex
 
 
 def told(context: UplinkContext, *said: tuple[bytes, bool], born: str = NOW) -> dict[str, str]:
-    twins = Twins(context)
-    twins.born = born
+    births = Births(context)
+    births.born = born
     for payload, is_retained in said:
-        twins.told(payload, is_retained=is_retained)
+        births.told(payload, is_retained=is_retained)
     return context.others
 
 
@@ -113,6 +113,49 @@ async def test_a_broker_that_refuses_to_tell_is_no_less_a_broker(
 ) -> None:
     script.suback = lambda mid: b"\x90\x04" + mid + b"\x00\x87"
     uplink = publisher(await script.start(), context)
-    await uplink.connect()
+    with capture_logs() as said:
+        await uplink.connect()
     assert await uplink.write(make_events(1)) == 1
+    await uplink.close()
+    (unheard,) = said
+    assert unheard["event"] == "second_gateway_is_not_heard"
+    assert "gateway/state: not authorized (0x87)" in unheard["why"]
+
+
+@pytest.mark.parametrize("version", [5, "3.1.1"])
+async def test_two_of_one_client_id_do_not_end_each_others_connection_at_every_turn(
+    broker: Broker, context: UplinkContext, version: Any
+) -> None:
+    """A broker need not say why it ended the connection: what the other one left on the topic does."""
+    await broker.start()
+    ours, theirs = with_stream(context, OURS), with_stream(context, THEIRS)
+    losses: list[NotConnected] = []
+    with capture_logs() as said:
+        last = publisher(broker.port, ours, version=version)
+        await last.connect()
+        for told in (theirs, ours, theirs, ours):
+            one = publisher(broker.port, told, version=version)
+            await one.connect()
+            losses.append(await lost(last))
+            await last.close()
+            last = one
+        await last.close()
+    assert sorted(one["stream"] for one in said if one["event"] == "second_gateway") == [OURS, THEIRS]
+    assert [isinstance(loss, TryLater) for loss in losses] == [False, False, True, True], "nobody knows at first"
+    assert isinstance(losses[2], TryLater)
+    assert losses[2].wait_s >= 30
+    assert "second gateway of this line" in losses[2].remedy
+
+
+async def lost(uplink: MqttPublisher) -> NotConnected:
+    with pytest.raises(NotConnected) as error:
+        await uplink.serve()
+    return error.value
+
+
+async def test_a_session_that_was_taken_over_is_left_for_a_while(script: Script, context: UplinkContext) -> None:
+    script.answer = lambda _number, mid: b"\x40\x02" + mid + b"\xe0\x01\x8e"
+    uplink = publisher(await script.start(), context)
+    await uplink.connect()
+    assert isinstance(await lost(uplink), TryLater)
     await uplink.close()

@@ -1,0 +1,47 @@
+"""Other gateways of the line, whatever tells of them: reported once, and gone when they say so or say nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.events import Envelope, Former
+from gateway.uplinks.twins import SILENT_S, Twins
+
+if TYPE_CHECKING:
+    from gateway.uplinks.uplink import UplinkContext
+
+OURS, THEIRS, BEFORE = (f"0192f0c4-0000-4000-8000-00000000000{n}" for n in range(3))
+
+
+def test_one_that_falls_silent_has_gone(context: UplinkContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    twins = Twins(context)
+    with capture_logs() as said:
+        for pause in (0, 60, SILENT_S):
+            clock[0] += pause
+            twins.heard(THEIRS)
+            twins.look()
+            assert list(context.others) == [THEIRS]
+        clock[0] += SILENT_S + 1
+        twins.look()
+        assert not context.others
+        twins.gone(THEIRS)
+    assert [one["event"] for one in said] == ["second_gateway", "second_gateway_gone"]
+
+
+def test_what_is_no_stream_is_nobody(context: UplinkContext) -> None:
+    twins = Twins(context)
+    for stream in ("", "x", f"{THEIRS}\x1b[2J", THEIRS.upper()):
+        twins.heard(stream)
+    assert not context.others
+
+
+def test_ours_are_all_that_we_ever_had(context: UplinkContext) -> None:
+    envelope = Envelope(context.envelope.source, OURS, (Former(-9, BEFORE),))
+    twins = Twins(dataclasses.replace(context, envelope=envelope))
+    assert [twins.is_ours(stream) for stream in (OURS, BEFORE, THEIRS)] == [True, True, False]
