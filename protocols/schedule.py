@@ -16,7 +16,7 @@ class Scan:
     number: int
     """Scan class of the device."""
     period_ms: int
-    due_ms: float = 0.0
+    due_ms: int = 0
     under_way: bool = False
 
 
@@ -24,7 +24,8 @@ class Schedule:
     """Hands out scans when they are due, the one that is due longest first.
 
     A scan's grid is multiples of its period on the monotonic clock plus a phase made from its name,
-    so that devices with one period are spread over it, and a new connection keeps the old phase.
+    so that devices with one period are spread over it, and a new connection keeps the old phase. It is of whole
+    milliseconds, as uvloop's timers are: what is due in 0.4 ms, it calls again and again until that is over.
     """
 
     def __init__(self, scans: Iterable[Scan]) -> None:
@@ -35,14 +36,14 @@ class Schedule:
 
     def take_due(self) -> list[Scan]:
         """The scans that are due now, longest first; each is under way until `done`."""
-        now = asyncio.get_running_loop().time() * 1000
+        now = round(asyncio.get_running_loop().time() * 1000)
         if not self._begun:
             self._begun = True
             for scan in self._scans:
                 scan.due_ms = _on_grid(f"{scan.device}#{scan.number}", scan.period_ms, now)
         due = [scan for scan in self._scans if scan.due_ms <= now]
         for scan in due:
-            missed = int((now - scan.due_ms) // scan.period_ms)
+            missed = (now - scan.due_ms) // scan.period_ms
             self.overruns += missed + scan.under_way
             scan.due_ms += (missed + 1) * scan.period_ms
         ready = [scan for scan in due if not scan.under_way]
@@ -64,7 +65,7 @@ class Schedule:
         return min(scan.due_ms for scan in self._scans) / 1000
 
 
-def _on_grid(name: str, period_ms: int, now_ms: float) -> float:
+def _on_grid(name: str, period_ms: int, now_ms: int) -> int:
     """The first point of a scan's grid that is not before `now_ms`."""
-    phase = zlib.crc32(name.encode()) % 1009 / 1009 * period_ms
-    return (-(-(now_ms - phase) // period_ms)) * period_ms + phase
+    phase = zlib.crc32(name.encode()) % 1009 * period_ms // 1009
+    return -(-(now_ms - phase) // period_ms) * period_ms + phase
