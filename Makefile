@@ -10,12 +10,13 @@ MAKEFLAGS += --jobs=4
 # The tests start hundreds of processes, which shall not compile the same files each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test ready bench torture soak package lint ruff mypy stubs format clean services
+.PHONY: help demo test test-systemd ready bench torture soak package lint ruff mypy stubs format clean services
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo                            simulated PLCs, the daemon, and where to look (DEMO_ARGS=\"--for 60s --speed 10\")"
 	@echo "make test                            every test (TEST_ARGS=\"-k outbox\")"
+	@echo "make test-systemd                    the package's service under a real systemd, in a container; as root"
 	@echo "make torture                         kills the daemon under load, 200 times (TORTURE_ARGS=\"--kills 1000 --seed 7\")"
 	@echo "make soak                            faults on every side for minutes or hours; nothing may leak (SOAK_ARGS=\"--for 8h\")"
 	@echo "make package                         an archive for machines without internet, into dist/"
@@ -53,6 +54,9 @@ ready: $(VENV)/collected services $(NODE_PEER)/node_modules/installed $(CPPPO_PE
 
 test: ready
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
+
+test-systemd: package services
+	$(BIN)/python -m pytest -v -x tests/systemd/under_systemd.py $(TEST_ARGS)
 
 lint: ruff mypy stubs
 

@@ -3,6 +3,7 @@
 missing=""
 [ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null 2>&1 || missing="$missing mosquitto"
 command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
+command -v systemd-nspawn >/dev/null 2>&1 || missing="$missing systemd-container"
 command -v socat >/dev/null 2>&1 || missing="$missing socat"
 command -v pkg-config >/dev/null 2>&1 || missing="$missing pkg-config"
 command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing="$missing chromium"

@@ -29,6 +29,9 @@ SYSTEM = Path("/etc/systemd/system")
 CONFIGURATIONS = Path("/etc/linegate")
 DATA = (Path("/var/lib/private/linegate"), Path("/var/lib/linegate"))
 """Where systemd keeps the state directories of a unit with a user of its own, and the links to them."""
+RUNTIME = Path("/run/linegate")
+STAMPS = Path("/var/lib/systemd/timers")
+"""Where systemd notes when a timer elapsed last."""
 DROP_IN = "50-line.conf"
 HIDDEN = (Path("/root"), Path("/home"), Path("/run/user"))
 """What the unit's ProtectHome hides from it."""
@@ -62,6 +65,8 @@ class Plan:
     """With their modes."""
     writes: list[Write] = field(default_factory=list)
     removes: list[Path] = field(default_factory=list)
+    tidies: list[Path] = field(default_factory=list)
+    """Directories that go if nothing of a person's is in them."""
     commands: list[Sequence[str]] = field(default_factory=list)
     """Of systemctl, where the root is this system's and systemd runs."""
     hidden: Path | None = None
@@ -125,17 +130,19 @@ def uninstalling(root: Path, lines: Sequence[str], *, data: bool) -> Plan:
     for line in lines or _installed(root):
         if not is_line_name(line):
             raise InstallError(f"{line} is no line's name", "give names as in linegate@NAME.service")
+        timer = BACKUP_TIMER.replace("@", f"@{line}")
         if _below(root, SYSTEM / UNIT).exists():
-            timer = BACKUP_TIMER.replace("@", f"@{line}")
             plan.commands.append(("disable", "--now", f"linegate@{line}.service", timer))
         plan.removes.append(SYSTEM / f"linegate@{line}.service.d" / DROP_IN)
-        plan.removes.append(SYSTEM / f"linegate@{line}.service.d")
+        plan.removes.append(STAMPS / f"stamp-{timer}")
+        plan.tidies.append(SYSTEM / f"linegate@{line}.service.d")
         if data:
             plan.removes += [place / line for place in DATA]
             plan.removes += [CONFIGURATIONS / f"{line}.yaml", CREDENTIALS / line]
     if not lines:
         plan.removes += [SYSTEM / name for name in UNITS]
         plan.removes += [*DATA, CONFIGURATIONS] if data else []
+        plan.tidies += [RUNTIME, BACKUPS]
     plan.commands.append(("daemon-reload",))
     return plan
 
@@ -176,6 +183,8 @@ def carry_out(plan: Plan, root: Path, out: TextIO, *, force: bool = False) -> No
         for path in plan.removes:
             if _remove(_below(root, path)):
                 out.write(f"removed {path}\n")
+        for path in plan.tidies:
+            _tidy(_below(root, path), path, out)
     except OSError as error:
         raise InstallError(f"{error.filename}: {error.strerror}", "see that it can be written, and try again") from None
     _systemctl([command for command in plan.commands if command not in before], root, out)
@@ -192,6 +201,7 @@ def show(plan: Plan, root: Path, out: TextIO) -> None:
         if write.is_ours:
             out.write(write.content.decode() + "\n")
     out.writelines(f"# remove {path}\n" for path in plan.removes if os.path.lexists(_below(root, path)))
+    out.writelines(f"# remove {path} if it is empty\n" for path in plan.tidies if _below(root, path).is_dir())
     out.writelines(f"# systemctl {' '.join(command)}\n" for command in plan.commands if command[0] != "disable")
 
 
@@ -234,18 +244,25 @@ def _replace(target: Path, content: bytes) -> None:
 
 
 def _remove(target: Path) -> bool:
-    """Whether there was something; a drop-in's directory only goes empty, for a person's own may be in it."""
+    """Whether there was something."""
     if not os.path.lexists(target):
         return False
     if target.is_symlink() or not target.is_dir():
         target.unlink()
-    elif target.name.endswith(".service.d"):
-        if any(target.iterdir()):
-            return False
-        target.rmdir()
     else:
         shutil.rmtree(target)
     return True
+
+
+def _tidy(target: Path, path: Path, out: TextIO) -> None:
+    """Remove an empty directory; of another one say what is left to a person."""
+    if not target.is_dir():
+        return
+    if kept := sorted(one.name for one in target.iterdir()):
+        out.write(f"kept {path}, for there is {', '.join(kept)}\n")
+        return
+    target.rmdir()
+    out.write(f"removed {path}\n")
 
 
 def _systemctl(commands: Sequence[Sequence[str]], root: Path, out: TextIO) -> None:

@@ -18,6 +18,7 @@ from protocols.secrets import Secret
 from tests.conftest import line_document
 
 UNITS = Path("etc/systemd/system")
+STAMP = "stamp-linegate-backup@line-3.timer"
 NETWORK_EXPOSURE, SERIAL_EXPOSURE = 15, 20
 """Tenths, of systemd-analyze's 0 to 10."""
 
@@ -199,7 +200,21 @@ def test_uninstalls_what_it_wrote_and_data_only_when_asked(image: Path, tmp_path
     assert not (own.parent / "50-line.conf").exists()
     assert own.exists()
     own.unlink()
-    assert linegate("uninstall-service", "--root", image).exit_code == 0
+    archive, stamp = image / "var/backups/linegate/line-3.tar.zst", image / "var/lib/systemd/timers" / STAMP
+    stamp.parent.mkdir(parents=True)
+    for one in (archive, stamp):
+        one.touch()
+    shown = linegate("uninstall-service", "--root", image)
+    assert shown.exit_code == 0
+    assert "kept /var/backups/linegate, for there is line-3.tar.zst\n" in shown.stdout
+    assert archive.exists()
+    assert not stamp.exists()
+    archive.unlink()
+    assert (
+        "# remove /var/backups/linegate if it is empty"
+        in linegate("uninstall-service", "--root", image, "--dry-run").stdout
+    )
+    assert linegate("uninstall-service", "--root", image).stdout == "removed /var/backups/linegate\n"
     assert not list((image / UNITS).iterdir()), "unit, drop-ins, and the backup's service and timer"
     assert buffer.exists()
     assert (image / "etc/linegate/line-3.yaml").exists()
