@@ -32,9 +32,10 @@ from gateway.outbox.outbox import Outbox
 from gateway.parts import Parts
 from gateway.people import People
 from gateway.pipeline import Pipeline
+from gateway.reloader import Reloader
 from gateway.runner.crew import Crew, end
-from gateway.runner.reload import Reloader
 from gateway.systemd import Notifier
+from protocols.worker import in_daemon_thread
 
 DRAIN_S = 10.0
 """How long a stopping daemon lets its uplinks catch up."""
@@ -144,7 +145,8 @@ class App:
         history = History(outbox.envelope(self._config.source), outbox.last_seq, clock.utc)
         sources = Sources(parts, history, Explainer(outbox, self._file), self._stop.is_set)
         self._announce(outbox, clock, pipeline.at)
-        listening = await asyncio.to_thread(listen, socket_path(self._state_dir / self._config.buffer.path))
+        control = socket_path(self._state_dir / self._config.buffer.path)
+        listening = await in_daemon_thread("control", partial(listen, control))
         async with asyncio.TaskGroup() as group:
             crew = Crew(group)
             store = group.create_task(outbox.run(), name="store")

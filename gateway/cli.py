@@ -108,7 +108,7 @@ def read(file: Path, state_dir: Path, as_json: bool, **wanted: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with every figure, for programs.")
 def plan(file: Path, as_json: bool) -> None:
     """Show what FILE asks of each PLC: requests, registers, bytes, milliseconds a scan, duty of each line."""
-    from gateway.plan import plan_file
+    from gateway.plan.command import plan_file
 
     sys.exit(plan_file(file, as_json))
 
@@ -234,7 +234,7 @@ main.add_command(receive)
 def schema(what: str) -> None:
     """Print the JSON Schema of the configuration, or of the events' data by type."""
     if what == "events":
-        from gateway.schemas import event_schemas
+        from gateway.schemas.catalogue import event_schemas
 
         document: dict[str, Any] = event_schemas()
     else:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gateway.schemas import EVENT_DATA, event_schemas
+from gateway.schemas.catalogue import EVENT_DATA, event_schemas
 
 PAGE = Path(__file__).parents[1] / "docs" / "events.md"
 

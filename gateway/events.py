@@ -1,4 +1,4 @@
-"""Events: CloudEvents 1.0 envelopes around the data that `schemas.py` describes."""
+"""Events: CloudEvents 1.0 envelopes around the data that `schemas/` describes."""
 
 from __future__ import annotations
 

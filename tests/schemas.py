@@ -9,7 +9,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from gateway.events import TYPE_VERSION
-from gateway.schemas import event_schemas
+from gateway.schemas.catalogue import event_schemas
 
 
 def _closed(node: Any) -> Any:

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(path for top in ("ext", "protocols", "gateway") for path in (ROOT / top).rglob("*.py"))
+NAMES = {path.relative_to(ROOT).as_posix() for path in SOURCES}
 CYTHON = sorted((ROOT / "ext").glob("*.px?"))
 FORBIDDEN = {
     "ext": ("protocols", "gateway"),
@@ -20,7 +21,7 @@ FORBIDDEN = {
 MOST_LINES = 400
 TASK_MAKERS = {"create_task", "ensure_future", "gather", "wait", "TaskGroup", "run_in_executor", "to_thread", "shield"}
 HEAVY = ("pymodbus", "aiomqtt", "paho", "asyncua", "pycomm3", "aiokafka", "nats", "google", "sparkplub_b_packets")
-KNOWS_EVERY_PART = {"app.py", "parts.py", "service.py", "cli.py"}
+KNOWS_EVERY_PART = {"app.py", "parts.py", "reloader.py", "service.py", "cli.py"}
 
 
 def tree(path: Path) -> ast.Module:
@@ -125,6 +126,45 @@ def test_only_app_knows_every_part() -> None:
         if relative.parts[0] == "gateway" and len(relative.parts) == 2 and relative.name not in KNOWS_EVERY_PART:
             known = {part for part in parts for name in imported(tree(path)) if name.startswith(part)}
             assert len(known) < 3, f"{relative} knows {known}"
+
+
+def imports_of_ours(path: Path) -> Iterator[str]:
+    """Files that are imported when this one is; what is imported for a type checker alone, or later, is not."""
+    later = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    nodes: list[ast.AST] = [*tree(path).body]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, later) or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            continue
+        nodes += ast.iter_child_nodes(node)
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            for name in (f"{node.module}.{alias.name}" for alias in node.names):
+                yield from (file for file in (to_file(name), to_file(name.rpartition(".")[0])) if file in NAMES)
+
+
+def to_file(module: str) -> str:
+    return module.replace(".", "/") + ".py"
+
+
+def test_no_file_imports_itself_in_a_circle() -> None:
+    above: dict[str, set[str]] = {name_of(path): set(imports_of_ours(path)) for path in SOURCES}
+    while free := {name for name, needs in above.items() if not needs & above.keys()}:
+        above = {name: needs for name, needs in above.items() if name not in free}
+    assert not above, "these import each other, or what does"
+
+
+def test_nothing_waits_for_a_thread_that_could_hold_the_exit() -> None:
+    """The loop's executor is joined at the end; `protocols.worker` has threads that are not."""
+    for path in SOURCES:
+        if not name_of(path).startswith("protocols/simulated/"):
+            assert not re.search(r"\b(to_thread|run_in_executor|ThreadPoolExecutor)\b", path.read_text()), path
+
+
+def test_the_architecture_names_every_room_of_the_gateway() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text()
+    here = {path.relative_to(ROOT / "gateway").parts[0] for path in SOURCES if name_of(path).startswith("gateway/")}
+    rooms = {name if name.endswith(".py") else f"{name}/" for name in here} - {"__init__.py", "__main__.py"}
+    assert {room for room in rooms if not re.search(rf"[`/]{re.escape(room)}", page)} == set()
 
 
 def test_libraries_are_imported_where_a_configuration_uses_them() -> None:

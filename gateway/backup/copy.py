@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.backup.source import EVENTS, STATE, original
+from gateway.buffer.snapshot import EVENTS, STATE, original
 from gateway.outbox.classes import TABLES
 from gateway.outbox.errors import BufferError
 

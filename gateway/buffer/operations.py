@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from gateway.backup import source
+from gateway.buffer import snapshot
 from gateway.control.wire import Refused
 from gateway.events import StoredEvent, rfc3339
 from gateway.outbox import census
@@ -43,7 +43,7 @@ class Operations:
                 "discard": self._discard,
             }.items()
         }
-        self.handlers |= {name: _refusing(operation) for name, operation in source.handlers(outbox).items()}
+        self.handlers |= {name: _refusing(operation) for name, operation in snapshot.handlers(outbox).items()}
 
     async def _stats(self, _request: Mapping[str, Any]) -> Items:
         """One item: numbers, sizes in bytes, cursors, and the span in ms of the newest events."""

@@ -7,7 +7,7 @@ from typing import Any
 from gateway.explain.events import Found
 from gateway.explain.explanation import Clock, Explanation, Section, seconds, value_text
 from gateway.explain.places import Places
-from gateway.schemas import EVENT_DATA
+from gateway.schemas.catalogue import EVENT_DATA
 
 
 def explain_other(found: Found, places: Places, clock: Clock) -> Explanation:

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.inputs import Mute
 from gateway.pipeline import Pipeline
-from gateway.schemas import EVENT_DATA
+from gateway.schemas.catalogue import EVENT_DATA
 from gateway.verify import agree, counted_by_plc
 from protocols.model import Batch
 from tests import processes

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from gateway.backup.archive import BackupError
 from gateway.backup.copy import copy_buffer
 from gateway.backup.rebirth import last_readings, rebirth
-from gateway.backup.source import handlers
+from gateway.buffer.snapshot import handlers
 from gateway.checkpoint import pack, unpack
 from gateway.config.model import BufferConfig
 from gateway.events import Event, StoredEvent

@@ -18,7 +18,7 @@ from gateway.config.model import BufferConfig
 from gateway.events import Event, StoredEvent
 from gateway.outbox import bounds, room
 from gateway.outbox.outbox import Outbox
-from gateway.schemas import event_schemas
+from gateway.schemas.catalogue import event_schemas
 from gateway.uplinks.file.config import FileUplink
 from tests.gateway.outbox.conftest import TIME
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from gateway.config.uplinks import ShapedUplink
-from gateway.schemas import event_schemas
+from gateway.schemas.catalogue import event_schemas
 from gateway.uplinks.encoding import FLAT, Encoding, Unencodable
 from gateway.uplinks.uplink import UplinkContext
 

@@ -1,30 +1,22 @@
-"""`linegate plan`: what will be asked of each PLC, what that costs on the wire, and whether a line can bear it.
+"""What will be asked of each PLC, what that costs on the wire, and whether a line can bear it.
 
 All figures follow from the configuration alone; nothing is asked of any device.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, TextIO
-
-import orjson
+from typing import Any
 
 from ext.table import SignalTable
-from gateway.check import load_or_exit
 from gateway.config.crosscheck_parts import unseen
 from gateway.config.model import Config, MachineConfig
-from gateway.plan_show import show
 from gateway.work.ideals import Ideals
 from protocols.modbus.config import ModbusDevice, ModbusRtuDevice, SerialConfig
 from protocols.modbus.plan import plan_requests
 from protocols.modbus.request import Request
 from protocols.settings import DeviceSettings, duration_text
-
-GOOD, TROUBLE = 0, 1
 
 _READ_PDU = 5
 """Function code, address and count (Application Protocol V1.1b3, 6.1 to 6.4); a reply has function and byte count."""
@@ -117,17 +109,6 @@ class LinePlan:
     def plain(self) -> dict[str, Any]:
         """Plain values, for `--json`."""
         return asdict(self)
-
-
-def plan_file(path: Path, as_json: bool, out: TextIO | None = None) -> int:
-    """Write the plan of a configuration to `out` (standard output). Returns 0, or 1 with warnings; exits with 2."""
-    out = sys.stdout if out is None else out
-    plan = plan_line(load_or_exit(path))
-    if as_json:
-        out.write(orjson.dumps(plan.plain(), option=orjson.OPT_INDENT_2).decode() + "\n")
-    else:
-        show(plan, out)
-    return TROUBLE if plan.warnings else GOOD
 
 
 def plan_line(config: Config) -> LinePlan:

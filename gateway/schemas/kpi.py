@@ -6,7 +6,7 @@ from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from gateway.schemas_common import Bounds, OfLine
+from gateway.schemas.common import Bounds, OfLine
 
 
 class KpiStops(TypedDict):

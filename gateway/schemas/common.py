@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NotRequired
+from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
+
+Quality = Literal["good", "uncertain", "bad"]
 
 
 class OfLine(TypedDict):
@@ -25,3 +27,15 @@ class Bounds(TypedDict):
 
     low: int
     high: int
+
+
+class StopReason(TypedDict):
+    """The first reason that was known in a stop; its group is null where it has none."""
+
+    code: str
+    text: str | None
+    source: Literal["rule", "signal", "alarm", "operator"]
+    group: str | None
+    category: NotRequired[str]
+    failure: NotRequired[bool]
+    owner: NotRequired[str]

@@ -16,11 +16,12 @@ from pymodbus.pdu import register_message as registers
 
 from gateway.cli import main
 from gateway.config.model import Config
-from gateway.plan import LinePlan, RequestPlan, plan_file, plan_line
-from gateway.plan_show import show
+from gateway.plan.command import plan_file
+from gateway.plan.plan import LinePlan, RequestPlan, plan_line
+from gateway.plan.show import show
 from tests.conftest import line_document
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TCP = {"protocol": "modbus_tcp", "host": "plc"}
 RTU = {"protocol": "modbus_rtu", "serial": {"path": "/dev/ttyS0"}}
 WORD = {"type": "uint16"}

@@ -7,6 +7,7 @@ import os
 import pickle
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from gateway.runner.crew import Crew
 from gateway.systemd import Notifier
 from gateway.uplinks.registry import uplink_class
 from protocols.registry import driver_class
+from protocols.worker import in_daemon_thread
 
 LOAD_S = 60.0
 UNCHANGED = "mend the file, and reload again; the daemon goes on with the configuration that it has"
@@ -88,15 +90,16 @@ class Reloader:
 
     async def _reload(self) -> dict[str, Any]:
         new = await self._load()
-        difference = await asyncio.to_thread(Difference, self._parts.config, new)
+        difference = await in_daemon_thread("reload", partial(Difference, self._parts.config, new))
         answer = {"digest": new.digest, "changes": difference.as_data()}
         if difference.is_none:
             log.info("reload_changed_nothing", configuration=new.digest)
             return answer
         if difference.needs_restart:
             raise Refused(f"this needs a restart: {difference.needs_restart}", "restart the daemon, or change it back")
-        pipeline = await asyncio.to_thread(Pipeline, new)
-        await asyncio.to_thread(_import, new)  # a library can take a second, in which no device would be scanned
+        pipeline = await in_daemon_thread("reload", partial(Pipeline, new))
+        # a library can take a second, in which no device would be scanned
+        await in_daemon_thread("reload", partial(_import, new))
         began = time.monotonic()
         try:
             await self._parts.take_over(self._crew, difference, pipeline)

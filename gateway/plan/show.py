@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
+from gateway.plan.plan import LinePlan, ScanPlan
 from gateway.sheet import Sheet, aligned, drawn
 from protocols.settings import duration_text
-
-if TYPE_CHECKING:
-    from gateway.plan import LinePlan, ScanPlan
 
 HIGH, FULL = 70, 100
 """Percent of duty from which a line is shown as busy, and as overloaded."""

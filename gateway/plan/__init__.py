@@ -1,0 +1,1 @@
+"""What a configuration will ask of each PLC, before it does."""
