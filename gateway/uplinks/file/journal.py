@@ -140,8 +140,13 @@ class Journal:
         return 0 if self._every is None else int(utc_s // self._every)
 
     def _check_name(self) -> None:
-        """What was written must be what others see under the name: a deleted file takes all and keeps nothing."""
+        """What was written must be what others see under the name: a deleted file takes all and keeps nothing.
+
+        On a share without locks somebody else may write into it, and cut off what we wrote.
+        """
         ours = os.fstat(self._descriptor)
+        if ours.st_size != self._size:
+            raise OSError(errno.EBUSY, "somebody else writes into the file", str(self._path))
         try:
             named = self._path.stat()
         except FileNotFoundError:

@@ -33,6 +33,7 @@ _REMEDIES = {
     errno.EPERM: "let the daemon's user write there",
     errno.ENOTDIR: "a part of the path is a file: choose another path",
     errno.EISDIR: "the path is a directory: choose another path",
+    errno.EBUSY: "see which process does, and whether a second gateway of this line runs",
     errno.EIO: "see the system's log: the disk or the share fails",
     errno.ESTALE: "the network share is gone: see that it is mounted",
 }
@@ -64,7 +65,9 @@ class FileSink:
             if self._is_trial:
                 return  # the daemon that runs has it open
             raise ConnectFailed(
-                str(error), "one file takes the events of one uplink; a stuck write ends by itself"
+                str(error),
+                "one file takes the events of one uplink: see whether a second gateway of this line writes there; "
+                "a stuck write ends by itself",
             ) from None
         except JournalForeign as error:
             raise ConfigError(str(error), "move it away, or choose another path") from None

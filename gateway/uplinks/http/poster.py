@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 import zlib
 from collections.abc import Sequence
 from typing import Never
@@ -17,6 +18,7 @@ from gateway.uplinks.encoding import Encoding, Unencodable
 from gateway.uplinks.http import answers
 from gateway.uplinks.http.config import HttpUplink
 from gateway.uplinks.http.connection import Answer, Broken, Connection
+from gateway.uplinks.pace import Pace
 from gateway.uplinks.uplink import Rejected, TryLater, UplinkContext
 from protocols.dial import tls_context
 from protocols.driver import ConfigError, NotConnected
@@ -57,6 +59,7 @@ class HttpPoster:
         self._connection: Connection | None = None
         self._most = 1
         self._most_bytes = FIRST_BYTES
+        self._pace = Pace(context.kept, config.timeout / 1000)
 
     @property
     def peer(self) -> str:
@@ -87,8 +90,10 @@ class HttpPoster:
         """
         while True:
             batch = self._written(events)
+            begun = time.monotonic()
             answer = await self._post(events[: len(batch)], batch)
             if answers.is_success(answer):
+                self._pace.taken(sum(map(len, batch)), time.monotonic() - begun)
                 self._most = min(STEP * max(self._most, len(batch)), self._config.batch)
                 return len(batch)
             if answer.status not in answers.REFUSED:
@@ -120,7 +125,7 @@ class HttpPoster:
                     break
                 raise Rejected(0, str(error)) from None
             size += len(written)
-            if batch and size > self._most_bytes:
+            if batch and (size > self._most_bytes or not self._pace.fits(size)):
                 break
             batch.append(written)
         return batch
@@ -138,6 +143,8 @@ class HttpPoster:
                         connection = self._connection = await self._open()
                     return await connection.post(self._target, headers, body)
             except TimeoutError:
+                if len(batch) > 1:
+                    self._pace.too_slow(sum(map(len, batch)))
                 words = f"{self.peer} does not answer within {self._config.timeout / 1000:g} s"
                 raise NotConnected(words, "look at the server's load and at the network, or raise `timeout`") from None
             except Broken as broken:

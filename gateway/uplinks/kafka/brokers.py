@@ -47,6 +47,10 @@ class Client:
         )  # fmt: skip
 
 
+class Silent(NotConnected):
+    """A broker owes an answer for too long: it may be stuck, or the link too slow."""
+
+
 class Brokers:
     """The brokers that a topic needs. `leaders` and the connections follow the cluster."""
 
@@ -91,7 +95,7 @@ class Brokers:
         except TimeoutError:
             self._drop(place)
             remedy = "look at the broker's load and at the network"
-            raise NotConnected(f"{peer} does not answer within {self._client.answer_s:g} s", remedy) from None
+            raise Silent(f"{peer} does not answer within {self._client.answer_s:g} s", remedy) from None
         except IncompatibleBrokerVersion as error:
             raise ConfigError(f"{peer} is too old: {error}", codes.remedy(35)) from None
         except (KafkaError, OSError) as error:

@@ -21,7 +21,11 @@ ABOUT_THE_CLIENT = frozenset({17, 29, 31, 33, 34, 35, 43, 44, 58, 76})
 
 UNKNOWN_TOPIC = 3
 
+_PASSING = frozenset({2, 74, 75, 89})
+"""What aiokafka does not know as such: a batch that was damaged on its way, leaders that change, a quota."""
+
 _NAMES = {
+    2: "damaged on its way",
     3: "unknown topic or partition",
     5: "leader not available",
     6: "not the leader of the partition",
@@ -38,12 +42,22 @@ _NAMES = {
     34: "SASL not possible in this state",
     35: "version not supported",
     43: "message format too old",
+    45: "out-of-order sequence number",
+    47: "producer epoch out of date",
+    56: "disk error at the broker",
     44: "policy violation",
     58: "authentication failed",
+    59: "unknown producer",
+    74: "leader epoch out of date",
+    75: "unknown leader epoch",
     76: "compression type not supported",
     87: "invalid record",
+    89: "throttling quota exceeded",
+    90: "producer fenced",
 }
+_ANEW = "none is needed: the next session has numbers of its own; if it comes again and again, see the brokers' logs"
 _REMEDIES = {
+    2: "look at the network: what arrives is not what was sent",
     3: "create the topic, or set `topic`",
     5: "see the cluster's health: the partition has no leader",
     7: "see the cluster's health: replicas lag behind",
@@ -57,8 +71,14 @@ _REMEDIES = {
     35: "use Kafka 1.0 or newer",
     43: "use Kafka 1.0 or newer, and a topic of message format 2",
     44: "see which policy of the cluster refuses it",
+    45: _ANEW,
+    47: _ANEW,
+    56: "see that broker's log and its disk",
     58: "check `user`, `password` and `sasl`, and that the cluster knows this user",
+    59: _ANEW,
     76: "set `compression` to what the topic takes",
+    89: "raise the cluster's quota for this client",
+    90: _ANEW,
 }
 
 
@@ -74,4 +94,4 @@ def remedy(code: int) -> str:
 
 def is_passing(code: int) -> bool:
     """Whether the same batch may be taken a moment later."""
-    return bool(for_code(code).retriable)
+    return code in _PASSING or bool(for_code(code).retriable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Never
@@ -12,9 +13,10 @@ from gateway.events import StoredEvent
 from gateway.uplinks.content import Content
 from gateway.uplinks.encoding import Unencodable
 from gateway.uplinks.kafka import codes
-from gateway.uplinks.kafka.brokers import Brokers, Client
+from gateway.uplinks.kafka.brokers import Brokers, Client, Silent
 from gateway.uplinks.kafka.config import CHARACTER, KafkaUplink
 from gateway.uplinks.kafka.session import BATCH_BYTES, Batch, Session
+from gateway.uplinks.pace import Pace
 from gateway.uplinks.template import place
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.dial import tls_context
@@ -73,6 +75,7 @@ class KafkaPublisher:
         self._most = 1
         self._most_bytes = BATCH_BYTES
         self._largest = 0
+        self._pace = Pace(context.kept, ANSWER_S)
         self._ahead: dict[int, int] = {}
         """Events that are stored while one before them is not: their seq, and the prevseq that they went out with."""
         self._trouble: ConnectFailed | NotConnected | None = None
@@ -110,10 +113,14 @@ class KafkaPublisher:
         while True:
             wave, batches = self._wave(session, events)
             bodies = {number: (batch, await self._built(batch)) for number, batch in batches.items()}
+            begun, size = time.monotonic(), sum(going.size for going in wave)
             verdicts, self._trouble = await session.produce(bodies)
             done = self._stored(wave, {**verdicts, THERE: 0})
             if done == len(wave):
                 self._grow(wave)
+                self._pace.taken(size, time.monotonic() - begun)
+            elif isinstance(self._trouble, Silent) and len(wave) > 1:
+                self._pace.too_slow(size)
             if done:
                 return done
             first = wave[0].partition
@@ -132,6 +139,7 @@ class KafkaPublisher:
         """The next events, and the batches of those that are not there. Raises Rejected for the first alone."""
         wave: list[Going] = []
         batches: dict[int, Batch] = {}
+        size = 0
         for event in events[: self._most]:
             if self._ahead.get(event.seq) == event.prevseq:
                 wave.append(Going(event.seq, event.prevseq, THERE, 0))
@@ -142,7 +150,8 @@ class KafkaPublisher:
                 if wave:
                     break
                 raise Rejected(0, str(error)) from None
-            if wave and record.size > self._largest:
+            size += record.size
+            if wave and (record.size > self._largest or not self._pace.fits(size)):
                 break
             number = session.partition(record.key)
             batch = batches.get(number) or session.batch(number, self._most_bytes)

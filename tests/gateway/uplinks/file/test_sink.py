@@ -302,3 +302,21 @@ def test_a_journal_may_be_closed_twice(tmp_path: Path) -> None:
     journal.open()
     journal.close()
     journal.close()
+
+
+async def test_somebody_who_writes_there_too_is_noticed(context: UplinkContext, make_events: Any, path: Path) -> None:
+    """On a share that has no locks a second gateway of the line may."""
+    uplink = sink(context)
+    await uplink.connect()
+    await uplink.write(make_events(1))
+    with path.open("ab") as others:
+        others.write(b'{"seq":"1"}\n')
+    with pytest.raises(NotConnected, match="somebody else writes into the file") as told:
+        await uplink.write(make_events(2))
+    assert "second gateway" in told.value.remedy
+    await uplink.close()
+    await closed(uplink)
+    again = sink(context)
+    await again.connect()
+    assert await again.write(make_events(2, 3)) == 2
+    await again.close()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import itertools
 import ssl
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -312,6 +314,31 @@ async def test_no_answer(server: Collector, context: UplinkContext, make_events:
     with pytest.raises(NotConnected, match=r"does not answer within 0\.1 s"):
         await uplink.write(make_events(1))
     await uplink.close()
+
+
+async def test_what_a_slow_link_bore_is_remembered(
+    server: Collector, context: UplinkContext, make_events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_slow(post: Post) -> web.StreamResponse:
+        if len(post.events) > 20:
+            await asyncio.sleep(30)
+        return web.Response(status=202)
+
+    server.answer = too_slow
+    events = make_events(*range(100, 300))
+    uplink = poster(server.port, context)
+    object.__setattr__(uplink._config, "timeout", 200)
+    await uplink.connect()
+    assert [await uplink.write(events[start:]) for start in (0, 1, 5)] == [1, 4, 16]
+    with pytest.raises(NotConnected, match="does not answer within"):
+        await uplink.write(events[21:])
+    await uplink.close()
+    hours = SimpleNamespace(monotonic=itertools.count(0, 3600).__next__)
+    monkeypatch.setattr("gateway.uplinks.http.poster.time", hours)
+    again = poster(server.port, context)
+    await again.connect()
+    assert await all_written(again, events[21:]) == [1, 4, *[16] * 10, 14]
+    await again.close()
 
 
 async def test_nobody_listens(context: UplinkContext) -> None:

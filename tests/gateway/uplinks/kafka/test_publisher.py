@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
+from itertools import count
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -186,12 +188,21 @@ async def test_a_record_with_a_time_that_the_topic_does_not_take(front: Front, r
 
 @pytest.mark.parametrize(
     ("code", "kind", "remedy"),
-    [(29, ConfigError, "permit"), (19, NotConnected, "min.insync.replicas"), (45, NotConnected, "logs")],
+    [
+        (3, NotConnected, "create the topic"),
+        (29, ConfigError, "permit"),
+        (19, NotConnected, "min.insync.replicas"),
+        (89, NotConnected, "quota"),
+        (45, NotConnected, "numbers of its own"),
+        (59, NotConnected, "numbers of its own"),
+        (90, NotConnected, "numbers of its own"),
+        (42, NotConnected, "logs"),
+    ],
 )
 async def test_other_verdicts(
     front: Front, reader: Reader, make: Make, monkeypatch: pytest.MonkeyPatch, code: int, kind: Any, remedy: str
 ) -> None:
-    """Whatever is known to be stored before counts; nothing goes to quarantine."""
+    """Whatever is known to be stored before counts; nothing goes to quarantine, and the next session delivers it."""
     monkeypatch.setattr("gateway.uplinks.kafka.session.PATIENCE_S", 0.1)
     await front.start()
     uplink = make(front.port)
@@ -206,6 +217,12 @@ async def test_other_verdicts(
     assert len(rest) == 19
     with pytest.raises(kind):
         await uplink.write(rest)
+    front.verdict = lambda _partition, _batch: 0
+    again = make(front.port)
+    await again.connect()
+    await deliver(again, rest)
+    await reader.finish()
+    assert {int(event["seq"]) for event in reader.events} == set(range(1, 121))
 
 
 @pytest.mark.parametrize(("code", "kind"), [(3, NotConnected), (29, ConfigError), (17, ConfigError)])
@@ -238,3 +255,24 @@ async def test_brokers_that_are_gone(front: Front, make: Make, monkeypatch: pyte
             async with asyncio.timeout(5):
                 await uplink.write(events(1))
         assert told.value.remedy
+
+
+async def test_what_a_slow_link_bore_is_remembered(
+    front: Front, reader: Reader, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.uplinks.kafka.publisher.ANSWER_S", 0.3)
+    monkeypatch.setattr("gateway.uplinks.kafka.session.PATIENCE_S", 0.1)
+    await front.start()
+    front.deaf_above = 12_000
+    waiting = events(200, machines=1)
+    uplink = make(front.port)
+    await uplink.connect()
+    with pytest.raises(NotConnected, match="does not answer within"):
+        await deliver(uplink, waiting)
+    assert len(waiting) == 200 - 21, "1, 4 and 16; 64 are too many"
+    monkeypatch.setattr("gateway.uplinks.kafka.publisher.time", SimpleNamespace(monotonic=count(0, 3600).__next__))
+    again = make(front.port)
+    await again.connect()
+    await deliver(again, waiting)
+    await reader.finish()
+    assert sorted({int(event["seq"]) for event in reader.events}) == list(range(1, 201))
