@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -15,13 +16,17 @@ from gateway.config.model import Config
 from gateway.events import Event
 from gateway.inputs import Input
 from gateway.pipeline import Pipeline
+from tests.patience import PatientPolicy
 from tests.schemas import hold
 
-# Where a change is to land, the same examples every time; everywhere else Hypothesis looks for new ones.
-hypothesis.settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    hypothesis.settings.load_profile("ci")
+# Where a change is to land, the same examples every time; everywhere else Hypothesis looks for new ones. How long one
+# takes says more of the computer than of what is tested.
+UNHURRIED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("here", UNHURRIED)
+hypothesis.settings.register_profile("ci", UNHURRIED, derandomize=True, database=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
+asyncio.set_event_loop_policy(PatientPolicy())
 
 LONGEST = (
     "tests/page",

@@ -33,7 +33,7 @@ def free_port() -> int:
     return port
 
 
-async def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:
+async def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The first true answer; an answer that is awaitable is awaited."""
     deadline = time.monotonic() + seconds
     while True:
@@ -70,7 +70,7 @@ class Simulator:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
-        answer: dict[str, Any] = json.loads(await asyncio.wait_for(self._process.stdout.readline(), 10))
+        answer: dict[str, Any] = json.loads(await asyncio.wait_for(self._process.stdout.readline(), 30))
         return answer
 
 
@@ -83,11 +83,11 @@ async def simulator(*arguments: str, port: int = 0, module: str = "protocols.sim
     )  # fmt: skip
     try:
         assert process.stdout is not None
-        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
         yield Simulator(process, ready)
     finally:
         process.terminate()
-        code = await asyncio.wait_for(process.wait(), 20)
+        code = await asyncio.wait_for(process.wait(), 60)
     assert code == 0, "the PLC was asked for more than reading"
 
 
@@ -147,7 +147,7 @@ class Daemon:
         self.process.kill()
         await self.process.wait()
 
-    async def stop(self, seconds: float = 20) -> int:
+    async def stop(self, seconds: float = 60) -> int:
         """End in order; the exit code."""
         assert self.process is not None
         if self.process.returncode is None:
@@ -207,7 +207,7 @@ async def reload(one: Daemon, document: dict[str, Any] | None = None, *arguments
         sys.executable, "-m", "gateway", "reload", str(one.file), "--state-dir", str(one.state), *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
     return process.returncode or 0, out.decode(), err.decode()
 
 
@@ -235,4 +235,4 @@ async def broker(place: Path, port: int) -> AsyncIterator[None]:
         yield
     finally:
         process.terminate()
-        await asyncio.wait_for(process.wait(), 20)
+        await asyncio.wait_for(process.wait(), 60)

@@ -40,7 +40,6 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.mark.timeout(600)
 def test_wheel_holds_the_packages_and_their_data(unpacked: Path) -> None:
     (wheel,) = (unpacked / "wheels").glob("linegate-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
@@ -60,7 +59,6 @@ def test_wheel_holds_the_packages_and_their_data(unpacked: Path) -> None:
     assert any(name.startswith("ext/table.") and name.endswith(".so") for name in names)
 
 
-@pytest.mark.timeout(600)
 def test_installs_without_network_and_runs_outside_the_checkout(unpacked: Path, tmp_path: Path) -> None:
     prefix = tmp_path / "opt" / "linegate"
     run(unpacked / "install.sh", prefix, cwd=tmp_path, PYTHON=sys.executable, **NO_NETWORK)

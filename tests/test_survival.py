@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
-import pytest
 
 from tests.conftest import FILLER_MACHINE, line_document
 from tests.processes import Daemon, broker, daemon, free_port, simulator, until
@@ -88,7 +87,6 @@ async def has_counted(one: Daemon, truth: dict[str, Any]) -> bool:
     return bool((parts["total"], parts["scrap"]) == (truth["total"], truth["rejects"]))
 
 
-@pytest.mark.timeout(180)
 async def test_broker_down_all_day_and_five_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     mqtt = free_port()
     counters = ("--bottles", str(BOTTLES), "--rejects", str(REJECTS))
@@ -147,7 +145,6 @@ def check_states(book: list[dict[str, Any]]) -> None:
     assert sum(state["reason"] is not None and state["reason"]["code"] == "gateway_off" for state in ordered) >= 5
 
 
-@pytest.mark.timeout(120)
 async def test_plc_that_vanishes_and_returns(tmp_path: Path) -> None:
     async with simulator("--seed", "3", "--speed", str(SPEED), "--chaos", "off") as plc:
         async with daemon(tmp_path, document(plc.port)) as one:
@@ -160,6 +157,8 @@ async def test_plc_that_vanishes_and_returns(tmp_path: Path) -> None:
             assert (status, health["status"]) == (200, "warn")
             assert health["checks"]["device:filler_plc"][0]["remedy"]
             assert (await one.get("/readyz"))[0] == 200
+            made = (await plc.tell(action="truth"))["total"]
+            await until(lambda: plc.has_made(made + 3))  # which nobody reads
             await plc.tell(action="accept")
             await until(lambda: running(one))
             truth = await plc.tell(action="freeze")
@@ -184,7 +183,6 @@ async def running(one: Daemon) -> bool:
     return await state_is(one, "execute")
 
 
-@pytest.mark.timeout(60)
 async def test_fault_is_told_with_its_reason_and_proof(tmp_path: Path) -> None:
     async with simulator("--speed", str(SPEED), "--chaos", "off") as plc, daemon(tmp_path, document(plc.port)) as one:
         await until(lambda: running(one))
@@ -202,23 +200,21 @@ async def test_fault_is_told_with_its_reason_and_proof(tmp_path: Path) -> None:
         assert held[1]["duration_s"] > 0
 
 
-@pytest.mark.timeout(60)
 async def test_second_daemon_on_the_same_buffer_is_refused(tmp_path: Path) -> None:
     async with simulator("--chaos", "off") as plc, daemon(tmp_path, document(plc.port)) as one:
         assert one.process is not None
         other = Daemon(tmp_path, document(plc.port))
         await other.start(ready=False)
         assert other.process is not None
-        assert await asyncio.wait_for(other.process.wait(), 20) == 1
+        assert await asyncio.wait_for(other.process.wait(), 60) == 1
         assert f"{one.process.pid}" in other.log.read_text()
         assert await one.is_ready()
 
 
-@pytest.mark.timeout(60)
 async def test_the_tables_own_configuration_of_time_runs_out(tmp_path: Path) -> None:
     async with simulator("--chaos", "off") as plc, daemon(tmp_path, document(plc.port), "--for", "2s") as one:
         assert one.process is not None
-        assert await asyncio.wait_for(one.process.wait(), 20) == 0
+        assert await asyncio.wait_for(one.process.wait(), 60) == 0
         events = check_book(one.events())
         assert events[0]["type"] == "linegate.gateway.started.v1"
         assert events[-1]["data"] == {"why": "ran for 2 s"}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from gateway.config.loader import load_config
 from tests.peers.collector import Collector
 from tests.peers.sparkplug import sparkplug_host
@@ -21,7 +19,6 @@ def test_it_is_accepted_as_it_stands() -> None:
     assert [uplink.type for uplink in config.uplinks.values()] == ["file", "mqtt", "sparkplug", "http"]
 
 
-@pytest.mark.timeout(120)
 async def test_it_runs_whole(tmp_path: Path) -> None:
     """Killed once, too. Only ports differ: the PLCs are simulated, the broker, the MES and the SCADA host are real."""
     mes, broker_port, listen = Collector(), free_port(), f"127.0.0.1:{free_port()}"

@@ -62,10 +62,10 @@ async def test_watch_says_changes_alone(tmp_path: Path) -> None:
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert process.stdout is not None
-        first = [json.loads(await asyncio.wait_for(process.stdout.readline(), 20)) for _ in FILLER_SIGNALS]
+        first = [json.loads(await asyncio.wait_for(process.stdout.readline(), 60)) for _ in FILLER_SIGNALS]
         assert {one["signal"] for one in first} == {f"filler_plc.{name}" for name in FILLER_SIGNALS}
         await plc.tell(action="fault", code=17)
-        changed = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+        changed = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
         assert changed["signal"] in ("filler_plc.fault", "filler_plc.running", "filler_plc.speed")
         process.terminate()
         await process.wait()

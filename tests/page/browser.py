@@ -194,7 +194,7 @@ async def visit(browser: Browser, url: str, **context: Any) -> AsyncIterator[Vis
     """Somebody comes with a browser of their own; nothing may have gone wrong when they leave."""
     async with await browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context}) as theirs:
         await theirs.add_init_script(_TELL_VIOLATIONS)
-        theirs.set_default_timeout(15_000)
+        theirs.set_default_timeout(30_000)
         one = Visit(await theirs.new_page(), url)
         yield one
         assert one.wrong == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -98,14 +97,21 @@ class Running:
         found: list[dict[str, Any]] = await until(lambda: self.told(kind, subject, **data))
         return found[0]
 
-    async def stand(self, machine: str, seconds: float = 1.0) -> dict[str, Any]:
+    async def another(self, kind: str, subject: str, key: str, known: set[str], /, **data: Any) -> dict[str, Any]:
+        """The first such event's data of what is not among those that are known by their `key`, once it has come."""
+        found: list[dict[str, Any]] = await until(
+            lambda: [one for one in self.told(kind, subject, **data) if one[key] not in known]
+        )
+        return found[0]
+
+    async def stand(self, machine: str) -> dict[str, Any]:
         """A machine starves for a while, which nobody gave a reason for; the stop once it has ended."""
         known = {stop["stop"] for stop in self.told("machine.stop", machine)}
         await self.plc.tell(action="starve", machine=machine)
-        await asyncio.sleep(seconds)  # as long as the stop is to be
+        stop = await self.another("machine.stop", machine, "stop", known)
         await self.plc.tell(action="feed", machine=machine)
         ended: list[dict[str, Any]] = await until(
-            lambda: [s for s in self.told("machine.stop", machine) if s["stop"] not in known and s["ended"]]
+            lambda: [one for one in self.told("machine.stop", machine, stop=stop["stop"]) if one["ended"]]
         )
         return ended[0]
 

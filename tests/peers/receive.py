@@ -38,7 +38,7 @@ class Receive:
         """The exit code; `wait` for one that ends by itself."""
         if how != "wait":
             getattr(self.process, how)()
-        code = await asyncio.wait_for(self.process.wait(), 20)
+        code = await asyncio.wait_for(self.process.wait(), 60)
         await asyncio.gather(*self._reading)
         return code
 

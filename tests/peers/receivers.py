@@ -76,7 +76,7 @@ class MqttReceiver:
         if password:
             passwords = self._directory / "passwords"
             passwords.write_text(f"{USER}:{password}\n")
-            subprocess.run(["/usr/bin/mosquitto_passwd", "-U", str(passwords)], check=True, timeout=10)  # noqa: ASYNC221
+            subprocess.run(["/usr/bin/mosquitto_passwd", "-U", str(passwords)], check=True, timeout=60)  # noqa: ASYNC221
             lines += [f"password_file {passwords}"]
         lines += [f"allow_anonymous {'false' if password else 'true'}"]
         lines += [f"listener {self._own_port} 127.0.0.1", "allow_anonymous true", "user root"]

@@ -96,7 +96,7 @@ async def sparkplug_host(port: int, group: str = "berlin", node: str = "line-3")
         yield host
         assert process.stdin is not None
         process.stdin.close()
-        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
     finally:
         if process.returncode is None:
             process.kill()

@@ -129,7 +129,8 @@ class Soak:
         first = await self._sample(one)
         self.figures.rest = (first, first)
         await plc.tell(action="thaw")
-        watched.begin()
+        assert one.process is not None
+        watched.begin(one.process.pid)
         began = time.monotonic()
         tormented = [asyncio.create_task(self._torment(side)) for side in sides]
         try:

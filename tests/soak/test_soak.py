@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.soak.samples import growth, warm
 from tests.soak.soak import LOOK_S, Soak
 
 SECONDS = 20.0
 
 
-@pytest.mark.timeout(180)
 async def test_faults_on_every_side_leave_the_daemon_as_it_was(tmp_path: Path) -> None:
     """Memory, descriptors and tasks are flat, scans are on their grid, and every uplink has all that was made."""
     figures = await Soak(tmp_path, seed=7, seconds=SECONDS).run()

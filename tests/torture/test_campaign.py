@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.torture.campaign import Campaign
 from tests.torture.steps import RANDOM
 
 KILLS = 25
 
 
-@pytest.mark.timeout(180)
 async def test_kills_at_named_steps_and_at_any_moment_lose_and_double_nothing(tmp_path: Path) -> None:
     figures = await Campaign(tmp_path, seed=7, kills=KILLS).run()
     assert figures.kills == KILLS

@@ -121,7 +121,6 @@ def resident() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-@pytest.mark.timeout(180)
 async def test_a_day_without_its_server_is_kept_and_told_in_order(
     tmp_path: Path, config: Config, one_day: tuple[list[list[Event]], Day], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +170,6 @@ async def test_a_day_without_its_server_is_kept_and_told_in_order(
         await _shrink(gateway, time, after, full)
 
 
-@pytest.mark.timeout(180)
 async def test_a_day_without_its_server_in_a_buffer_that_is_too_small(
     tmp_path: Path, config: Config, one_day: tuple[list[list[Event]], Day], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,7 +274,6 @@ async def _shrink(gateway: Gateway, time: SimulatedTime, day: Day, full: int) ->
     assert kept[0].seq > last // 2
 
 
-@pytest.mark.timeout(120)
 async def test_a_broker_that_goes_silent_is_left_and_gets_what_it_missed(
     tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:

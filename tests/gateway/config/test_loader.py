@@ -246,7 +246,9 @@ def outcome(load: Load, text: str) -> Loaded | ConfigProblems:
         return found
 
 
-ANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ANY = settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 WORDS = st.from_regex(
     "line|devices|machines|buffer|uplinks|plc|protocol|modbus_tcp|signals|address|coil:0|type|states|state|when|reason|"
     "parts|total|path|health|listen|file|mqtt|url|topic|user|password|credential|tls|settle|5s|2GB|x-a|plc.run|"

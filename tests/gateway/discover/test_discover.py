@@ -45,11 +45,11 @@ async def controller(*arguments: str) -> AsyncIterator[str]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
         yield f"eip://127.0.0.1:{ready['port']}"
     finally:
         process.stdin.close()
-        code = await asyncio.wait_for(process.wait(), 20)
+        code = await asyncio.wait_for(process.wait(), 60)
     assert code == 0, "it was asked for more than reading"
 
 
@@ -69,10 +69,10 @@ async def line(*arguments: str) -> AsyncIterator[dict[str, int]]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        yield json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+        yield json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
     finally:
         process.stdin.close()
-        code = await asyncio.wait_for(process.wait(), 20)
+        code = await asyncio.wait_for(process.wait(), 60)
     assert code == 0, "it was asked for more than reading"
 
 
@@ -270,5 +270,5 @@ def test_the_daemon_imports_nothing_of_it() -> None:
     import subprocess
 
     code = "import gateway.app, gateway.service, sys; print([n for n in sys.modules if 'discover' in n])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"

@@ -107,7 +107,7 @@ async def test_what_is_answered_is_stored_and_on_its_way(free: Daemon, plc: Simu
         status, said = await post(free, body)
         assert status == 201, said
         assert said["entry"].startswith("filler-reason-")
-        await looking.until("line", lambda line: int(line["buffer"]["last_seq"]) >= int(said["seq"]), 3)
+        await looking.until("line", lambda line: int(line["buffer"]["last_seq"]) >= int(said["seq"]))
     (event,) = json.loads((await free.get(f"/api/events?after={int(said['seq']) - 1}&limit=1"))[1])["events"]
     assert (event["seq"], event["data"]["entry"], event["data"]["note"]) == (said["seq"], said["entry"], MARKUP)
     await until(lambda: said["entry"] in entries(free))

@@ -37,7 +37,7 @@ class Viewer:
                 return event, json.loads(value)
         return None
 
-    async def until(self, event: str, is_it: Callable[[Any], Any] = lambda _: True, seconds: float = 20.0) -> Any:
+    async def until(self, event: str, is_it: Callable[[Any], Any] = lambda _: True, seconds: float = 60.0) -> Any:
         """The data of the first such message that `is_it`."""
         async with asyncio.timeout(seconds):
             while (found := await self.message()) is not None:

@@ -47,7 +47,6 @@ async def is_back(one: Daemon, path: Path, times: int) -> bool:
     return path.exists() and one.log.read_text().count('"buffer_put_back"') == times
 
 
-@pytest.mark.timeout(120)
 async def test_what_is_deleted_or_replaced_is_put_back(tmp_path: Path) -> None:
     async with simulator("--speed", "10") as plc:
         one = document(plc.port)

@@ -81,7 +81,7 @@ async def test_another_process_is_refused_and_told_the_pid(bench: Bench) -> None
         "except Exception as error: print(error)"
     )
     command = [sys.executable, "-c", script, str(bench.path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: ASYNC221
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: ASYNC221
     assert f"is in use by process {os.getpid()}" in done.stdout
 
 

@@ -23,6 +23,6 @@ def run(modules: Path, imports: str, program: str) -> Any:
     """What the body of a function returns, by way of JSON."""
     code = f"{imports}\nprocess.stdout.write(JSON.stringify((() => {{ {program} }})()));"
     done = subprocess.run(
-        ["node", "--input-type=module", "-e", code], cwd=modules, capture_output=True, text=True, timeout=30, check=True
+        ["node", "--input-type=module", "-e", code], cwd=modules, capture_output=True, text=True, timeout=60, check=True
     )
     return json.loads(done.stdout)

@@ -94,7 +94,9 @@ async def lives(state: Path, story: list[tuple[int, Any]]) -> Life:
     return one
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(steps)
 def test_replay_equals_live_and_so_it_does_from_every_file_on(
     monkeypatch: pytest.MonkeyPatch, story: list[tuple[int, Any]]
@@ -123,7 +125,9 @@ OTHER = line(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(steps)
 def test_any_recording_replays_under_another_line_and_its_time_is_tiled(
     monkeypatch: pytest.MonkeyPatch, story: list[tuple[int, Any]]

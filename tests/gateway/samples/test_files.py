@@ -85,7 +85,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[int]]:
     return files.kept[-1].path.read_bytes(), ends
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.floats(0, 1), st.sampled_from(("cut", "zeros", "noise")), st.booleans())
 @example(1.0, "cut", True)
 def test_a_torn_tail_costs_only_itself(
@@ -110,7 +110,7 @@ def test_a_torn_tail_costs_only_itself(
         assert [point[0] for point in points] == sorted(point[0] for point in points)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), min_size=1, max_size=3))
 def test_damage_costs_what_it_hits(
     whole: tuple[bytes, list[int]], tmp_path_factory: pytest.TempPathFactory, flips: list[tuple[float, int]]

@@ -99,10 +99,9 @@ async def test_all_that_helps_and_no_secret_with_the_daemon_up_and_down(tmp_path
     assert up.files["metrics.txt"].endswith("# EOF\n")
     assert up.json("line.json")["devices"]["filler_plc"]["signals"]["speed"]["quality"] == "bad"
     assert "Authorization Violation" in up.files["log.txt"]
-    muted = [json.loads(line) for line in up.files["events.ndjson"].splitlines()][-1]
-    assert (muted["type"], muted["data"]["who"], muted["data"]["why"]) == (
-        "linegate.machine.muted.v1", "[redacted]", "new program",
-    )  # fmt: skip
+    events = [json.loads(line) for line in up.files["events.ndjson"].splitlines()]
+    (muted,) = [event for event in events if event["type"] == "linegate.machine.muted.v1"]
+    assert (muted["data"]["who"], muted["data"]["why"]) == ("[redacted]", "new program")
     assert down.missing.keys() == {*OF_THE_DAEMON, "log.txt"}
     assert "no daemon listens" in down.missing["health.json"]
     assert down.json("buffer.json")["last_seq"] >= int(muted["seq"])

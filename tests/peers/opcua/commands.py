@@ -58,6 +58,12 @@ class Commands:
         )
         (await space.write_attribute_value(node_id, ua.AttributeIds.Value, shown)).check()
 
+    async def pulse(self, node: str, values: list[Any]) -> None:
+        """Several values after one another, each for a moment."""
+        for value in values:
+            await self.set(node, value)
+            await asyncio.sleep(0.05)
+
     async def tick(self, times: int = 1) -> dict[str, Any]:
         """Changes all nodes of `--nodes`, so many times in a row."""
         for _ in range(times):
@@ -152,7 +158,10 @@ class Commands:
             self._fail_publishing(ua.StatusCodes.BadNoSubscription)
 
     async def lose(self, publishes: int) -> None:
-        """The next notifications are never sent, which leaves gaps in the sequence numbers; Republish has them."""
+        """The next notifications are never sent, which leaves gaps in the sequence numbers; Republish has them.
+
+        `counts` says as `to_lose` how many of them did not come up yet.
+        """
         self._to_lose = publishes
 
     async def counts(self) -> dict[str, Any]:
@@ -165,6 +174,7 @@ class Commands:
             "sessions": len(iserver._external_sessions),
             "subscriptions": len(subscriptions),
             "monitored_items": sum(len(each.monitored_item_srv._monitored_items) for each in subscriptions),
+            "to_lose": self._to_lose,
             "violations": [str(violation) for violation in self._guard.violations],
         }
 

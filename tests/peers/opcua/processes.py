@@ -17,8 +17,8 @@ from tests.peers.opcua.values import APPLICATION_URI
 
 ROOT = Path(__file__).parents[3]
 NODE = Path(__file__).parent / "node"
-_START_S = 60
-_ANSWER_S = 30
+_START_S = 180
+_ANSWER_S = 60
 
 
 class OpcUaServer:
@@ -99,7 +99,7 @@ async def _running(*command: str) -> AsyncIterator[OpcUaServer]:
         ready = json.loads(line)
         yield OpcUaServer(process, ready)
         process.stdin.close()
-        code = await asyncio.wait_for(process.wait(), 20)
+        code = await asyncio.wait_for(process.wait(), 60)
     finally:
         if process.returncode is None:
             process.kill()

@@ -48,11 +48,11 @@ async def cpppo() -> AsyncIterator[int]:
             CPPPO, "-m", "cpppo.server.enip.client", "--address", f"127.0.0.1:{port}",
             *writes, f"Array[0-299]=(INT){whole}", stdout=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
-        assert await asyncio.wait_for(client.wait(), 20) == 0
+        assert await asyncio.wait_for(client.wait(), 60) == 0
         yield port
     finally:
         server.terminate()
-        await asyncio.wait_for(server.wait(), 20)
+        await asyncio.wait_for(server.wait(), 60)
 
 
 async def accepts(port: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import time
 from collections.abc import AsyncIterator, Callable
@@ -145,7 +144,7 @@ async def test_requests_keep_apart() -> None:
     async with serving({1: Memory({table: set(range(500)) for table in Table})}, now) as plc:
         await look(target(plc.port, 0, 499), rate=100)
     assert len(times) == 21
-    assert min(after - before for before, after in itertools.pairwise(times)) > 0.008
+    assert times[-1] - times[0] > 20 * 0.0095
 
 
 async def test_limits_of_a_device_go_into_its_section() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -109,15 +108,16 @@ class Line:
         """Wait for a value."""
         await self.until(lambda: self.value(signal) == value)
 
-    async def until(self, what: Callable[[], Any], seconds: float = 10.0) -> float:
+    async def until(self, what: Callable[[], Any], seconds: float = 30.0) -> float:
         """How long it took to come true."""
-        began = time.monotonic()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         while not what():
-            if time.monotonic() - began > seconds:
+            if loop.time() - began > seconds:
                 now = {n: t.read(i) for t in self.tables.values() for i, n in enumerate(t.names)}
                 raise AssertionError(f"not within {seconds} s: {self.runner.why}; {now}")
             await asyncio.sleep(0.01)
-        return time.monotonic() - began
+        return loop.time() - began
 
 
 @asynccontextmanager

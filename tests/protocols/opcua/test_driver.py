@@ -211,9 +211,7 @@ async def test_no_pulse_is_lost_that_the_servers_queue_holds(peer: OpcUaServer, 
     one = device(peer.url, {"x": at("Scalars.Int32")}, scan_interval="10ms", publishing_interval="500ms", queue_size=50)
     async with running(one) as line:
         await line.until(lambda: line.table.good == 1)
-        for number in range(12):
-            await peer.tell("set", node="Scalars.Int32", value=number)
-            await asyncio.sleep(0.05)
+        await peer.tell("pulse", node="Scalars.Int32", values=list(range(12)))
         await line.until(lambda: line.value("x") == 11)
         seen = [value for value in line.history("x") if isinstance(value, int) and value >= 0]
         assert seen == list(range(12))
@@ -226,9 +224,7 @@ async def test_what_a_full_queue_dropped_is_counted(node_peer: OpcUaServer, deco
     )
     async with running(one) as line:
         await line.until(lambda: line.table.good == 1)
-        for number in range(8):
-            await node_peer.tell("set", node="Scalars.Int16", value=number)
-            await asyncio.sleep(0.05)
+        await node_peer.tell("pulse", node="Scalars.Int16", values=list(range(8)))
         await line.shows("x", 7)
         assert line.runner.counts()["dropped"] >= 1
         await node_peer.tell("set", node="Scalars.Int16", value=values.SCALARS["Int16"])

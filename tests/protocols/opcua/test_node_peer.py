@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -136,11 +137,11 @@ async def test_sessions_are_closed(server: OpcUaServer) -> None:
 
 async def test_stalled_and_dropped(server: OpcUaServer, client: Client) -> None:
     one = await node(client, "Scalars.Double")
+    began = time.monotonic()
     await server.tell("stall", seconds=0.5)
     await asyncio.sleep(0.1)
-    began = asyncio.get_running_loop().time()
     await one.read_value()
-    assert asyncio.get_running_loop().time() - began > 0.2
+    assert time.monotonic() - began > 0.4
     await server.tell("drop")
     with pytest.raises((ConnectionError, TimeoutError)):
         await asyncio.wait_for(one.read_value(), 2)

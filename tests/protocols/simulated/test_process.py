@@ -45,7 +45,7 @@ class Process:
             return connection.recv(struct.unpack(">HHHB", header)[2] - 1, socket.MSG_WAITALL)
 
     def end(self) -> tuple[int, str]:
-        _, errors = self.process.communicate(timeout=10)
+        _, errors = self.process.communicate(timeout=60)
         return self.process.returncode, errors
 
 
@@ -177,7 +177,7 @@ def test_a_taken_port_and_a_wrong_number_are_wrong_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for wrong in (("--port", str(taken.getsockname()[1])), ("--speed", "0"), ("--units", "0")):
             command = [sys.executable, "-m", "protocols.simulated", *wrong]
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
             assert done.returncode == 2
             assert done.stderr
             assert b"Traceback" not in done.stderr
@@ -185,7 +185,7 @@ def test_a_taken_port_and_a_wrong_number_are_wrong_use() -> None:
 
 def test_it_imports_nothing_of_the_gateway() -> None:
     code = "import sys, protocols.simulated.__main__; sys.exit(any(m.split('.')[0] == 'gateway' for m in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
 
 
 def test_the_whole_line_has_one_clock_and_a_truth_for_each_machine(truth: Path) -> None:

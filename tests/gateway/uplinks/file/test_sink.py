@@ -261,7 +261,7 @@ def test_a_full_disk_takes_back_what_it_cut(tmp_path: Path) -> None:
         [sys.executable, "-c", script, str(path)],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)),
     )

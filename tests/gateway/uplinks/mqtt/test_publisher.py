@@ -248,5 +248,5 @@ def _text(text: str) -> bytes:
 async def _start_with_password(broker: Broker, directory: Any) -> None:
     path = directory / "passwords"
     path.write_text("gateway:secret\n")
-    subprocess.run(["/usr/bin/mosquitto_passwd", "-U", str(path)], check=True, timeout=10)  # noqa: ASYNC221
+    subprocess.run(["/usr/bin/mosquitto_passwd", "-U", str(path)], check=True, timeout=60)  # noqa: ASYNC221
     await broker.start("allow_anonymous false", f"password_file {path}")

@@ -128,6 +128,16 @@ class Commands {
   }
 
   set(command) { this.life.space.set(command); }
+
+  // Several values after one another, each for as long as this process takes to come to its timers some times: however
+  // busy the computer is, none is over before it was sampled.
+  async pulse({ node, values }) {
+    for (const value of values) {
+      this.set({ node, value });
+      for (let turn = 0; turn < 5; turn++) await new Promise((done) => setTimeout(done, 10));
+    }
+  }
+
   vanish({ nodes }) { this.life.space.vanish(nodes); }
   appear({ nodes }) { this.life.space.appear(nodes); }
   alarm(command) { this.life.space.alarm(command); }

@@ -30,7 +30,7 @@ class Process:
 
     def end(self) -> tuple[int, str]:
         try:
-            _, errors = self.process.communicate(timeout=10)
+            _, errors = self.process.communicate(timeout=60)
         finally:
             self.process.kill()
         return self.process.returncode, errors

@@ -180,6 +180,6 @@ def test_a_write_ends_in_exit_code_3() -> None:
 
 def test_a_taken_port_ends_in_exit_code_2(shared: Process) -> None:
     command = [sys.executable, "-m", "protocols.simulated.ethernet_ip", "--port", str(shared.port)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     assert done.returncode == 2
     assert "in use" in done.stderr

@@ -32,7 +32,7 @@ async def opened(plc: LabelerPlc, ask: Callable[[LogixDriver], Answer], **settin
         finally:
             driver.close()  # type: ignore[no-untyped-call]
 
-    return await asyncio.wait_for(asyncio.to_thread(run), 30)
+    return await asyncio.wait_for(asyncio.to_thread(run), 300)
 
 
 async def read(plc: LabelerPlc, *tags: str, **settings: Any) -> list[Any]:
