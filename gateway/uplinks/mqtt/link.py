@@ -215,6 +215,8 @@ class Link:
             self.maximum_packet_size = getattr(properties, "MaximumPacketSize", None)
             self.maximum_qos = getattr(properties, "MaximumQoS", self.maximum_qos)
             self.may_retain = bool(getattr(properties, "RetainAvailable", 1))
+        # paho follows the server's keep alive (3.2.2.3.14): asking more often is allowed, and a dead link has to show
+        self._paho._keepalive = min(self._paho._keepalive or KEEPALIVE_S, KEEPALIVE_S)
         self._aiomqtt_on_connect(client, userdata, flags, reason, properties)
 
     def _on_disconnect(

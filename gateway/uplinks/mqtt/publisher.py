@@ -169,10 +169,12 @@ class MqttPublisher:
         message = self._messages.state("offline", time.time_ns() // 1_000_000)
         if message is None or link.lost is not None:
             return False
+        number = 0
         try:
-            number = link.publish(message)
             async with asyncio.timeout(broker.FAREWELL_S):
                 while number not in self._answers and link.lost is None:
+                    if not number and sum(one not in self._answers for one, _ in self._in_flight) < self._limit:
+                        number = link.publish(message)
                     self._changed.clear()
                     await self._changed.wait()
         except (Lost, TimeoutError):

@@ -61,6 +61,7 @@ _REMEDIES = {
     0x87: "let the broker's access list allow this user and client to publish to the topic",
     0x8A: "ask the broker's operator why this client is banned",
     0x8E: "another client has the same `client_id`: see that no second gateway of this line runs",
+    0x93: "set `in_flight` to what the broker takes at once",
     0x96: "raise the broker's message rate limit for this client",
     0x97: "raise the broker's quota for this client",
     0x9A: "write `state_topic: off` and leave `retain_state` out",

@@ -17,6 +17,7 @@ from gateway.uplinks.mqtt.config import MqttUplink
 from gateway.uplinks.mqtt.publisher import MqttPublisher
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
+from tests.processes import until
 
 if TYPE_CHECKING:
     from tests.gateway.uplinks.conftest import Script
@@ -271,3 +272,30 @@ async def test_an_idle_connection_that_leads_nowhere_is_noticed(
         await asyncio.wait_for(uplink.serve(), 10)
     assert 12 in script.kinds, "PINGREQ"
     await uplink.close()
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(1, 1), (0, 15), (3600, 15)])
+async def test_the_servers_keep_alive(script: Script, context: UplinkContext, asked: int, kept: int) -> None:
+    """Asking more often than it wants is allowed; less often, and a link that leads nowhere would not be noticed."""
+    script.connack = b"\x20\x06\x00\x00\x03\x13" + asked.to_bytes(2, "big")
+    uplink = await connected(script, context)
+    assert uplink._link is not None
+    assert uplink._link._paho._keepalive == kept
+    await uplink.close()
+
+
+async def test_a_farewell_keeps_to_the_servers_limit(
+    script: Script, context: UplinkContext, make_events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of messages that it takes at once: where it owes answers to so many, the will speaks."""
+    monkeypatch.setattr("gateway.uplinks.mqtt.broker.FAREWELL_S", 0.1)
+    script.connack = b"\x20\x06\x00\x00\x03\x21\x00\x02"  # Receive Maximum 2
+    script.answer = lambda number, mid: puback(0, mid) if number < 3 else b"nothing"
+    uplink = await connected(script, context, state_topic="here")
+    writing = asyncio.ensure_future(uplink.write(make_events(*range(1, 9))))
+    await until(lambda: len(script.publishes) == 4)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    await uplink.close()
+    assert len(script.publishes) == 4, "birth and three events"
+    assert 14 not in script.kinds, "DISCONNECT"
