@@ -25,8 +25,7 @@ class Event:
     data: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(NamedTuple):
     """An event that is committed, as one uplink is to deliver it.
 
     `prevseq` is the seq delivered before it to the same uplink, 0 at a chain's start; `data` is JSON. Numbers below 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,9 +127,9 @@ def remedy(why: str) -> str:
     return "see to the uplink that does not take its events, or raise `buffer.max_size`"
 
 
-def pages_for(sizes: Iterable[int], page_bytes: int) -> int:
-    """Most pages that rows of these sizes can take: a page may have one row that is half as long as the page."""
-    return 2 * sum(size + PER_EVENT for size in sizes) // page_bytes + 8
+def pages_for(rows_bytes: int, page_bytes: int) -> int:
+    """Most pages that rows of so many bytes can take: a page may have one row that is half as long as the page."""
+    return 2 * rows_bytes // page_bytes + 8
 
 
 def look(db: sqlite3.Connection, path: Path, bounds: Bounds) -> Space:
@@ -161,5 +160,5 @@ def disk_left(directory: Path) -> int | None:
 
 def _log_bytes(path: Path) -> int:
     with suppress(OSError):
-        return path.with_name(path.name + "-wal").stat().st_size
+        return os.stat(f"{path}-wal").st_size
     return 0

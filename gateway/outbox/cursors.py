@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -39,9 +40,13 @@ class Cursor:
     retries: list[int] = field(default_factory=list)
     """Quarantined events that are to be delivered once more, in order; they come before all others."""
 
+    def row(self, uplink: str) -> tuple[str, int, int, int | None]:
+        """As it is stored."""
+        return uplink, self.position, self.delivered, self.detached_at
+
     def settle(self, seq: int, last_seq: int) -> None:
         """All up to `seq` is settled. Where nothing else is wanted the position goes to the end."""
-        settled = sum(1 for one in self.hand if one <= seq)
+        settled = bisect_right(self.hand, seq)
         del self.hand[:settled]
         self.late = [one for one in self.late if one > seq]
         self.waiting -= settled

@@ -29,6 +29,10 @@ class EventRow(NamedTuple):
         return len(self.data) + OBJECTS
 
 
+_made = tuple.__new__
+"""Of a named tuple, in a third of the time of its constructor."""
+
+
 def encode(event: Event) -> tuple[EventRow, str]:
     """The row of an event, and what had to be mended in it ("" as a rule).
 
@@ -42,16 +46,18 @@ def encode(event: Event) -> tuple[EventRow, str]:
     except (orjson.JSONEncodeError, RecursionError) as error:
         why = str(error)
         data = dumped(_mended(event.data, 0))
-    time = event.time
+    type_, subject, time = event.type, event.subject, event.time
+    if not (type_.isascii() and subject.isascii()):
+        type_, subject = _text(type_), _text(subject)
     if not 0 <= time <= LAST_TIME:
         why = f"time {time} is outside 1970 to 9999"
         time = min(max(time, 0), LAST_TIME)
-    return EventRow(_text(event.type), _text(event.subject), time, data), why
+    return _made(EventRow, (type_, subject, time, data)), why
 
 
 def dumped(value: Any) -> bytes:
     """JSON to be kept: what orjson returns holds the 4 or 8 kB in which it was made for as long as it lives."""
-    return bytes(memoryview(orjson.dumps(value)))
+    return b"".join((orjson.dumps(value), b""))  # of two parts, for one alone would be returned as it is
 
 
 def _mended(value: Any, depth: int) -> Any:

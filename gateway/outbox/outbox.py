@@ -19,6 +19,7 @@ import structlog
 from gateway.config.model import BufferConfig, UplinkSettings
 from gateway.events import Envelope, Event, StoredEvent
 from gateway.outbox import database
+from gateway.outbox.answers import Answers
 from gateway.outbox.bounds import Bounds
 from gateway.outbox.classes import FIRST
 from gateway.outbox.errors import BufferError, BufferLocked, is_damage
@@ -80,6 +81,7 @@ class Outbox:
         self._lock = lock
         room = Room(connection, path, Bounds.of(config), self.stats)
         self._store = Store(connection, room, self.stats, lock, identity.stream)
+        self._answers = Answers(self._store)
         self._home = Home(path, lock, self.stats)
         self._interval_s = config.commit_interval / 1000
         self._retain_ms = config.retain
@@ -140,8 +142,8 @@ class Outbox:
     async def load_checkpoint(self) -> dict[str, bytes]:
         """The checkpoint's rows as last committed, by name."""
         if self._phase is Phase.OPENED:  # nobody else issues statements yet
-            return await self._store.checkpoint_rows()
-        return await self._ask(self._store.checkpoint_rows)
+            return await self._answers.checkpoint_rows()
+        return await self._ask(self._answers.checkpoint_rows)
 
     def append(self, events: Iterable[Event]) -> None:
         """Take events for the next commit; memory only. What JSON cannot carry of one is mended, logged and counted."""
@@ -160,7 +162,9 @@ class Outbox:
 
     async def read(self, uplink: str, limit: int) -> list[StoredEvent]:
         """The next events behind the uplink's cursor, at most `limit`; waits until there is one."""
-        return await self._ask(lambda: self._store.next_events(uplink, limit), lambda: self._store.backlog(uplink) > 0)
+        return await self._ask(
+            lambda: self._answers.next_events(uplink, limit), lambda: self._store.backlog(uplink) > 0
+        )
 
     async def recent(
         self, after: int, limit: int, kind: str | None = None, subject: str | None = None
@@ -169,7 +173,7 @@ class Outbox:
 
         Where a short type or a subject is given, only those among the next 20,000 numbers.
         """
-        return await self._ask(lambda: self._store.events_after(after, limit, kind, subject))
+        return await self._ask(lambda: self._answers.events_after(after, limit, kind, subject))
 
     def acknowledge(self, uplink: str, event: StoredEvent) -> None:
         """The uplink has delivered all up to `event`, which `read` gave it.
@@ -207,7 +211,7 @@ class Outbox:
     async def quarantined(self, uplink: str | None = None, after: int = FIRST, limit: int = 1000) -> list[Entry]:
         """What is set aside, by uplink and seq; of one uplink behind the seq `after`, or of all."""
         await self._durable()
-        return await self._ask(lambda: self._store.quarantined(uplink, after, limit))
+        return await self._ask(lambda: self._answers.quarantined(uplink, after, limit))
 
     async def retry(self, uplink: str, seqs: Sequence[int] | None = None) -> int:
         """Deliver quarantined events once more, or all of them, before what the cursor comes to next; how many wait.
@@ -215,14 +219,14 @@ class Outbox:
         Their prevseq is the last seq delivered, and the next event's is theirs. Raises KeyError for an unknown uplink.
         """
         await self._durable()
-        waiting = await self._ask(lambda: self._store.retry(uplink, seqs), lambda: self._store.backlog(uplink) >= 0)
+        waiting = await self._ask(lambda: self._answers.retry(uplink, seqs), lambda: self._store.backlog(uplink) >= 0)
         self._wake.set()
         return waiting
 
     async def discard(self, uplink: str, seqs: Sequence[int] | None = None) -> int:
         """Throw quarantined events away, or all of them; how many there were."""
         await self._durable()
-        return await self._ask(lambda: self._store.discard(uplink, seqs))
+        return await self._ask(lambda: self._answers.discard(uplink, seqs))
 
     async def reconfigure(self, config: BufferConfig, uplinks: Mapping[str, UplinkSettings]) -> None:
         """Go on under another configuration of the same file; nobody may read for an uplink that it changes."""
@@ -305,7 +309,7 @@ class Outbox:
     def _touch(self) -> None:
         if self._commit_at is None:
             self._commit_at = time.monotonic() + self._interval_s
-            self._wake.set()
+            asyncio.get_running_loop().call_later(self._interval_s, self._wake.set)
 
     def _moved(self, uplink: str) -> None:
         self._store.pending.cursors.add(uplink)
@@ -341,11 +345,11 @@ class Outbox:
     async def _wait(self) -> None:
         now = time.monotonic()
         until = min(now + TURN_S, self._checkpoint_at, self._upkeep_at, self._commit_at or now + TURN_S)
+        alarm = asyncio.get_running_loop().call_later(max(0.0, until - now), self._wake.set)
         try:
-            async with asyncio.timeout(max(0.0, until - now)):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+            await self._wake.wait()
+        finally:
+            alarm.cancel()
         self._wake.clear()
 
     async def _turn(self) -> None:

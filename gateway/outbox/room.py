@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -97,6 +98,16 @@ class Room:
             pending.replace(kept)
             self._lost(before - len(kept), bounds.UNSTORED)
 
+    def is_calm(self, batch: Batch) -> bool:
+        """Whether a commit has only to fit in: nothing is to be told, and nothing is set aside."""
+        return not (self._accounts or self._unstored or batch.quarantined)
+
+    def fits(self, db: sqlite3.Connection, batch: Batch) -> bool:
+        """Whether a commit needs no room to be made; called in the connection's thread."""
+        space = self._stands(db)
+        want = self._most_wanted = self._want(batch, space)
+        return batch.is_empty or not (space.lacks(want) > 0 or space.is_beyond(want))
+
     async def make(self, batch: Batch) -> None:
         """Let go what has to for a commit to fit in."""
         for uplink in {item.uplink for item in batch.quarantined}:
@@ -161,16 +172,17 @@ class Room:
         self._accounts = {one.key: one for one in await call(self._connection, gaps.read)}
 
     def _want(self, batch: Batch, space: Space) -> int:
-        sizes = [*(len(row.data) for row in batch.events), *map(len, batch.rows.values())]
-        sizes += [len(item.event.data) for item in batch.quarantined]
-        return bounds.pages_for(sizes, space.page_bytes)
+        return bounds.pages_for(batch.stored_bytes, space.page_bytes)
 
     async def _look(self) -> Space:
+        return await call(self._connection, self._stands)
+
+    def _stands(self, db: sqlite3.Connection) -> Space:
         if not self._limit:
-            await call(self._connection, self.bounds.configure)
-        space = await call(self._connection, lambda db: bounds.look(db, self._path, self.bounds))
+            self.bounds.configure(db)
+        space = bounds.look(db, self._path, self.bounds)
         if space.limit != self._limit:  # SQLite itself then holds to it, whatever we reckon
-            ((self._limit,),) = await fetch(self._connection, f"PRAGMA max_page_count = {space.limit}")
+            ((self._limit,),) = db.execute(f"PRAGMA max_page_count = {space.limit}")
         return space
 
     async def _drop(self, need_bytes: int, why: str) -> bool:

@@ -1,4 +1,4 @@
-"""The statements of the store task: commits that are whole or undone, reads, retention.
+"""The statements of the store task that change what is stored: commits that are whole or undone, retention.
 
 Nothing here may run beside itself: one caller at a time, which is `Outbox.run`, or `open` before and `close` after it.
 """
@@ -8,17 +8,17 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 import aiosqlite
 import structlog
 
 from gateway.config.model import UplinkSettings
-from gateway.events import Event, StoredEvent
-from gateway.outbox import cursors, database, quarantine, transaction, upkeep
+from gateway.events import Event
+from gateway.outbox import cursors, database, transaction, upkeep
 from gateway.outbox.bounds import Bounds
-from gateway.outbox.classes import FIRST, merged
+from gateway.outbox.classes import FIRST
 from gateway.outbox.cursors import Cursor
 from gateway.outbox.database import call, fetch
 from gateway.outbox.encode import EventRow, encode
@@ -36,20 +36,6 @@ Committed = Callable[[int, Sequence[EventRow]], None]
 
 HANGS_S = 1.0
 """After this long a commit that is under way is taken for one that a disk holds up."""
-SEARCHED = 20_000
-"""Numbers that one search looks at: the store task has more to do."""
-READ_BYTES = 1_000_000
-"""Data of one reading, but for its last event: what uplinks hold in memory is bounded."""
-_COLUMNS = "seq, type, subject, time, data"
-_SEARCH = (
-    merged(
-        _COLUMNS,
-        "seq > :after AND seq <= :last AND (:type IS NULL OR type = :type) "
-        "AND (:subject IS NULL OR subject = :subject)",
-    )
-    + " LIMIT :limit"
-)
-
 log = structlog.get_logger("outbox")
 
 
@@ -67,8 +53,8 @@ class Store:
         """Told of a commit before anybody who waits for it goes on."""
         self.gaps: list[Event] = []
         """What the opening found to be gone; told with the first commit."""
-        self._connection = connection
-        self._room = room
+        self.connection = connection
+        self.room = room
         self._stats = stats
         self._lock = lock
         self._stream = stream
@@ -81,17 +67,17 @@ class Store:
     async def restore(self, last_seq: int, uplinks: Mapping[str, UplinkSettings]) -> None:
         """Take over what the file holds, with a cursor for each uplink; the new ones wait for the first commit."""
         self.last_seq = last_seq
-        self._oldest = await database.oldest_seq(self._connection, last_seq)
+        self._oldest = await database.oldest_seq(self.connection, last_seq)
         now_called = await self._adopt(uplinks)
         for name, seq in await fetch(
-            self._connection, "SELECT uplink, seq FROM quarantine WHERE retry = 1 ORDER BY seq"
+            self.connection, "SELECT uplink, seq FROM quarantine WHERE retry = 1 ORDER BY seq"
         ):
             if (cursor := self.cursors.get(now_called.get(name, name))) is not None:
                 cursor.retries.append(seq)
-        await self._room.restore()
+        await self.room.restore()
         self._share(now_called)
-        self._count_backlogs()
-        self._stats.size_bytes = await upkeep.measure(self._connection)
+        self.count_backlogs()
+        self._stats.size_bytes = await call(self.connection, upkeep.measure)
 
     async def _adopt(self, uplinks: Mapping[str, UplinkSettings]) -> dict[str, str]:
         """Have the cursors of these; by their names before, what those that have others now are called."""
@@ -99,7 +85,7 @@ class Store:
         self.listed = tuple(uplinks)
         now_ms = time.time_ns() // 1_000_000
         found, back, renamed, changed = await call(
-            self._connection, lambda db: cursors.adopt(db, uplinks, self.last_seq, self._oldest, now_ms)
+            self.connection, lambda db: cursors.adopt(db, uplinks, self.last_seq, self._oldest, now_ms)
         )
         now_called = {old: name for name, old in renamed}
         # no await from here until they are in force: what is delivered meanwhile is noted in the cursors that stay
@@ -111,24 +97,24 @@ class Store:
             await self._back(name)
         for name in self.listed:
             if name not in kept:
-                await cursors.count(self._connection, self.cursors[name], self.last_seq)
+                await cursors.count(self.connection, self.cursors[name], self.last_seq)
         return now_called
 
     async def reconfigure(self, bounds: Bounds, uplinks: Mapping[str, UplinkSettings]) -> bool:
         """Have a cursor for each of these; one that stays the same goes on as it is, whatever it is delivering."""
         now_called = await self._adopt(uplinks)
-        self._room.rebound(bounds)
+        self.room.rebound(bounds)
         self._share(now_called)
-        self._count_backlogs()
+        self.count_backlogs()
         return True
 
     def reconnect(self, connection: aiosqlite.Connection) -> None:
         """Go on with another connection to the same buffer."""
-        self._connection = connection
-        self._room.reconnect(connection)
+        self.connection = connection
+        self.room.reconnect(connection)
 
     def _share(self, now_called: Mapping[str, str]) -> None:
-        self._room.follow({name: self.cursors[name] for name in self.listed}, now_called)
+        self.room.follow({name: self.cursors[name] for name in self.listed}, now_called)
 
     @property
     def is_settled(self) -> bool:
@@ -143,16 +129,17 @@ class Store:
     def append(self, events: Iterable[Event]) -> bool:
         """Take events for the next commit, while nothing can be stored as many as memory may hold; whether any came."""
         before = len(self.pending.events)
+        add = self.pending.add
         for event in events:
             row, mended = encode(event)
             if mended:
                 self._stats.events_mended += 1
                 log.warning("event_mended", type=event.type, subject=event.subject, why=mended)
-            self.pending.add(row)
+            add(row)
         came = len(self.pending.events) > before
         hangs = self._in_doubt is not None and time.monotonic() - self._began > HANGS_S
         if self._stats.degraded or hangs:
-            self._room.trim(self.pending, self._in_doubt.size if self._in_doubt else 0)
+            self.room.trim(self.pending, self._in_doubt.size if self._in_doubt else 0)
         self.count_pending()
         return came
 
@@ -173,17 +160,15 @@ class Store:
         try:
             await self._settle()
             batch = self._take(checkpoint, everything)
-            if not batch.is_empty:
-                await self._room.make(batch)
-            await self._room.tell(batch)
+            fits = not self.room.is_calm(batch)
+            if fits:
+                await self._make_room(batch)
             if not batch.is_empty or always:
-                now_ms = time.time_ns() // 1_000_000
-                noted = partial(self._note, self.last_seq + len(batch.events))
-                await transaction.write(self._connection, batch, self.cursors, self.last_seq, now_ms, clean, noted)
+                if not await self._write(batch, clean, everything, fits):
+                    await self._make_room(batch)
+                    await self._write(batch, clean, everything, True)
                 self._stats.commits += 1
                 self._stats.commit_ms = (time.monotonic() - self._began) * 1000
-                if everything:  # every few seconds is often enough
-                    self._stats.size_bytes = await upkeep.measure(self._connection)
             self._committed(batch)
         except sqlite3.OperationalError as error:
             if not is_passing(error):
@@ -197,8 +182,30 @@ class Store:
             return False
         return True
 
-    def _note(self, last_seq: int, cursors: Mapping[str, tuple[int, int]]) -> None:
-        self._lock.note(Witness(self._stream, last_seq, cursors))
+    async def _make_room(self, batch: Batch) -> None:
+        if not batch.is_empty:
+            await self.room.make(batch)
+        await self.room.tell(batch)
+
+    async def _write(self, batch: Batch, clean: bool, everything: bool, fits: bool) -> bool:
+        """Write in one turn of the connection's thread; False where nothing was, because room has to be made first.
+
+        `fits` says that it has been. What the thread needs of the cursors is as of now, for they go on meanwhile.
+        """
+        moved = [self.cursors[name].row(name) for name in sorted(batch.cursors)]
+        positions = {name: (cursor.position, cursor.delivered) for name, cursor in self.cursors.items()}
+        now_ms = time.time_ns() // 1_000_000
+
+        def write(db: sqlite3.Connection) -> bool:
+            if not fits and not self.room.fits(db, batch):
+                return False
+            transaction.write(db, batch, moved, self.last_seq, now_ms, clean)
+            self._lock.note(Witness(self._stream, self.last_seq + len(batch.events), positions))
+            if everything:  # every few seconds is often enough
+                self._stats.size_bytes = upkeep.measure(db)
+            return True
+
+        return await call(self.connection, write)
 
     def _take(self, checkpoint: CheckpointSource, everything: bool) -> Batch:
         subjects = {row.subject for row in self.pending.events}
@@ -213,7 +220,7 @@ class Store:
         self.last_seq += len(batch.events)
         self._stats.events_stored += len(batch.events)
         self._stats.quarantined += sum(not item.again for item in batch.quarantined) - len(batch.released)
-        self._room.told(batch)
+        self.room.told(batch)
         self.count_pending()
         if batch.events:
             self._count_along(batch)
@@ -235,17 +242,17 @@ class Store:
         if batch is None:
             return
         with contextlib.suppress(sqlite3.OperationalError):
-            await fetch(self._connection, "SELECT 1")  # a statement that was left to itself ends before this one
-        if self._connection.in_transaction:
-            await self._connection.execute("ROLLBACK")
-        ((last_seq,),) = await fetch(self._connection, "SELECT last_seq FROM meta")
+            await fetch(self.connection, "SELECT 1")  # a statement that was left to itself ends before this one
+        if self.connection.in_transaction:
+            await self.connection.execute("ROLLBACK")
+        ((last_seq,),) = await fetch(self.connection, "SELECT last_seq FROM meta")
         if batch.events and last_seq == self.last_seq + len(batch.events):
             self._committed(batch)
             return
-        await self._room.untold(batch)
+        await self.room.untold(batch)
         self.pending = batch.before(self.pending)
         self._in_doubt = None
-        self._room.trim(self.pending, 0)
+        self.room.trim(self.pending, 0)
         self.count_pending()
 
     def refuse_waiting(self, error: BufferError) -> None:
@@ -255,65 +262,6 @@ class Store:
                 waiting = batch.waiting.pop()
                 if not waiting.done():
                     waiting.set_exception(error)
-
-    async def next_events(self, uplink: str, limit: int) -> list[StoredEvent] | None:
-        """What the uplink is to deliver next, with its own prevseq: retried events alone, else those behind its cursor.
-
-        It looks at SEARCHED numbers at most and passes over those that it does not want; None where it found nothing.
-        """
-        cursor = self.cursors[uplink]
-        if cursor.retries:
-            wanted = cursor.retries[:limit]
-            marks = ", ".join("?" * len(wanted))
-            sql = f"SELECT {_COLUMNS} FROM quarantine WHERE uplink = ? AND seq IN ({marks}) ORDER BY seq"
-            stored_as = dict(self.pending.renamed).get(uplink, uplink)
-            return transaction.chain(await fetch(self._connection, sql, (stored_as, *wanted)), cursor.delivered)
-        last = min(self.last_seq, cursor.position + SEARCHED)
-        sql = merged(_COLUMNS, f"seq > :position AND seq <= :last AND {cursor.filter.condition}", cursor.filter.tables)
-        parameters = {"position": cursor.position, "last": last, "limit": limit, **cursor.filter.parameters}
-        rows = await call(self._connection, lambda db: _some(db.execute(f"{sql} LIMIT :limit", parameters)))
-        if not rows:
-            cursor.position = last
-            self.pending.cursors.add(uplink)
-            return None
-        cursor.gave([row[0] for row in rows])
-        return transaction.chain(rows, cursor.delivered)
-
-    async def events_after(
-        self, after: int, limit: int, kind: str | None = None, subject: str | None = None
-    ) -> list[StoredEvent]:
-        """Committed events whatever the cursors say, of one type or subject where given; prevseq is seq - 1.
-
-        Among those of one type or subject it looks at the next SEARCHED numbers alone.
-        """
-        last = self.last_seq if kind is None and subject is None else min(self.last_seq, after + SEARCHED)
-        parameters = {"after": after, "last": last, "type": kind, "subject": subject, "limit": limit}
-        rows = await fetch(self._connection, _SEARCH, parameters)
-        return [StoredEvent(seq, seq - 1, type_, subject, at, data) for seq, type_, subject, at, data in rows]
-
-    async def quarantined(self, uplink: str | None, after: int, limit: int) -> list[quarantine.Entry]:
-        """What is set aside."""
-        return await call(self._connection, lambda db: quarantine.entries(db, uplink, after, limit))
-
-    async def retry(self, uplink: str, seqs: Sequence[int] | None) -> int:
-        """Let events leave quarantine by being delivered; how many wait for that."""
-        found = await call(self._connection, lambda db: quarantine.mark(db, uplink, seqs))
-        released = {seq for name, seq in self.pending.released if name == uplink}
-        self.cursors[uplink].retries = [seq for seq in found if seq not in released]
-        self._count_backlogs()
-        return len(found)
-
-    async def discard(self, uplink: str, seqs: Sequence[int] | None) -> int:
-        """Throw quarantined events away; how many there were."""
-        gone = await call(self._connection, lambda db: quarantine.delete(db, uplink, seqs))
-        if (cursor := self.cursors.get(uplink)) is not None:
-            cursor.retries = [] if seqs is None else [seq for seq in cursor.retries if seq not in seqs]
-        await self._room.count_refused()
-        return gone
-
-    async def checkpoint_rows(self) -> dict[str, bytes]:
-        """The checkpoint as committed."""
-        return dict(await fetch(self._connection, "SELECT name, body FROM checkpoint"))
 
     async def keep_up(self, retain_ms: int) -> bool:
         """One step of retention; whether there may be more to do at once. A full disk puts it off."""
@@ -326,30 +274,30 @@ class Store:
             return False
 
     async def _drop_settled(self, retain_ms: int) -> bool:
-        stored = await cursors.load(self._connection)  # after a crash an uplink goes on from there
+        stored = await cursors.load(self.connection)  # after a crash an uplink goes on from there
         known = (stored[name].position if name in stored else FIRST for name in self.listed)
         settled = min(known, default=self.last_seq)
         now_ms = time.time_ns() // 1_000_000
-        dropped = await call(self._connection, lambda db: upkeep.drop_settled(db, settled, now_ms, retain_ms))
+        dropped = await call(self.connection, lambda db: upkeep.drop_settled(db, settled, now_ms, retain_ms))
         await self._forget(stored, now_ms - retain_ms)
         if dropped:
             self._stats.events_dropped += dropped
-            self._oldest = await database.oldest_seq(self._connection, self.last_seq)
-        again = await self._room.give_back()
-        self._stats.size_bytes = await upkeep.measure(self._connection)
+            self._oldest = await database.oldest_seq(self.connection, self.last_seq)
+        again = await self.room.give_back()
+        self._stats.size_bytes = await call(self.connection, upkeep.measure)
         return again or dropped == upkeep.DROP_LIMIT
 
     async def _forget(self, stored: Mapping[str, Cursor], before_ms: int) -> None:
         """Cursors that the configuration has not named for long go, and what was quarantined for them."""
         for name, cursor in stored.items():
             if cursor.detached_at is not None and cursor.detached_at < before_ms:
-                await call(self._connection, partial(cursors.forget, uplink=name))
+                await call(self.connection, partial(cursors.forget, uplink=name))
                 self.cursors.pop(name, None)
                 log.info("uplink_forgotten", uplink=name, why="it was not in the configuration for `retain`")
 
     async def _back(self, name: str) -> None:
         """Say what an uplink missed that was away, and is not stored any more."""
-        found = await cursors.missing(self._connection, self.cursors[name].position, self.last_seq)
+        found = await cursors.missing(self.connection, self.cursors[name].position, self.last_seq)
         if found is not None:
             first, last, number = found
             why = f"the uplink {name} was not in the configuration, and they were not kept for it"
@@ -367,23 +315,12 @@ class Store:
             if not cursor.waiting:
                 cursor.skip(self.last_seq)
                 self.pending.cursors.add(name)
-        self._count_backlogs()
+        self.count_backlogs()
 
-    def _count_backlogs(self) -> None:
+    def count_backlogs(self) -> None:
+        """Note how many events each uplink has before it."""
         for name in self.listed:
             self._stats.backlog[name] = self.backlog(name)
-
-
-def _some(rows: Iterator[transaction.Row]) -> list[transaction.Row]:
-    """Rows of events until there are enough bytes; at least one."""
-    taken = []
-    size = 0
-    for row in rows:
-        taken.append(row)
-        size += len(row[4])
-        if size >= READ_BYTES:
-            break
-    return taken
 
 
 def _keep(

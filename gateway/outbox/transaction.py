@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import aiosqlite
-
 from gateway.events import StoredEvent
+from gateway.outbox.bounds import PER_EVENT
 from gateway.outbox.classes import table_of
-from gateway.outbox.cursors import Cursor
-from gateway.outbox.database import call
-from gateway.outbox.encode import EventRow, encode
+from gateway.outbox.encode import OBJECTS, EventRow, encode
 from gateway.outbox.gaps import Episode
 
 Row: TypeAlias = tuple[int, str, str, int, bytes]
 """seq, type, subject, time and data of an event."""
+
+_made = tuple.__new__
 
 
 @dataclass(slots=True)
@@ -66,12 +66,19 @@ class Batch:
     def add(self, row: EventRow) -> None:
         """One more event."""
         self.events.append(row)
-        self.size += row.size
+        self.size += len(row.data) + OBJECTS
 
     def replace(self, events: list[EventRow]) -> None:
         """Only these are left."""
         self.events = events
         self.size = sum(row.size for row in events)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes that its rows take on the disk, about."""
+        events = self.size - len(self.events) * (OBJECTS - PER_EVENT)
+        refused = sum(len(item.event.data) + PER_EVENT for item in self.quarantined)
+        return events + refused + sum(len(body) + PER_EVENT for body in self.rows.values())
 
     def tell(self, episodes: list[Episode]) -> None:
         """Add the gaps of these."""
@@ -99,66 +106,47 @@ class Batch:
         )
 
 
-async def write(
-    connection: aiosqlite.Connection,
-    batch: Batch,
-    cursors: dict[str, Cursor],
-    last_seq: int,
-    now_ms: int,
-    clean: bool,
-    committed: Callable[[Mapping[str, tuple[int, int]]], None],
+def write(
+    db: sqlite3.Connection, batch: Batch, moved: Sequence[tuple[Any, ...]], last_seq: int, now_ms: int, clean: bool
 ) -> None:
     """One transaction: events numbered from `last_seq` + 1, checkpoint rows, cursors, quarantine. Durable on return.
 
-    `committed` is called in the connection's thread, with how far each uplink is on the disk.
+    What an error leaves of it is the caller's to undo.
     """
-    positions = {name: (cursor.position, cursor.delivered) for name, cursor in cursors.items()}
-    moved = [(name, *_row(cursors[name])) for name in sorted(batch.cursors)]
-    events: dict[str, list[tuple[Any, ...]]] = {}
+    types = {row.type for row in batch.events}
+    tables = {type_: table_of(type_) for type_ in types}
+    events: dict[str, list[tuple[Any, ...]]] = {table: [] for table in tables.values()}
     for seq, row in enumerate(batch.events, last_seq + 1):
-        events.setdefault(table_of(row.type), []).append((seq, now_ms, *row))
-    kept = [(name, body) for name, body in batch.rows.items() if body]
-    gone = [(name,) for name, body in batch.rows.items() if not body]
-    refused = [item.row(now_ms) for item in batch.quarantined]
-    await connection.execute("BEGIN IMMEDIATE")
+        events[tables[row.type]].append((seq, now_ms, *row))
+    db.execute("BEGIN IMMEDIATE")
     for table, rows in events.items():
-        await connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?)", rows)
-    if kept:
-        await connection.executemany("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", kept)
-    if gone:
-        await connection.executemany("DELETE FROM checkpoint WHERE name = ?", gone)
-    if batch.renamed:
-        before = [(name,) for _, name in batch.renamed]
-        await connection.executemany("DELETE FROM cursor WHERE uplink = ?", before)
-        await connection.executemany("UPDATE quarantine SET uplink = ? WHERE uplink = ?", batch.renamed)
-    if moved:
-        await connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)", moved)
-    if refused:
-        await connection.executemany("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)", refused)
-    if batch.released:
-        await connection.executemany("DELETE FROM quarantine WHERE uplink = ? AND seq = ?", batch.released)
-    if batch.told:
-        keys = [episode.key for episode in batch.told]
-        await connection.executemany("DELETE FROM episode WHERE class = ? AND why = ?", keys)
-    await connection.execute("UPDATE meta SET last_seq = ?, clean = ?", (last_seq + len(batch.events), int(clean)))
-    if any(row.type == "gateway.started" for row in batch.events):  # it names the buffer before this one, once
-        await connection.execute("UPDATE meta SET before_stream = NULL, before_last_seq = NULL, before_ended = NULL")
-
-    def commit(db: sqlite3.Connection) -> None:
-        db.execute("COMMIT")
-        committed(positions)
-
-    await call(connection, commit)
+        db.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?)", rows)
+    for name, body in batch.rows.items():
+        if body:
+            db.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", (name, body))
+        else:
+            db.execute("DELETE FROM checkpoint WHERE name = ?", (name,))
+    for renamed in batch.renamed:
+        db.execute("DELETE FROM cursor WHERE uplink = ?", renamed[1:])
+        db.execute("UPDATE quarantine SET uplink = ? WHERE uplink = ?", renamed)
+    db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)", moved)
+    refused = [item.row(now_ms) for item in batch.quarantined]
+    db.executemany("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)", refused)
+    db.executemany("DELETE FROM quarantine WHERE uplink = ? AND seq = ?", batch.released)
+    db.executemany("DELETE FROM episode WHERE class = ? AND why = ?", [episode.key for episode in batch.told])
+    db.execute("UPDATE meta SET last_seq = ?, clean = ?", (last_seq + len(batch.events), int(clean)))
+    if "gateway.started" in types:  # it names the buffer before this one, once
+        db.execute("UPDATE meta SET before_stream = NULL, before_last_seq = NULL, before_ended = NULL")
+    db.execute("COMMIT")
 
 
-def chain(rows: list[Row], before: int) -> list[StoredEvent]:
-    """Rows of `event` as one uplink is to deliver them, the first after seq `before`."""
+def chain(rows: Iterable[Row], before: int, most_bytes: float = math.inf) -> list[StoredEvent]:
+    """Rows of events as one uplink is to deliver them, the first after seq `before`, until they have so many bytes."""
     events = []
     for seq, type_, subject, time, data in rows:
-        events.append(StoredEvent(seq, before, type_, subject, time, bytes(data)))
+        events.append(_made(StoredEvent, (seq, before, type_, subject, time, data)))
         before = seq
+        most_bytes -= len(data)
+        if most_bytes <= 0:
+            break
     return events
-
-
-def _row(cursor: Cursor) -> tuple[int, int, int | None]:
-    return cursor.position, cursor.delivered, cursor.detached_at

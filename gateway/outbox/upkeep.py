@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 import sqlite3
 
-import aiosqlite
-
 from gateway.outbox.classes import FIRST, TABLES, merged
-from gateway.outbox.database import atomic, fetch
+from gateway.outbox.database import atomic
 
 DROP_LIMIT = 1000
 """Most events that one step deletes."""
@@ -68,8 +66,8 @@ def _stamp(db: sqlite3.Connection, seq: int) -> tuple[int, int] | None:
     return found
 
 
-async def measure(connection: aiosqlite.Connection) -> int:
+def measure(db: sqlite3.Connection) -> int:
     """Bytes that the buffer's pages take, without the write-ahead log."""
-    ((pages,),) = await fetch(connection, "PRAGMA page_count")
-    ((size,),) = await fetch(connection, "PRAGMA page_size")
+    ((pages,),) = db.execute("PRAGMA page_count")
+    ((size,),) = db.execute("PRAGMA page_size")
     return int(pages) * int(size)

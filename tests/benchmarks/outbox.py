@@ -8,6 +8,7 @@ settings of SQLite; then it reads them in the same pieces, and notes how far it 
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import os
@@ -26,16 +27,19 @@ from tests.benchmarks.uplinks import DATA
 
 EVENTS = 30_000
 BATCH = 1000
+TENS = 4_000
+"""Events that are stored ten a commit, which is more like what a line has."""
 READ = 500
 REPEATS = 3
 TIME = 1_795_327_200_000
 _CHILD_S = 60.0
-FIGURES = ("stored", "drained", "processor stored", "processor drained", "on disk")
-UNITS = ("events/s", "events/s", "µs of processor/event", "µs of processor/event", "bytes/event")
+STEPS = {"stored": EVENTS, "stored by tens": TENS, "drained": EVENTS + TENS}
+"""What is measured, and of how many events."""
+_PER_S, _USED, _SIZE = "events/s", "µs of processor/event", "bytes/event"
 
 
 async def ours(path: Path) -> list[float]:
-    """Stored and drained: seconds an event, by the clock and of processor time; bytes an event on the disk."""
+    """Seconds an event by the clock, and of processor time, for each of STEPS; bytes an event on the disk."""
     from gateway.config.model import BufferConfig
     from gateway.events import Event
     from gateway.outbox.outbox import Outbox
@@ -45,16 +49,20 @@ async def ours(path: Path) -> list[float]:
     outbox = await Outbox.open(path, BufferConfig.model_validate({"path": "x"}), {"plant": section})
     store = asyncio.create_task(outbox.run())
     outbox.checkpoint = lambda _subjects: {"machine/filler": b"x" * 500}
-    events = [Event("machine.state", "filler", TIME + n, DATA) for n in range(EVENTS)]
-    marks = [(time.monotonic(), processor_s())]
+    events = [Event("machine.state", "filler", TIME + n, DATA) for n in range(EVENTS + TENS)]
+    marks = [_mark()]
     for begin in range(0, EVENTS, BATCH):
         outbox.append(events[begin : begin + BATCH])
         await outbox.flush()
-    marks.append((time.monotonic(), processor_s()))
+    marks.append(_mark())
+    for begin in range(EVENTS, EVENTS + TENS, 10):
+        outbox.append(events[begin : begin + 10])
+        await outbox.flush()
+    marks.append(_mark())
     while outbox.backlog("plant"):
         outbox.acknowledge("plant", (await outbox.read("plant", READ))[-1])
     await outbox.flush()
-    marks.append((time.monotonic(), processor_s()))
+    marks.append(_mark())
     await outbox.close()
     await store
     return figures(marks, path)
@@ -63,7 +71,7 @@ async def ours(path: Path) -> list[float]:
 async def plain(path: Path) -> list[float]:
     """The same by hand."""
     data = json.dumps(DATA, separators=(",", ":")).encode()
-    rows = [(seq, TIME, "machine.state", "filler", TIME + seq, data) for seq in range(1, EVENTS + 1)]
+    rows = [(seq, TIME, "machine.state", "filler", TIME + seq, data) for seq in range(1, EVENTS + TENS + 1)]
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.executescript(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
@@ -71,26 +79,32 @@ async def plain(path: Path) -> list[float]:
             "CREATE TABLE event"
             " (seq INTEGER PRIMARY KEY, stored_at INTEGER, type TEXT, subject TEXT, time INTEGER, data BLOB);"
         )
-        marks = [(time.monotonic(), processor_s())]
-        for begin in range(0, EVENTS, BATCH):
-            db.execute("BEGIN IMMEDIATE")
-            db.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)", rows[begin : begin + BATCH])
-            db.execute("COMMIT")
-        marks.append((time.monotonic(), processor_s()))
+        marks = [_mark()]
+        for first, last, batch in ((0, EVENTS, BATCH), (EVENTS, EVENTS + TENS, 10)):
+            for begin in range(first, last, batch):
+                db.execute("BEGIN IMMEDIATE")
+                db.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)", rows[begin : begin + batch])
+                db.execute("COMMIT")
+            marks.append(_mark())
         seq = 0
         while taken := db.execute("SELECT * FROM event WHERE seq > ? ORDER BY seq LIMIT ?", (seq, READ)).fetchall():
             seq = taken[-1][0]
             db.execute("UPDATE cursor SET position = ?", (seq,))
-        marks.append((time.monotonic(), processor_s()))
+        marks.append(_mark())
     return figures(marks, path)
 
 
+def _mark() -> tuple[float, float]:
+    gc.collect()
+    gc.freeze()  # what is there before a step, this program's events above all, is not looked through in it
+    return time.monotonic(), processor_s()
+
+
 def figures(marks: list[tuple[float, float]], path: Path) -> list[float]:
-    """In the order of FIGURES, seconds an event in place of events a second."""
-    (stored, stored_used), (drained, drained_used) = (
-        (after[0] - before[0], after[1] - before[1]) for before, after in itertools.pairwise(marks)
-    )
-    return [*(one / EVENTS for one in (stored, drained, stored_used, drained_used)), path.stat().st_size / EVENTS]
+    """Of what passed between marks: by the clock, then of processor time, then bytes on the disk, each an event."""
+    passed = [[after[n] - before[n] for before, after in itertools.pairwise(marks)] for n in range(2)]
+    each = [taken / events for one in passed for taken, events in zip(one, STEPS.values(), strict=True)]
+    return [*each, path.stat().st_size / (EVENTS + TENS)]
 
 
 def child(who: str) -> None:
@@ -120,10 +134,11 @@ def measure() -> list[Result]:
         for who, mine in runs.items():
             mine.append(client(who))
     medians = {who: [statistics.median(each) for each in zip(*mine, strict=True)] for who, mine in runs.items()}
+    names = [(name, _PER_S) for name in STEPS] + [(f"processor {name}", _USED) for name in STEPS] + [("on disk", _SIZE)]
     results = []
-    for name, unit, mine, other in zip(FIGURES, UNITS, medians["ours"], medians["plain"], strict=True):
-        of, beside = (1 / mine, 1 / other) if unit == "events/s" else (mine, other)
-        if unit.startswith("µs"):
+    for (name, unit), mine, other in zip(names, medians["ours"], medians["plain"], strict=True):
+        of, beside = (1 / mine, 1 / other) if unit == _PER_S else (mine, other)
+        if unit == _USED:
             of, beside = of * 1e6, beside * 1e6
         results.append(Result("outbox", name, of, unit, f"sqlite3: {beside:.4g}", of / beside))
     return results

@@ -308,7 +308,7 @@ class BoundsModel(RuleBasedStateMachine):
     def mend_the_disk(self) -> None:
         self.broken = False
         self.do(self._pragma("query_only = 0"))
-        self.do(self._pragma(f"max_page_count = {self.outbox._store._room._limit}"))
+        self.do(self._pragma(f"max_page_count = {self.outbox._store.room._limit}"))
         self.commit()
 
     async def _pragma(self, text: str) -> None:

@@ -253,24 +253,24 @@ async def test_an_event_without_end_is_stored_in_part(bench: Bench) -> None:
     "statement", ["BEGIN", "INSERT INTO event", "INSERT OR REPLACE INTO checkpoint", "UPDATE", "COMMIT"]
 )
 async def test_a_cancelled_store_task_leaves_a_whole_transaction(
-    bench: Bench, machines: Machines, monkeypatch: pytest.MonkeyPatch, statement: str
+    bench: Bench, machines: Machines, statement: str
 ) -> None:
     """Whichever statement the cancellation meets, `close` finds out what became of it: nothing lost, nothing twice."""
     outbox = await bench.open()
     outbox.checkpoint = machines.rows
     machines.dirty = {"filler": pack({"n": 1})}
-    hand_over: Any = outbox._connection._execute
+    loop, store, ended = asyncio.get_running_loop(), bench.task(outbox), threading.Event()
+    store.add_done_callback(lambda _store: ended.set())
     cancelled: list[str] = []
-    said = [""]
 
-    def meddle(function: Any, sql: Any = "", *rest: Any) -> Any:
-        said.append(sql or ("COMMIT" if said[-1].startswith("UPDATE") else "a call"))
-        if said[-1].startswith(statement) and not cancelled:
-            cancelled.append(said[-1])
-            bench.task(outbox).cancel()  # arrives while the statement is with aiosqlite's thread
-        return hand_over(function, sql, *rest) if sql else hand_over(function)
+    def meddle(sql: str) -> None:
+        """In the connection's thread, which has the statement and waits with it until the store task is gone."""
+        if sql.startswith(statement) and not cancelled:
+            cancelled.append(sql)
+            loop.call_soon_threadsafe(store.cancel)
+            ended.wait(10)
 
-    monkeypatch.setattr(outbox._connection, "_execute", meddle)
+    await outbox._connection.set_trace_callback(meddle)
     outbox.append(bench.events(1, 2, 3))
     with pytest.raises(asyncio.CancelledError):
         await bench.task(outbox)

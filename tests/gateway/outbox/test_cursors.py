@@ -215,7 +215,7 @@ async def test_retention_goes_on_after_a_wrong_clock(
     await outbox._connection.executemany("UPDATE event SET stored_at = ? WHERE seq = ?", rows)
     for _ in range(12):
         await outbox._store.keep_up(7 * DAY)
-    assert bench.chain(await outbox._store.events_after(0, 100)) == [(seq, seq - 1) for seq in range(61 - kept, 61)]
+    assert bench.chain(await outbox._answers.events_after(0, 100)) == [(seq, seq - 1) for seq in range(61 - kept, 61)]
 
 
 async def test_retention_waits_for_a_disk_that_cannot(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ async def test_only_what_matches_is_delivered_and_the_chain_names_what_was(bench
 async def test_a_long_stretch_of_others_is_passed_over_in_bounded_steps(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.outbox.store.SEARCHED", 10)
+    monkeypatch.setattr("gateway.outbox.answers.SEARCHED", 10)
     outbox = await opened(bench, {"mes": uplink(events=["machine.state"], **{"from": "oldest"})})
     outbox.append([*events(0), *(Event("signal.trend", "filler", 1, {}) for _ in range(500)), *events(4)])
     read = await outbox.read("mes", 9)
