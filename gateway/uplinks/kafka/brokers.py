@@ -22,6 +22,8 @@ logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs of a lo
 
 Place = tuple[str, int]
 """Host and port."""
+MOST_BYTES = 16_000_000
+"""Of an answer: a topic of 100,000 partitions has less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,10 @@ class Client:
     user: str = ""
     password: str = field(default="", repr=False)
 
-    def connection(self, place: Place) -> AIOKafkaConnection:
+    def connection(self, place: Place) -> _Connection:
         """One that is not open yet."""
         kinds = {(False, False): "PLAINTEXT", (True, False): "SSL", (False, True): "SASL_PLAINTEXT"}
-        return AIOKafkaConnection(
+        return _Connection(
             *place, client_id=self.name, request_timeout_ms=self.answer_s * 1000, ssl_context=self.context,
             security_protocol=kinds.get((self.context is not None, bool(self.mechanism)), "SASL_SSL"),
             sasl_mechanism=self.mechanism or None, sasl_plain_username=self.user, sasl_plain_password=self.password,
@@ -49,6 +51,26 @@ class Client:
 
 class Silent(NotConnected):
     """A broker owes an answer for too long: it may be stuck, or the link too slow."""
+
+
+class _Connection(AIOKafkaConnection):  # type: ignore[misc]
+    """aiokafka's, which reads an answer of any length that four bytes can say: those of an HTTP server say 1.2 GB."""
+
+    is_no_broker = False
+
+    def _create_reader_task(self) -> asyncio.Task[None]:
+        whole = self._reader.readexactly
+
+        async def bounded(length: int) -> bytes:
+            if not 0 <= length <= MOST_BYTES:
+                self.is_no_broker = True
+                raise ConnectionAbortedError
+            data: bytes = await whole(length)
+            return data
+
+        self._reader.readexactly = bounded
+        task: asyncio.Task[None] = super()._create_reader_task()
+        return task
 
 
 class Brokers:
@@ -61,7 +83,7 @@ class Brokers:
         self._servers = servers
         self._topic = topic
         self._places: dict[int, Place] = {}
-        self._open: dict[Place, AIOKafkaConnection] = {}
+        self._open: dict[Place, _Connection] = {}
 
     async def learn(self) -> None:
         """Ask the first broker that answers who leads what. Raises ConnectFailed, NotConnected or ConfigError."""
@@ -102,14 +124,15 @@ class Brokers:
             self._drop(place)
             if is_new:
                 raise self._connect_failed(place, error) from None
-            raise NotConnected(f"{peer} closed the connection", "check the brokers and the network") from None
+            why = "sends what is no answer of a broker" if connection.is_no_broker else "closed the connection"
+            raise NotConnected(f"{peer} {why}", "check the brokers and the network") from None
 
     def close(self) -> None:
         """Give all connections up at once; idempotent."""
         for place in list(self._open):
             self._drop(place)
 
-    async def _connect(self, place: Place) -> AIOKafkaConnection:
+    async def _connect(self, place: Place) -> _Connection:
         connection = self._client.connection(place)
         is_open = False
         try:
@@ -117,7 +140,8 @@ class Brokers:
                 await connection.connect()
             is_open = True
         except (OSError, KafkaError, ValueError, KeyError, AssertionError) as error:
-            raise self._connect_failed(place, error) from None
+            failure = TimeoutError() if connection.is_no_broker else error
+            raise self._connect_failed(place, failure) from None
         finally:
             if not is_open:
                 _abort(connection)
@@ -158,7 +182,7 @@ class Brokers:
             _abort(connection)
 
 
-def _abort(connection: AIOKafkaConnection) -> None:
+def _abort(connection: _Connection) -> None:
     """Close without waiting for a peer that may be gone: what was not acknowledged comes again anyway."""
     writer = connection._writer
     connection.close()

@@ -9,6 +9,7 @@ the CONNACK's limits to itself; and it connects in an executor, whose threads ho
 - `on_message` is ours: aiomqtt has a queue for a task that we do not have;
 - `on_socket_register_write` is ours: aiomqtt's waits for the socket a turn of the loop later, by a number that may be
   closed by then, or another socket's;
+- `_sock_recv` is ours: paho takes a packet of any length, 256 MB, and what is subscribed anybody may publish to;
 - PUBACK may carry 0x95: brokers send it, paho's table lacks it and the whole connection would end.
 
 `tests/gateway/uplinks/mqtt/test_link.py` fails when aiomqtt or paho change any of these.
@@ -35,6 +36,8 @@ from gateway.uplinks.mqtt.messages import Message
 
 KEEPALIVE_S = 15
 CLOSE_S = 2.0
+MOST_BYTES = 1_000_000
+"""Of a packet that we take; what is subscribed has a few thousand."""
 
 
 def _allow_too_large() -> None:
@@ -119,6 +122,7 @@ class Link:
             timeout=CLOSE_S,
             logger=_unheard,
             max_inflight_messages=client.in_flight,
+            properties=_limits() if client.version == 5 else None,
             **_VERSIONS[client.version],
         )
         paho = self._paho = self._client._client
@@ -130,6 +134,8 @@ class Link:
         paho.on_message = self._on_message
         paho.on_socket_register_write = self._on_register_write
         paho._create_socket = self._give_socket  # type: ignore[method-assign]
+        self._receive = paho._sock_recv
+        paho._sock_recv = self._receive_bounded  # type: ignore[method-assign]
 
     async def connect(self, timeout_s: float) -> None:
         """CONNECT and CONNACK. Raises Refused, or Lost where the server closes or stays silent."""
@@ -205,6 +211,13 @@ class Link:
         self._given = True
         return self._socket
 
+    def _receive_bounded(self, bufsize: int) -> bytes:
+        """What there is of the bytes that a packet lacks."""
+        if bufsize > MOST_BYTES:
+            self._note_lost(f"the broker sends a packet of {bufsize:,} bytes")
+            raise ConnectionAbortedError
+        return self._receive(bufsize)
+
     def _on_connect(
         self, client: Any, userdata: Any, flags: Any, reason: ReasonCode, properties: Properties | None
     ) -> None:
@@ -258,6 +271,13 @@ class Link:
             self.lost = Lost(why, code)
             self.on_lost()
         return self.lost
+
+
+def _limits() -> Properties:
+    """Of CONNECT: a broker that keeps to it leaves out what is longer (3.1.2.11.4)."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.MaximumPacketSize = MOST_BYTES
+    return properties
 
 
 def _will(message: Message) -> aiomqtt.Will:

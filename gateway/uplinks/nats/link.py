@@ -2,7 +2,8 @@
 
 nats-py's JetStream client makes a task and a random token for each message; a JetStream publish is a message with a
 reply subject, and its acknowledgement what comes there. nats-py connects again by itself unless told not to, and is
-given its transport (`_transport`): `tests/gateway/uplinks/nats/test_link.py` fails when that changes.
+given its transport (`_transport`) and a parser that knows an end (`_ps`): `tests/gateway/uplinks/nats/test_link.py`
+fails when that changes.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import Any
 
 from nats.aio.client import Client, RawCredentials
 from nats.aio.msg import Msg
-from nats.errors import Error
+from nats.errors import Error, ProtocolError
+from nats.protocol.parser import Parser
 
 from gateway.uplinks.nats.answers import NO_STREAM, Answer
-from gateway.uplinks.nats.transport import SocketTransport
+from gateway.uplinks.nats.transport import LONGEST, SocketTransport
 from gateway.uplinks.said import said
 
 PING_S = 15
@@ -57,6 +59,21 @@ class Login:
         }
 
 
+class _Parser(Parser):
+    """nats-py's, which gathers a message of any length that the server says, and a line that never ends."""
+
+    def __init__(self, client: Client, on_endless: Callable[[str], None]) -> None:
+        super().__init__(client)
+        self._on_endless = on_endless
+
+    async def parse(self, data: bytes = b"") -> None:
+        """nats-py's: what came."""
+        await super().parse(data)
+        if self.needed > LONGEST or len(self.buf) > 2 * LONGEST:
+            self._on_endless(f"the server sends a message of more than {LONGEST:,} bytes")
+            raise ProtocolError
+
+
 class Link:
     """One connection; it tells `changed` of each answer, and of its end."""
 
@@ -72,7 +89,9 @@ class Link:
         self._on_unheard: Callable[[str], None] = lambda _words: None
         self._transport = transport
         self._client = Client()
+        self._client._ps = _Parser(self._client, self._on_lost)
         self._number = 0
+        self._unanswered: set[int] = set()
         self._inbox = ""
         self._secrets: list[str] = []
 
@@ -107,6 +126,7 @@ class Link:
     async def publish(self, subject: str, headers: Mapping[str, str], payload: bytes) -> int:
         """Hand one message to the socket; its number. One for a connection that is gone is never answered."""
         self._number += 1
+        self._unanswered.add(self._number)
         with contextlib.suppress(Error, OSError):
             await self._client.publish(subject, payload, f"{self._inbox}.{self._number}", dict(headers))
         return self._number
@@ -148,7 +168,11 @@ class Link:
             self._transport.close()
 
     async def _on_answer(self, message: Msg) -> None:
-        number = int(message.subject.rpartition(".")[2])
+        text = message.subject.rpartition(".")[2]
+        number = int(text) if text.isdecimal() and len(text) < 20 else 0
+        if number not in self._unanswered:  # told twice, or somebody else's who may publish to our inbox
+            return
+        self._unanswered.remove(number)
         if message.headers and message.headers.get(_STATUS) == "503":
             self.answers[number] = NO_STREAM
         else:

@@ -15,8 +15,8 @@ from urllib.parse import ParseResult
 
 from nats.aio.transport import Transport
 
-LONGEST_LINE = 1_048_576
-"""Bytes of a line of the server's: INFO names every server of a cluster."""
+LONGEST = 1_048_576
+"""Bytes of a line or a message of the server's: INFO names every server of a cluster."""
 
 
 class NoTls(ConnectionError):
@@ -41,7 +41,7 @@ class SocketTransport(Transport):
 
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
         """nats-py's: begin."""
-        self._reader, self._writer = await asyncio.open_connection(sock=self._socket, limit=LONGEST_LINE)
+        self._reader, self._writer = await asyncio.open_connection(sock=self._socket, limit=LONGEST)
 
     async def connect_tls(
         self, uri: str | ParseResult, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: int

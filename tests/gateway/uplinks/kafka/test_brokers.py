@@ -100,8 +100,16 @@ async def test_a_broker_that_the_cluster_names_and_nobody_reaches(kafka: Kafka, 
     assert "advertised.listeners" in remedy
 
 
-@pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"\0\0\0\4\0\0\0\1"])
-async def test_a_port_that_is_no_brokers(make: Make, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak Kafka"),
+        (b"\xff\xff\xff\xff", "does not speak Kafka"),
+        (b"", "does not speak Kafka"),
+        (b"\0\0\0\4\0\0\0\1", "closed the connection before the session began"),
+    ],
+)
+async def test_a_port_that_is_no_brokers(make: Make, monkeypatch: pytest.MonkeyPatch, said: bytes, words: str) -> None:
     monkeypatch.setattr("gateway.uplinks.kafka.publisher.ANSWER_S", 0.3)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -112,12 +120,14 @@ async def test_a_port_that_is_no_brokers(make: Make, monkeypatch: pytest.MonkeyP
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    assert await refused(make, ConnectFailed, f"127.0.0.1:{port}", port)
+    assert "the port" in await refused(make, ConnectFailed, f"127.0.0.1:{port} {words}", port)
     server.close()
 
 
-def test_the_private_name_by_which_a_connection_is_given_up() -> None:
+def test_the_private_names_by_which_a_connection_is_given_up_and_an_answer_bounded() -> None:
     assert "_writer" in AIOKafkaConnection.close.__code__.co_names
+    assert {"_reader", "readexactly"} <= {*AIOKafkaConnection._read.__code__.co_names}
+    assert "_create_reader_task" in AIOKafkaConnection.connect.__code__.co_names
 
 
 async def test_its_tasks_end(front: Front, make: Make, make_events: Any) -> None:

@@ -14,13 +14,15 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.uplinks.mqtt.config import MqttUplink
+from gateway.uplinks.mqtt.link import Client, Link
 from gateway.uplinks.mqtt.publisher import MqttPublisher
 from gateway.uplinks.uplink import Rejected, UplinkContext
+from protocols.dial import dial
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
 from tests.processes import until
 
 if TYPE_CHECKING:
-    from tests.gateway.uplinks.conftest import Script
+    from tests.gateway.uplinks.conftest import Broker, Script
 
 
 async def connected(script: Script, context: UplinkContext, **settings: Any) -> MqttPublisher:
@@ -43,12 +45,13 @@ async def test_the_places_that_are_reached_through() -> None:
     paho = client._client
     assert isinstance(paho, PahoClient)
     assert paho._callback_api_version is CallbackAPIVersion.VERSION2
-    for name in ("on_connect", "on_disconnect", "on_publish", "on_socket_register_write"):
+    for name in ("on_connect", "on_disconnect", "on_publish", "on_socket_register_write", "_sock_recv"):
         assert callable(getattr(paho, name)), name
     assert not inspect.signature(paho._create_socket).parameters
     assert not inspect.signature(paho._sock_close).parameters
     assert isinstance(client._connected, asyncio.Future)
     assert isinstance(client._disconnected, asyncio.Future)
+    assert "self._sock_recv(self._in_packet['to_process'])" in inspect.getsource(PahoClient._packet_read)
     assert "self._create_socket()" in inspect.getsource(PahoClient.reconnect)
     assert PacketTypes.PUBACK in ReasonCode.names[0x95]["Packet too large"]
 
@@ -217,6 +220,43 @@ async def test_bytes_that_are_no_mqtt_end_the_connection(
         with pytest.raises(NotConnected):
             await writing
     await uplink.close()
+
+
+@pytest.mark.parametrize("version", [5, "3.1.1"])
+async def test_a_packet_without_an_end_ends_the_connection(
+    script: Script, context: UplinkContext, make_events: Any, version: Any
+) -> None:
+    """Of 200 MB, as it says: what has come of it is all that is taken."""
+    script.connack = script.connack if version == 5 else b"\x20\x02\x00\x00"
+    script.answer = lambda _number, _mid: b"\x30\x80\x84\xaf\x5f" + bytes(100_000)
+    uplink = await connected(script, context, version=version)
+    writing = asyncio.ensure_future(uplink.write(make_events(1)))
+    async with asyncio.timeout(5):
+        with pytest.raises(NotConnected, match=r"the broker sends a packet of 200,000,000 bytes"):
+            await uplink.serve()
+        with pytest.raises(NotConnected):
+            await writing
+    assert len(uplink._link._paho._in_packet["packet"]) == 0  # type: ignore[union-attr]
+    await uplink.close()
+
+
+async def test_brokers_are_told_how_long_a_packet_may_be(broker: Broker, context: UplinkContext) -> None:
+    """And leave out what is longer: the connection goes on (MQTT 5, 3.1.2.11.4)."""
+    await broker.start()
+    heard: list[int] = []
+    link = Link(await dial("127.0.0.1", broker.port, None), Client("gateway"))
+    link.on_message = lambda _topic, payload, _retained: heard.append(len(payload))
+    await link.connect(5)
+    await link.subscribe("here")
+    async with aiomqtt.Client("127.0.0.1", broker.port) as other:
+        for size in (3, 2_000_000, 5):
+            await other.publish("here", bytes(size), qos=1)
+    async with asyncio.timeout(5):
+        while len(heard) < 2:  # noqa: ASYNC110 - paho tells nobody else
+            await asyncio.sleep(0.005)
+    assert heard == [3, 5]
+    assert link.lost is None
+    await link.close()
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import nats.aio.client
 import pytest
+from nats.protocol.parser import Parser
 
 from gateway.uplinks.nats.link import Link
-from protocols.driver import ConfigError, ConnectFailed
+from protocols.driver import ConfigError, ConnectFailed, NotConnected
 from tests.peers.nats import NatsServer, Reader
 
 if TYPE_CHECKING:
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 INFO = b'INFO {"server_id":"x","version":"2.10.0","max_payload":1000,"headers":true}\r\n'
 
 
-def test_the_private_name_that_takes_the_transport() -> None:
-    assert "_transport" in vars(nats.aio.client.Client())
+def test_the_private_names_that_take_the_transport_and_the_parser() -> None:
+    client = nats.aio.client.Client()
+    assert "_transport" in vars(client)
+    assert type(client._ps) is Parser
+    assert {"buf", "needed"} <= vars(client._ps).keys()
 
 
 async def test_its_tasks_end(server: NatsServer, make: Make, make_events: Any) -> None:
@@ -125,3 +129,41 @@ async def test_closing_waits_for_nobody(make: Make, make_events: Any, monkeypatc
         await uplink.connect()
         async with asyncio.timeout(1.0):
             await uplink.close()
+
+
+@pytest.mark.parametrize("said", [b"MSG x 1 2000000000\r\n" + b"x" * 100_000, b"MSG " + b"x" * 3_000_000])
+async def test_a_message_without_an_end_ends_the_connection(make: Make, said: bytes) -> None:
+    async with scripted(INFO, b"PONG\r\nPONG\r\n", said) as (port, _):
+        uplink = make(url=f"nats://127.0.0.1:{port}")
+
+        async def used() -> None:
+            await uplink.connect()
+            await uplink.serve()
+
+        async with asyncio.timeout(5):
+            with pytest.raises((ConnectFailed, NotConnected), match="a message of more than 1,048,576 bytes"):
+                await used()
+    await uplink.close()
+
+
+async def test_answers_that_nobody_waits_for_are_kept_by_nobody(
+    server: NatsServer, make: Make, make_events: Any
+) -> None:
+    """Whoever may publish to our inbox, and a server that says things twice."""
+    await server.start()
+    reader = Reader()
+    await reader.follow(server)
+    uplink = make()
+    await uplink.connect()
+    assert await uplink.write(make_events(1)) == 1
+    link = uplink._link
+    assert link is not None
+    client = await server.client()
+    for name in ("1", "7", "x", "9" * 5000):
+        await client.publish(f"{link._inbox}.{name}", b'{"stream":"x","seq":1}')
+    await client.flush()
+    assert await uplink.write(make_events(2)) == 1
+    assert link.answers == {}
+    await client.close()
+    await uplink.close()
+    await reader.leave()
