@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gateway.config.model import Config
     from gateway.entries.word import Word
     from gateway.inputs import Entry
-    from gateway.pipeline import Pipeline
+    from gateway.pipeline import Glances, Pipeline
 
 
 class LineView:
@@ -35,6 +35,13 @@ class LineView:
     def machines(self) -> dict[str, dict[str, Any]]:
         """Every machine's state, reason and parts."""
         return self._pipeline.snapshot()
+
+    def glances(self) -> tuple[Glances, Glances]:
+        """What `machines` and `kpi` have, one by one, for whoever lets others have their turn in between.
+
+        The first has to be gone through before the second.
+        """
+        return self._pipeline.glances()
 
     def flow(self) -> list[dict[str, Any]]:
         """What lies on each link between machines."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple
 from typing import Any
 
@@ -338,8 +338,8 @@ class Machine:
         events = self.making.hear(word, values, of_line=of_line)
         return events + self._account(word.at, values) + self.publish(word.at)
 
-    def snapshot(self, now: int) -> dict[str, Any]:
-        """The machine as it is now, for people."""
+    def snapshot(self, now: int, running: Iterable[Running] | None = None) -> dict[str, Any]:
+        """The machine as it is now, for people; `running`, where that has been asked for."""
         current = self._timeline.current
         minute = None if self.counting is None else self.counting.last_minute
         muted_until = self.teller.muted[1]
@@ -353,7 +353,7 @@ class Machine:
             "ever": None if self.parts is None else self.parts.figures(self.parts.ever),
             "enters": self.entries.enters,
             "muted_until": self._time.text(muted_until) if now < muted_until else None,
-            "kpi": self.windows.snapshot(self._publisher.unsettled, now),
+            "kpi": self.windows.shown(self.running(now) if running is None else running),
         }
 
     def checkpoint(self) -> dict[str, Any]:

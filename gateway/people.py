@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
+import orjson
+
 from gateway.control.wire import Refused
 from gateway.engine import Engine
+from gateway.health.glance import glance
 from gateway.health.sources import Sources
 from gateway.inputs import Mute, Verified
 
@@ -40,7 +43,8 @@ class People:
 
     async def _line(self, _request: Mapping[str, Any]) -> Items:
         """One item: what /api/line?signals answers, with the engine's time in milliseconds as `at`."""
-        yield {**self._sources.line(with_signals=True), "at": self._engine.clock.now()}
+        line = orjson.loads(b"".join(glance(self._sources, with_signals=True)))
+        yield {**line, "at": self._engine.clock.now()}
 
     async def _verified(self, request: Mapping[str, Any]) -> Items:
         """A count by hand that has ended; one empty item."""

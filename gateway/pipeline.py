@@ -7,8 +7,8 @@ event; then it applies the input.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, TypeAlias
 
 from gateway.checkpoint import DEVICE_ROW, ENGINE_ROW, MACHINE_ROW, pack, unpack
 from gateway.config.model import Config
@@ -20,6 +20,7 @@ from gateway.flow.ledger import Ledger
 from gateway.inputs import ClockStep, DeviceState, Entry, Input, Mute, Reload, Tick, Verified
 from gateway.kpi.line import LINE, LineWindows
 from gateway.kpi.policy import policy_of
+from gateway.kpi.windows import Running
 from gateway.linetime import LineTime
 from gateway.machine import Machine
 from gateway.machine_rows import machine_rows, window_rows, windows_of
@@ -33,6 +34,8 @@ from gateway.work.assignment import Assignment
 from gateway.work.following import Following
 from gateway.work.jobs import JOB_ROW, Jobs
 from protocols.model import Batch, Learned, Quality, Value
+
+Glances: TypeAlias = Iterator[tuple[str, dict[str, Any]]]
 
 
 class Pipeline:
@@ -295,6 +298,17 @@ class Pipeline:
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """Every machine as it is now, for people."""
         return {machine.name: machine.snapshot(self.at) for machine in self._machines}
+
+    def glances(self) -> tuple[Glances, Glances]:
+        """Machines one by one, and behind them the line's windows: what machines sum up to is found once for both."""
+        running: dict[str, list[Running]] = {}
+
+        def machines() -> Glances:
+            for machine in self._machines:
+                running[machine.name] = machine.running(self.at)
+                yield machine.name, machine.snapshot(self.at, running[machine.name])
+
+        return machines(), self.line.shown(running)
 
     def checkpoint(self, subjects: Collection[str] | None = None) -> dict[str, bytes]:
         """Rows of what changed since they were last taken: of the events' subjects, or of everything.

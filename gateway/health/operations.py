@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gateway.health.answers import Refusal, json_answer
+from gateway.health.answers import Refusal, joined, json_answer, long_answer
+from gateway.health.glance import glance
 from gateway.health.sources import Sources
 
 MOST_EVENTS = 1000
@@ -70,4 +71,5 @@ class _Answers:
         )
 
     async def line(self, request: Request) -> Response:
-        return json_answer(self._sources.line("signals" in request.query_params))
+        pieces = glance(self._sources, with_signals="signals" in request.query_params)
+        return await long_answer(request, await joined(pieces))

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.health.answers import json_answer
+from gateway.health.answers import joined, json_object, long_answer
 from gateway.health.sources import Sources
 from protocols.settings import DeviceSettings
 
@@ -17,9 +17,10 @@ from protocols.settings import DeviceSettings
 def routes(sources: Sources) -> Sequence[Route]:
     """One."""
 
-    async def signals(_: Request) -> Response:
+    async def signals(request: Request) -> Response:
         devices = sources.config.devices.items()
-        return json_answer({name: _facts(device, _round_trip_ms(sources, name)) for name, device in devices})
+        facts = ((name, _facts(device, _round_trip_ms(sources, name))) for name, device in devices)
+        return await long_answer(request, await joined(json_object(facts)))
 
     return [Route("/api/signals", signals, methods=["GET"])]
 

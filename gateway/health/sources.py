@@ -268,38 +268,3 @@ class Sources:
             self.outbox.last_seq,
             events,
         )
-
-    def line(self, with_signals: bool) -> dict[str, Any]:
-        """The line as it is now."""
-        place = self.config.line
-        devices: dict[str, Any] = {}
-        for name, runner in self.runners.items():
-            up = runner.is_up(name)
-            devices[name] = {"connected": up, "why": "" if up else runner.why, "endpoint": runner.endpoint.name}
-            devices[name]["unit_id"] = getattr(self.config.devices.get(name), "unit_id", None)  # Modbus has it
-            if with_signals:
-                devices[name]["signals"] = self.view.signals(name)
-        return {
-            "time": rfc3339(self.clock.utc()),
-            "line": place.model_dump(mode="json"),
-            "configuration": self.config.digest,
-            "machines": self.view.machines(),
-            "kpi": self.view.kpi(),
-            "job": self.view.job(),
-            "crew": self.view.crew(),
-            "flow": self.view.flow(),
-            "devices": devices,
-            "uplinks": {
-                name: {"state": runner.stats.state, "why": runner.stats.why, "backlog": self.outbox.backlog(name)}
-                for name, runner in self.uplinks.items()
-            },
-            "buffer": {
-                "stream": self.outbox.stream,
-                "last_seq": self.outbox.last_seq,
-                "pending": self.outbox.stats.pending,
-                "size_bytes": self.outbox.stats.size_bytes,
-                "degraded": self.outbox.stats.degraded,
-                "full": self.outbox.stats.full,
-                "lost": self.outbox.stats.events_lost,
-            },
-        }

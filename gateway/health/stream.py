@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from gateway.health.answers import Refusal
-from gateway.health.channels import Channel, HealthChannel, LineChannel, SignalsChannel, message
+from gateway.health.answers import TURN_S, Refusal, packs
+from gateway.health.channels import (
+    GZIP_HEAD,
+    RETRY,
+    Channel,
+    HealthChannel,
+    LineChannel,
+    Message,
+    SignalsChannel,
+    message,
+)
 from gateway.health.sources import Sources
 
 MOST_VIEWERS = 32
 SLOW_S = 20.0
 """A viewer that has not taken a message after so long is left."""
-RETRY = b"retry: 1000\n\n"
-HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no", "Vary": "Accept-Encoding"}
 
 
 class Stream:
@@ -27,11 +35,13 @@ class Stream:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self._signals: SignalsChannel
         self._viewers: set[_Viewer] = set()
         self._channels: tuple[Channel, ...] = ()
+        self._making: _Making | None = None
         self._configuration = sources.config
         self._unwatch: Callable[[], None] = lambda: None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
 
     @property
     def route(self) -> Route:
@@ -48,16 +58,19 @@ class Stream:
         if len(self._viewers) >= MOST_VIEWERS:
             why = f"{MOST_VIEWERS} viewers look at the line already"
             raise Refusal(503, why, "close the page where nobody looks at it", {"Retry-After": "10"})
-        return _Viewer(self, request.scope["state"]["transport"], "signals" in request.query_params)
+        wants_signals = "signals" in request.query_params
+        return _Viewer(self, request.scope["state"]["transport"], wants_signals, packs(request))
 
     def begin(self, viewer: _Viewer) -> None:
         """One more who looks."""
         if not self._viewers:
             line, health = LineChannel(self._sources), HealthChannel(self._sources)
-            self._channels = (line, health, SignalsChannel(self._sources))
+            self._signals = SignalsChannel(self._sources)
+            self._channels = (line, health, self._signals)
             self._configuration = self._sources.config
             self._unwatch = self._sources.view.watch(self._changed)
         self._viewers.add(viewer)
+        self._signals.is_whole_wanted |= viewer.wants_signals
         viewer.wake(self._channels)
         self._await()
 
@@ -78,7 +91,7 @@ class Stream:
 
     def _rest(self) -> None:
         self._unwatch()
-        self._unwatch, self._channels = lambda: None, ()
+        self._unwatch, self._channels, self._making = lambda: None, (), None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -90,18 +103,19 @@ class Stream:
             self._await()
 
     def _turn(self) -> None:
-        """Make one message that is due: between two of them others have their turn."""
+        """Make a bit of the message that is due: then others have their turn."""
         if self._sources.config is not self._configuration:
             self.end("reload")  # they come again, and get all that there is now
             return
-        channel = self._next()
+        making, self._making = self._making or _Making(self._next()), None
         try:
-            if channel.due <= time.monotonic():
-                channel.make()
+            if making.goes_on():
+                self._making = making
         finally:  # what failed is logged by the loop, and tried again when it is due
             self._await()
-        for viewer in self._viewers:
-            viewer.wake(self._channels)
+        if self._making is None:
+            for viewer in self._viewers:
+                viewer.wake(self._channels)
 
     def _next(self) -> Channel:
         """Of which a message is due next."""
@@ -112,22 +126,50 @@ class Stream:
     def _await(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        left = self._next().due - time.monotonic()
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, left), self._turn)
+        loop, left = asyncio.get_running_loop(), self._next().due - time.monotonic()
+        if self._making is not None or left <= 0:
+            self._timer = loop.call_soon(self._turn)
+        else:
+            self._timer = loop.call_later(left, self._turn)
+
+
+class _Making:
+    """A message on its way to be one."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._steps = channel.make()
+        self._took = 0.0
+
+    def goes_on(self) -> bool:
+        """Do a bit of it; whether there is more to do."""
+        began = time.monotonic()
+        is_done = True
+        try:
+            for _ in self._steps:
+                if time.monotonic() - began >= TURN_S:
+                    is_done = False
+                    break
+        finally:
+            self._took += time.monotonic() - began
+            if is_done:
+                self._channel.made(self._took)
+        return not is_done
 
 
 class _Viewer(Response):
     """One answer: sends what is new whenever its peer has taken what was sent before."""
 
-    def __init__(self, stream: Stream, transport: asyncio.Transport, wants_signals: bool) -> None:
-        super().__init__(headers=HEADERS)
+    def __init__(self, stream: Stream, transport: asyncio.Transport, wants_signals: bool, packed: bool) -> None:
+        super().__init__(headers={**HEADERS, **({"Content-Encoding": "gzip"} if packed else {})})
         del self.headers["Content-Length"]
+        self._is_packed = packed
         self.wants_signals = wants_signals
         self._stream, self._transport = stream, transport
         self._channels: tuple[Channel, ...] = ()
         self._seen: dict[Channel, int] = {}
         self._news = asyncio.Event()
-        self._bye = b""
+        self._bye: Message | None = None
         self._limit: asyncio.Timeout | None = None
         """Of what is being sent."""
 
@@ -139,14 +181,14 @@ class _Viewer(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Until the peer is gone or slow, or the stream ends."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        await self._send(send, RETRY)
+        await self._send(send, [GZIP_HEAD if self._is_packed else b"", self._bytes(RETRY)])
         self._stream.begin(self)
         try:
             while not self.is_gone and not self._bye:
                 await self._news.wait()
                 self._news.clear()
-                if body := self._bye or b"".join(self._untold()):
-                    await self._send(send, body)
+                if told := [self._bye] if self._bye else self._untold():
+                    await self._send(send, map(self._bytes, told))
         except TimeoutError:
             self._transport.abort()
         finally:
@@ -162,24 +204,28 @@ class _Viewer(Response):
         self._channels = channels
         self._news.set()
 
-    def dismiss(self, bye: bytes) -> None:
+    def dismiss(self, bye: Message) -> None:
         """Send this and no more, but nothing to a peer that has not even taken what was before it."""
         self._bye = bye
         self._news.set()
         if self._limit is not None:
             self._limit.reschedule(0)
 
-    async def _send(self, send: Send, body: bytes) -> None:
+    def _bytes(self, message: Message) -> bytes:
+        return message.packed if self._is_packed else message.plain
+
+    async def _send(self, send: Send, parts: Iterable[bytes]) -> None:
         """Raises TimeoutError."""
         async with asyncio.timeout(SLOW_S) as self._limit:
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await send({"type": "http.response.body", "body": b"".join(parts), "more_body": True})
         self._limit = None
 
-    def _untold(self) -> list[bytes]:
+    def _untold(self) -> list[Message]:
         told = []
         for channel in self._channels:
             seen = self._seen.get(channel, 0)
-            if seen != channel.number and (channel.is_for_all or self.wants_signals):
-                told.append(channel.since(seen))
+            is_new = seen != channel.number and (channel.is_for_all or self.wants_signals)
+            if is_new and (news := channel.since(seen)) is not None:
+                told.append(news)
                 self._seen[channel] = channel.number
         return told

@@ -134,8 +134,10 @@ class History:
         names = list(self.shelves)
         self._tidied = (self._tidied + 1) % len(names)
         name = names[self._tidied]
-        self.shelves[name].drop(self.kept_from)
-        if self.shelves[name].is_empty and name != OF_ALL:
+        shelf = self.shelves[name]
+        shelf.drop(self.kept_from)
+        is_whole = shelf.gone_until is None or shelf.gone_until < self.kept_from
+        if shelf.is_empty and is_whole and name != OF_ALL:
             del self.shelves[name]
 
     def loaded(self, began: int | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from starlette.requests import Request
@@ -12,22 +11,17 @@ from starlette.routing import Route
 
 from gateway.entries.overlay import root
 from gateway.explain.events import EVENT_ID, EventError
-from gateway.health.answers import Refusal, json_answer
+from gateway.health.answers import Refusal, json_answer, long_answer
 from gateway.health.sources import Sources
 from gateway.history.about import about
 from gateway.history.history import HOURS
 from gateway.history.telling import FOREVER, Asked, said, stops, told
 from gateway.outbox.encode import dumped
 from gateway.outbox.errors import BufferError
-from protocols.worker import in_daemon_thread
 
 HOUR_MS = 3_600_000
 USUAL_HOURS = 8.0
-WORTH_COMPRESSING = 10_000
 MOST_ROWS = 1000
-FASTEST = 1
-GZIP = 31
-"""zlib's window bits for gzip's format."""
 
 
 def routes(sources: Sources) -> Sequence[Route]:
@@ -51,11 +45,11 @@ class _Answers:
         self._turn = asyncio.Lock()
         """One long answer is made at a time: they share what the loop has to spare."""
 
-    async def about(self, _: Request) -> Response:
+    async def about(self, request: Request) -> Response:
         config = self._sources.config
         if self._about is None or self._about[0] != config.digest:
             self._about = config.digest, dumped(about(config, self._sources.view))
-        return Response(self._about[1], media_type="application/json")
+        return await long_answer(request, self._about[1])
 
     async def history(self, request: Request) -> Response:
         """Of one `machine` (then with its minutes) or all: the last `hours`, or `from` to `to`; behind `after`."""
@@ -70,11 +64,7 @@ class _Answers:
         )
         async with self._turn:
             body = await told(self._history, asked, config.digest)
-            if len(body) < WORTH_COMPRESSING or "gzip" not in request.headers.get("Accept-Encoding", ""):
-                return Response(body, media_type="application/json")
-            packed = await in_daemon_thread("compress", lambda: zlib.compress(body, FASTEST, GZIP))
-        headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-        return Response(packed, media_type="application/json", headers=headers)
+            return await long_answer(request, body)
 
     async def stops(self, request: Request) -> Response:
         """The newest stops of the hours that are kept, at most `limit`; of those that wait for a reason: `waiting`."""
@@ -82,11 +72,11 @@ class _Answers:
         machines = self._machines(self._sources.config.machines)
         async with self._turn:
             body = await stops(self._history, machines, "waiting" in request.query_params, limit)
-        return Response(body, media_type="application/json")
+            return await long_answer(request, body)
 
     async def entries(self, request: Request) -> Response:
         """What people said in the hours that are kept: the newest first, at most `limit`."""
-        return Response(said(self._history, _limit(request)), media_type="application/json")
+        return await long_answer(request, said(self._history, _limit(request)))
 
     async def explain(self, request: Request) -> Response:
         """Why an `event` says what it says, by its id or seq, or why there was a `stop`."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from gateway.health.answers import TURN_S
 from gateway.history.history import OF_ALL, History
 from gateway.history.minutes import COLUMNS as MINUTE
 from gateway.history.rows import ENTRIES, GAPS, INTERVAL, INTERVALS, OTHERS, WINDOWS, Row, event_name
@@ -22,8 +23,6 @@ FOREVER = 2**62
 """After every time, in milliseconds."""
 EMPTY = Shelf()
 NONE = b"{}"
-TURN_S = 0.002
-"""How long an answer is made until others have their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +106,14 @@ def _shelf(history: History, name: str) -> Shelf:
 
 def _machine(history: History, shelf: Shelf, asked: Asked, short_stop: int) -> bytes:
     """One machine's part; nothing where nothing has changed."""
-    span = asked.from_ms, asked.to_ms, asked.after
+    since = asked.from_ms if asked.after is None else 0  # what is known to last may turn out to have ended before
+    span = since, asked.to_ms, asked.after
     intervals = shelf.rows(INTERVALS, *span)
     if asked.after is None:  # what turned out to have been none matters to those alone who know of it
         intervals = [row for row in intervals if row.ended != row.began]
     stopped = laid(shelf, *span, short_stop, history.now())
     kpi = _windows(shelf, asked)
-    minutes = list(shelf.minutes.rows(*span)) if asked.with_minutes else []
+    minutes = list(shelf.minutes.rows(asked.from_ms, *span[1:])) if asked.with_minutes else []
     if asked.after is not None and not (intervals or stopped or kpi != NONE or minutes):
         return b""
     parts = b'{"intervals":%s,"stops":%s,"kpi":%s' % (_bodies(intervals), _bodies(stopped), kpi)

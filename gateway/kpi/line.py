@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from gateway.kpi.policy import policy_of
 from gateway.kpi.rollup import Plant, constraint_of, roll_up
 from gateway.kpi.tallies import Tallies
 from gateway.kpi.window import KINDS, Kind
-from gateway.kpi.windows import Told, shown
+from gateway.kpi.windows import Running, Told, shown
 from gateway.machine import Machine
 from gateway.tell import Teller
 
@@ -193,8 +193,10 @@ class LineWindows:
 
     def snapshot(self, now: int) -> dict[str, Any]:
         """The windows that are open, for people: as far as all that a line's figures are made of has come."""
-        running = {machine.name: machine.running(now) for machine in self._machines}
-        found: dict[str, Any] = {}
+        return dict(self.shown({machine.name: machine.running(now) for machine in self._machines}))
+
+    def shown(self, running: Mapping[str, Sequence[Running]]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Likewise one by one, from what the machines' windows sum up to."""
         for window, _ in next(iter(running.values()), []):
             same = (window.kind, window.key)
             alike = [one for one in self._windows.values() if one.ended is None and (one.kind, one.key) == same]
@@ -204,8 +206,7 @@ class LineWindows:
             )
             if self._is_whole(window.kind, tallies):
                 rolled = roll_up(self._plant, tallies)
-                found[window.kind] = {**shown(window, rolled.figures), "rollup": rolled.rollup}
-        return found
+                yield window.kind, {**shown(window, rolled.figures), "rollup": rolled.rollup}
 
     def _is_whole(self, kind: Kind, tallies: Mapping[str, Tallies]) -> bool:
         """Whether nothing is missing: a job comes to one machine after the other."""

@@ -351,9 +351,8 @@ class Windows:
         """The windows that are open, and what each sums up to so far."""
         return [Running(window, self.sum(window, unsettled, now)) for window in self.open.values()]
 
-    def snapshot(self, unsettled: Open, now: int) -> dict[str, Any]:
+    def shown(self, running: Iterable[Running]) -> dict[str, Any]:
         """The windows that are open, for people."""
-        running = self.running(unsettled, now)
         return {window.kind: shown(window, figures(tallies, self._policy.rules)) for window, tallies in running}
 
     def _all(self) -> list[Window]:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ext.curves import LEAST_POINTS
-from gateway.health.answers import Refusal
+from gateway.health.answers import Refusal, packs
 from gateway.health.sources import Sources
 from gateway.samples.curves import Wanted
 from gateway.samples.ring import Busy
@@ -32,8 +32,7 @@ def routes(sources: Sources) -> Sequence[Route]:
     async def samples(request: Request) -> Response:
         if not sources.samples.is_on:
             raise Refusal(404, "no samples are kept", "set buffer.samples to a size of at least 10MB")
-        packs = "gzip" in request.headers.get("Accept-Encoding", "")
-        wanted = replace(_wanted(request.query_params, sources), gzip=packs)
+        wanted = replace(_wanted(request.query_params, sources), gzip=packs(request))
         try:
             body, unknown = await sources.samples.ask(wanted)
         except Busy as error:
@@ -41,7 +40,7 @@ def routes(sources: Sources) -> Sequence[Route]:
         strange = [name for name in unknown if not _is_signal(name, sources)]
         if strange:
             raise Refusal(404, f"{', '.join(sorted(strange))}: no such signal", "/api/signals lists them")
-        headers = {"Vary": "Accept-Encoding", **({"Content-Encoding": "gzip"} if packs else {})}
+        headers = {"Vary": "Accept-Encoding", **({"Content-Encoding": "gzip"} if wanted.gzip else {})}
         return Response(body, media_type="application/json", headers=headers)
 
     return [Route("/api/samples", samples, methods=["GET"])]

@@ -17,7 +17,7 @@ def counted(channel):
     if "MADE" in os.environ:
         with open(os.environ["MADE"], "ab") as file:
             file.write(b".")
-    make(channel)
+    return make(channel)
 
 gateway.health.channels.Channel.make = counted
 """

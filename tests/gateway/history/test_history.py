@@ -75,7 +75,8 @@ class Page:
 
     def _put(self, key: tuple[str, str, str], row: Any, is_none: bool) -> None:
         self.rows.pop(key, None)
-        if not is_none:
+        is_before = row.get("ended_ms") is not None and row["ended_ms"] < SPAN[0]
+        if not is_none and not is_before:
             self.rows[key] = row
 
 
@@ -296,6 +297,18 @@ def test_a_lower_revision_does_not_win_for_being_stored_later() -> None:
     history = history_of([interval("filler", began, began + 60_000, 5), interval("filler", began, None, 3)])
     (row,) = answered(history)["machines"]["filler"]["intervals"]
     assert row[3] == began + 60_000
+
+
+def test_whoever_follows_is_told_of_what_turned_out_to_have_ended_before_the_time_asked_for() -> None:
+    began = SPAN[0] - HOUR
+    lasting = [interval("filler", began), stop("filler", began)]
+    history, page = history_of(lasting), Page()
+    page.take(answered(history))
+    assert len(page.rows) == 2
+    for number, event in enumerate([interval("filler", began, began + 1, 1), stop("filler", began, began + 1, 1)], 3):
+        history.committed(number, [encode(event)[0]])
+    page.take(answered(history, after=2))
+    assert page.rows == {}
 
 
 def test_minutes_that_are_gone_for_want_of_room_leave_no_hole() -> None:
