@@ -23,6 +23,7 @@ from gateway.config.model import Config
 from gateway.control.server import ControlServer, listen
 from gateway.control.wire import socket_path
 from gateway.events import Event, rfc3339
+from gateway.garbage import spare
 from gateway.health.server import HealthServer
 from gateway.health.sources import Sources
 from gateway.history.explaining import Explainer
@@ -165,6 +166,7 @@ class App:
             if listening is not None:
                 crew.begin("control", ControlServer(listening, handlers).run())
             self._running = outbox
+            spare()
             self._notifier.send(READY=1, STATUS="running")
             log.info("started", version=__version__, stream=outbox.stream, configuration=self._config.digest)
             await self._wait(seconds)

@@ -19,6 +19,7 @@ from gateway.config.difference import Difference
 from gateway.config.model import Config
 from gateway.control.wire import Refused
 from gateway.events import Event
+from gateway.garbage import spare
 from gateway.outbox.errors import BufferError
 from gateway.parts import Parts
 from gateway.pipeline import Pipeline
@@ -106,6 +107,7 @@ class Reloader:
         except (BufferError, CheckpointError) as error:
             raise Refused(error.why, error.remedy) from None
         await self._then(difference)
+        spare()  # the configuration before goes, and this one stays
         self._parts.outbox.append([Event("config.applied", "gateway", self._parts.clock.utc(), answer)])
         log.info(
             "config_applied", configuration=new.digest, seconds=round(time.monotonic() - began, 3), **_brief(answer)

@@ -66,6 +66,18 @@ async def test_a_change_is_seen_at_once_and_markup_is_data(one: Daemon, plc: Sim
     assert min(took) < 0.25 + 0.5
 
 
+async def test_whoever_does_not_unpack_gets_the_same_in_plain_words(one: Daemon) -> None:
+    """What is packed begins anew with each message: whoever comes later understands what others were sent as well."""
+    read: dict[str, str] = {}
+    async with viewer(one.url, "?signals"):  # who has been sent some already
+        for accepts, encoding in (("gzip", "gzip"), ("identity", None)):
+            async with viewer(one.url, "?signals", headers={"Accept-Encoding": accepts}) as looking:
+                assert looking.answer.headers.get("Content-Encoding") == encoding
+                read[accepts] = json.dumps(sorted((await looking.until("signals"))["filler_plc"]))
+                await looking.until("line")
+    assert read["gzip"] == read["identity"] == json.dumps(sorted(FILLER_SIGNALS))
+
+
 async def test_signals_are_all_at_first_and_then_those_that_changed(one: Daemon) -> None:
     began = time.monotonic()
     async with viewer(one.url, "?signals") as looking:
