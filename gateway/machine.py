@@ -16,7 +16,7 @@ from gateway.inputs import Mute, Verified
 from gateway.kpi.counting import Counting, Since
 from gateway.kpi.task import Task
 from gateway.kpi.windows import Policy, Running, Windows
-from gateway.linetime import MINUTE_MS, Planned
+from gateway.linetime import Planned
 from gateway.publisher import Publisher
 from gateway.states.account import Accounts, Context
 from gateway.states.decision import Decision
@@ -341,15 +341,17 @@ class Machine:
     def snapshot(self, now: int, running: Iterable[Running] | None = None) -> dict[str, Any]:
         """The machine as it is now, for people; `running`, where that has been asked for."""
         current = self._timeline.current
-        minute = None if self.counting is None else self.counting.last_minute
         muted_until = self.teller.muted[1]
         decision = current.decision if current is not None else GATEWAY_OFF
         given = None if current is None or current.stop is None else self.entries.book.given(current.stop)
         account = self._accounts.of(decision, self._context()) if current is None else current.account
+        counting = None if current is None else self.counting
+        minute, rate = (None, None) if counting is None else counting.rates(current.began, account.category, now)
         return {
             **shown(current, decision, account, self.task, self.rules.jumps, given),
             "parts": None if self.parts is None else self.parts.figures(self.parts.day),
-            "rate_per_min": None if minute is None or now - minute[0] > 2 * MINUTE_MS else minute[1],
+            "rate_per_min": minute,
+            "rate_now_per_min": rate,
             "ever": None if self.parts is None else self.parts.figures(self.parts.ever),
             "enters": self.entries.enters,
             "muted_until": self._time.text(muted_until) if now < muted_until else None,

@@ -169,7 +169,7 @@ def _machine(name: str, machine: Answer, now: str) -> tuple[str, ...]:
         shown_line(_text(reason and (reason.get("text") or reason.get("code"))), 40),
         _text(parts.get("good")),
         _text(parts.get("scrap")),
-        _text(machine.get("rate_per_min")),
+        _text(machine.get("rate_now_per_min")),
         _percent(window),
     )
 

@@ -10,9 +10,11 @@ from gateway.config.model import MachineConfig, Reasons
 from gateway.events import Event
 from gateway.kpi.counter import Counted, CounterFault
 from gateway.kpi.cycles import Cycles
+from gateway.kpi.pace import MINUTE_MS, Pace
 from gateway.kpi.parts import Parts
 from gateway.kpi.tally import Window
 from gateway.kpi.task import Task
+from gateway.states.packml import UNKNOWN
 from gateway.tell import Teller
 from protocols.model import Value
 from protocols.types import WireType
@@ -57,8 +59,9 @@ class Counting:
         self._cycles = Cycles(config.cycle)
         timed = () if config.cycle is None else (config.cycle.signal,)
         self.signals = frozenset((*self.parts.signals, *timed))
-        self.last_minute: tuple[int, int] | None = None
+        self._last_minute: tuple[int, int] | None = None
         """Its end and what it made, for people only."""
+        self._pace = Pace()
 
     @property
     def deadline(self) -> int | None:
@@ -94,6 +97,7 @@ class Counting:
     def lost(self, since: int) -> None:
         """Nobody looked at any counter after `since`."""
         self._cycles.lost()
+        self._pace.forget()
         for counter in self.parts.counters.values():
             counter.lost(since)
 
@@ -125,7 +129,12 @@ class Counting:
     def add(self, made: Iterable[Made], at: int) -> list[Event]:
         """Parts for their minute, those of an outage for a window that holds all of it."""
         outages: dict[int, Window] = {}
-        for signal, counted in ((one.signal, one.counted) for one in made):
+        for one in made:
+            signal, counted = one.signal, one.counted
+            if counted.outage_from is not None or counted.low != counted.high:
+                self._pace.forget()
+            elif one.role in self.parts.of_total:
+                self._pace.counted(counted.parts, at)
             if counted.outage_from is None:
                 self.parts.count(signal, counted, *self._teller.time.minute(at))
             else:
@@ -144,8 +153,19 @@ class Counting:
         if window is None:
             return []
         event = self._production(window, at)
-        self.last_minute = (at, event.data["total"])
+        self._last_minute = (at, event.data["total"])
         return [event]
+
+    def rates(self, since: int, category: str, now: int) -> tuple[float | None, float | None]:
+        """Parts a minute, for people: in the last minute with production, and now; None where that is not known.
+
+        The machine does `since` then what its time is accounted to.
+        """
+        minute, is_known = self._last_minute, self.blind_since is None and category != UNKNOWN
+        return (
+            None if minute is None or now - minute[0] > 2 * MINUTE_MS else minute[1],
+            self._pace.per_minute(since, now, runs=category == "production") if is_known else None,
+        )
 
     def _production(self, window: Window, ended: int, *, recovered: bool = False) -> Event:
         parts, time = self.parts, self._teller.time
@@ -168,7 +188,7 @@ class Counting:
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
-        minute = None if self.last_minute is None else list(self.last_minute)
+        minute = None if self._last_minute is None else list(self._last_minute)
         return {**self.parts.checkpoint(), "cycles": self._cycles.checkpoint(), "last_minute": minute}
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -176,7 +196,7 @@ class Counting:
         self.parts.restore(saved)
         self._cycles.restore(saved.get("cycles", [None, False]))
         if (minute := saved.get("last_minute")) is not None:
-            self.last_minute = (minute[0], minute[1])
+            self._last_minute = (minute[0], minute[1])
 
 
 def is_certain(blind: int | None, made: Iterable[Made], events: Iterable[Event]) -> bool:

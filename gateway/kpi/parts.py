@@ -48,6 +48,8 @@ class Parts:
             if counter.reason is not None:
                 self.reasons[signal] = str(counter.reason)
         self._has = frozenset(self.signals.values())
+        self.of_total = frozenset({"total"}) if "total" in self._has else frozenset({"good", "scrap"})
+        """Roles of the counters that add up to all that is made."""
         self._is_one = len(self._has - {"rework"}) == 1
         self.minute: Window | None = None
         self.minute_ends = 0

@@ -90,6 +90,7 @@ async def test_a_fault_is_seen_within_a_second_of_its_scan(line: Running, browse
             await line.plc.tell(action="fault", code=17, machine=machine)
             seen_ms = await somebody.changed()
             await expect(state).to_have_text(re.compile("held", re.IGNORECASE))
+            await expect(state.locator("xpath=ancestor::article").locator("[data-field=rate]")).to_have_text("0")
             held = await line.another("machine.state", machine, "interval", known, state="held", final=False)
             delays.append(seen_ms - datetime.fromisoformat(held["began"]).timestamp() * 1000)
             if machine == MACHINES[-1]:

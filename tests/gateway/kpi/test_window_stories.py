@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -354,6 +355,31 @@ def test_people_see_the_windows_that_run() -> None:
     assert {kind: (one["oee"], one["pq"]) for kind, one in shown.items()} == {
         "hour": (1.0, 600), "shift": (1.0, 600), "day": (1.0, 600),
     }  # fmt: skip
+
+
+def test_people_see_how_fast_it_is_now() -> None:
+    """Half a part a second; it stands at once; goes on twice as fast; its PLC is lost; it makes nothing more."""
+    steps: list[Step] = [(0, {"run": True, "count": 0}), *parts(SECOND, 50 * SECOND, 2 * SECOND, 1)]
+    steps += [(60 * SECOND, {"run": False}), (70 * SECOND, {"run": True}), *parts(71 * SECOND, 90 * SECOND, SECOND, 26)]
+    pipeline, seen = Pipeline(machine(**COUNTED)), {}
+    for one in inputs([*steps, tick(110 * SECOND)]):
+        pipeline.process(one)
+        shown = pipeline.snapshot()["m"]
+        seen[(one.at - MONDAY) // SECOND] = shown["rate_now_per_min"]
+    assert [seen[at] for at in (0, 1, 3, 49, 60, 70, 71, 72, 89)] == [
+        None,
+        None,
+        30.0,
+        30.0,
+        0.0,
+        None,
+        None,
+        60.0,
+        60.0,
+    ]
+    assert 0 < seen[110] < 60, "no more than if a part came now"
+    pipeline.process(replace(LOST, at=MONDAY + 111 * SECOND))
+    assert pipeline.snapshot()["m"]["rate_now_per_min"] is None
 
 
 def test_parts_without_an_ideal_leave_no_figure_that_needs_one() -> None:

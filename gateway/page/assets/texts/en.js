@@ -90,7 +90,7 @@ export default {
   "machine.unlisted": "{product} (not listed)",
   "machine.muted": "worked on until {time}",
   "machine.rate": "Rate",
-  "machine.rate_of": "{unit} a minute, in the last minute that ended, against the ideal",
+  "machine.rate_of": "{unit} a minute now, as its counters show it, against the ideal",
   "machine.of_ideal": "of {ideal} /min",
   "machine.good": "Good",
   "machine.scrap": "Scrap",

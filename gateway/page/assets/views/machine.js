@@ -94,11 +94,11 @@ function OfJob({ window }) {
 
 function Pace({ machine, unit }) {
   const ideal = machine.ideal_s ? 60 / machine.ideal_s : null;
-  const rate = machine.rate_per_min;
+  const rate = machine.rate_now_per_min;
   const share = ideal === null || rate === null ? null : rate / ideal;
   return html`<div class="whole of-pace" title=${t("machine.rate_of", { unit })}>
     <dt>${t("machine.rate")}</dt>
-    <dd><b data-field="rate">${numberOf(rate)}</b>${ideal !== null && html` <span class="muted">${t("machine.of_ideal", { ideal: numberOf(ideal) })}</span>`}</dd>
+    <dd><b data-field="rate">${numberOf(rate, rate < 20 ? 1 : 0)}</b>${ideal !== null && html` <span class="muted">${t("machine.of_ideal", { ideal: numberOf(ideal) })}</span>`}</dd>
     <${Bar} low=${share} tone="ready" />
   </div>`;
 }
