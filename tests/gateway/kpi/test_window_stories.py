@@ -366,17 +366,8 @@ def test_people_see_how_fast_it_is_now() -> None:
         pipeline.process(one)
         shown = pipeline.snapshot()["m"]
         seen[(one.at - MONDAY) // SECOND] = shown["rate_now_per_min"]
-    assert [seen[at] for at in (0, 1, 3, 49, 60, 70, 71, 72, 89)] == [
-        None,
-        None,
-        30.0,
-        30.0,
-        0.0,
-        None,
-        None,
-        60.0,
-        60.0,
-    ]
+    assert (seen[0], seen[1], seen[3], seen[49]) == (None, None, 30.0, 30.0)
+    assert (seen[60], seen[70], seen[71], seen[72], seen[89]) == (0.0, None, None, 60.0, 60.0)
     assert 0 < seen[110] < 60, "no more than if a part came now"
     pipeline.process(replace(LOST, at=MONDAY + 111 * SECOND))
     assert pipeline.snapshot()["m"]["rate_now_per_min"] is None
