@@ -345,8 +345,9 @@ class Machine:
         decision = current.decision if current is not None else GATEWAY_OFF
         given = None if current is None or current.stop is None else self.entries.book.given(current.stop)
         account = self._accounts.of(decision, self._context()) if current is None else current.account
-        counting = None if current is None else self.counting
-        minute, rate = (None, None) if counting is None else counting.rates(current.began, account.category, now)
+        minute, rate = None, None
+        if current is not None and self.counting is not None:
+            minute, rate = self.counting.rates(current.began, account.category, now)
         return {
             **shown(current, decision, account, self.task, self.rules.jumps, given),
             "parts": None if self.parts is None else self.parts.figures(self.parts.day),

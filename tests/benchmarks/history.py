@@ -15,10 +15,10 @@ from pathlib import Path
 
 from gateway.config.model import BufferConfig
 from gateway.events import Event
+from gateway.health.answers import FASTEST, GZIP
 from gateway.history import telling
 from gateway.history.history import HOURS, History
 from gateway.history.loading import load
-from gateway.history.routes import FASTEST, GZIP
 from gateway.history.telling import Asked, told
 from gateway.outbox.outbox import Outbox
 from tests.benchmarks.result import Result
