@@ -36,7 +36,7 @@ class Line:
     async def say(self, seq: int) -> None:
         """What it says each minute."""
         (event,) = self._make_events(seq, kind="gateway.alive")
-        assert await self.uplink.write([replace(event, subject="gateway")]) == 1
+        assert await self.uplink.write([event._replace(subject="gateway")]) == 1
 
 
 @pytest.mark.parametrize("content", ["structured", "binary"])
