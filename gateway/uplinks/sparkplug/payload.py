@@ -17,6 +17,8 @@ from sparkplub_b_packets.core import sparkplug_b_pb2
 from protocols.model import Value
 
 _Payload: Any = sparkplug_b_pb2.Payload
+MOST_COMMANDS = 100
+"""Metrics of one NCMD that are looked at: a host asks for one thing."""
 _64_BITS = (1 << 64) - 1
 
 
@@ -137,7 +139,7 @@ def commands(body: bytes) -> list[Command] | None:
         message.ParseFromString(body)
     except DecodeError:
         return None
-    return [Command(_name(one), one.boolean_value) for one in message.metrics]
+    return [Command(_name(one), one.boolean_value) for one in message.metrics[:MOST_COMMANDS]]
 
 
 def _name(metric: Any) -> str:

@@ -49,6 +49,7 @@ async def test_the_places_that_are_reached_through() -> None:
         assert callable(getattr(paho, name)), name
     assert not inspect.signature(paho._create_socket).parameters
     assert not inspect.signature(paho._sock_close).parameters
+    assert isinstance(paho._keepalive, int)
     assert isinstance(client._connected, asyncio.Future)
     assert isinstance(client._disconnected, asyncio.Future)
     assert "self._sock_recv(self._in_packet['to_process'])" in inspect.getsource(PahoClient._packet_read)

@@ -23,6 +23,7 @@ from protocols.driver import ConfigError, ConnectFailed, NotConnected
 from tests.gateway.uplinks.sparkplug.live import LiveLine, configuration
 from tests.gateway.uplinks.sparkplug.recording import context
 from tests.peers.mqtt_tap import CONNECT, DISCONNECT, PUBLISH, SUBSCRIBE, MqttTap
+from tests.processes import until
 
 if TYPE_CHECKING:
     from gateway.uplinks.uplink import UplinkContext
@@ -212,4 +213,47 @@ async def test_no_session_begins_without_a_number(broker: Broker, told: UplinkCo
     with pytest.raises(ConnectFailed, match="bdseq cannot be written") as failed:
         await one.connect()
     assert failed.value.remedy
+    await one.close()
+
+
+async def test_a_broker_that_ends_the_session_within_the_births(
+    script: Script, told: UplinkContext, tmp_path: Path
+) -> None:
+    """What was born is dead; the next session has a number of its own, and is whole."""
+    script.answer = lambda number, _mid: b"" if number == 2 else b"nothing"
+    port = await script.start()
+    one = node(port, told)
+    with pytest.raises(NotConnected):
+        await one.connect()
+    await one.close()
+    born = len(script.publishes)
+    script.answer = lambda _number, mid: b"\x40\x02" + mid if len(mid) == 2 else b"nothing"
+    again = node(port, told)
+    await again.connect()
+    assert len(script.publishes) - born == 4, "the node, two machines, and the proof"
+    assert (tmp_path / "sparkplug-scada.bdseq").read_text() == "1\n"
+    assert await again.write([state(1, "held")]) == 1
+    await again.close()
+
+
+async def test_what_no_host_would_send(broker: Broker, told: UplinkContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Garbage, storms and crowds of commands: one birth in a while, a few lines in the log, and the session goes on."""
+    monkeypatch.setattr("gateway.uplinks.sparkplug.node.REBIRTH_S", 30.0)
+    await broker.start()
+    rebirth = payload([Metric(DataType.BOOLEAN, True, 1, name=REBIRTH)], timestamp=(1 << 64) - 1, seq=None)
+    others = payload([Metric(DataType.BOOLEAN, True, 1, name=f"n{n}") for n in range(1000)], timestamp=1, seq=None)
+    one = node(broker.port, told)
+    async with broker.listener("spBv1.0/berlin/NBIRTH/#") as host:
+        await one.connect()
+        with capture_logs() as said:
+            serving = asyncio.ensure_future(one.serve())
+            for body in (b"", b"\xff" * 100, rebirth[:-3], others, rebirth * 20, *[rebirth] * 200):
+                await host.publish("spBv1.0/berlin/NCMD/line-3", body, qos=1)
+            await host.publish("spBv1.0/berlin/NCMD/line-3", rebirth + b"x" * 100_000, qos=1)  # withheld from us
+            await until(lambda: one._rebirth_due is not None)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await serving
+        assert len(host.messages) == 1, "the rebirth is due in half a minute, once"
+        assert len([each for each in said if each["event"] == "command_refused"]) <= 20
     await one.close()
