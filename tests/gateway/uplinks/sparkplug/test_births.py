@@ -7,7 +7,7 @@ import base64
 import pytest
 from sparkplub_b_packets.core.sparkplug_b_pb2 import Payload
 
-from tests.gateway.uplinks.sparkplug.recording import Recording, device_of, kind_of, metrics_of
+from tests.gateway.uplinks.sparkplug.recording import MINUTE, Recording, device_of, kind_of, metrics_of
 from tests.peers.mqtt_tap import CONNECT, PUBACK, PUBLISH, SUBSCRIBE
 from tests.peers.sparkplug import REBIRTH
 
@@ -156,8 +156,18 @@ def test_what_belongs_to_no_machine_is_the_nodes(recording: Recording) -> None:
 
 
 def test_timestamps_are_utc_now(recording: Recording) -> None:
-    """As this machine's clock has them, in milliseconds; of messages in the order in which they went."""
+    """As this machine's clock has them, in milliseconds; of messages in the order in which they went.
+
+    Of metrics too: what is, at some time since the births; what is history, of the hours that the story tells.
+    """
     stamps = [one["payload"]["timestamp"] for one in recording.of("", *BIRTHS, "NDATA", "DDATA", "DDEATH")]
     assert stamps == sorted(stamps)
     ended = recording.notes["ended"]
     assert ended - 120_000 < stamps[0] <= stamps[-1] <= ended
+    seen = set()
+    for one in recording.of("", *BIRTHS, "NDATA", "DDATA"):
+        for metric in one["payload"]["metrics"]:
+            is_past = bool(metric.get("isHistorical"))
+            seen.add(is_past)
+            assert ended - (130 * MINUTE if is_past else 120_000) < metric["timestamp"] < ended + 1000
+    assert seen == {False, True}
