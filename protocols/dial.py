@@ -81,8 +81,10 @@ def connect_failed(peer: str, host: str, error: Exception) -> ConnectFailed:
         return _untrusted(peer, host, error)
     if isinstance(error, ssl.SSLError):
         words = (error.reason or str(error)).replace("_", " ").lower()
-        if "alert" in words and "certificate" in words:
+        if "alert" in words and ("certificate" in words or "unknown ca" in words):
             remedy = "set `tls.certificate` and `tls.private_key` to a client certificate that it accepts"
+            if "required" not in words:
+                remedy += ": from an authority that it knows, not expired, with those between"
             return ConnectFailed(f"{peer} does not accept who we are: {words}", remedy)
         return ConnectFailed(f"{peer} does not speak TLS with us: {words}", "check that the port is the one for TLS")
     if isinstance(error, (socket.gaierror, UnicodeError)):
@@ -104,7 +106,10 @@ def _untrusted(peer: str, host: str, error: ssl.SSLCertVerificationError) -> Con
         remedy = "write the host as the certificate names it, or have the certificate issued for this host"
         return ConnectFailed(f"the certificate of {peer} is for another host: {error.verify_message}", remedy)
     if code in _UNTRUSTED:
-        remedy = "set `tls.ca` to the certificate of the authority that signed it"
+        remedy = (
+            "set `tls.ca` to the certificate of the authority that signed it (itself, where it is self-signed), "
+            "and have the server send those between"
+        )
         return ConnectFailed(f"the certificate of {peer} is from an unknown authority: {error.verify_message}", remedy)
     if code in (_EXPIRED, _NOT_YET):
         words = "has expired" if code == _EXPIRED else "is not valid yet"
@@ -115,9 +120,9 @@ def _untrusted(peer: str, host: str, error: ssl.SSLCertVerificationError) -> Con
 
 
 def _unusable(key: str, path: str | None, error: OSError) -> ConfigError:
-    reason = (
-        "it is not the PEM file that belongs there, or needs a passphrase"
-        if isinstance(error, ssl.SSLError)
-        else error.strerror
-    )
+    reason = error.strerror
+    if isinstance(error, ssl.SSLError):
+        reason = "it is not the PEM file that belongs there, or needs a passphrase"
+        if error.reason == "KEY_VALUES_MISMATCH":
+            reason = "the key is not that of the certificate"
     return ConfigError(f"{key}: {path} cannot be used: {reason}", "check the path, the file's mode and its content")

@@ -16,7 +16,7 @@ from gateway.uplinks.mqtt.link import Client, Link, Lost, Refused
 from gateway.uplinks.mqtt.messages import Message
 from gateway.uplinks.twins import CONTESTED, UNHEARD, unheard
 from gateway.uplinks.uplink import TryLater, UplinkContext
-from protocols.dial import dial, tls_context
+from protocols.dial import connect_failed, dial, tls_context
 from protocols.driver import ConfigError, ConnectFailed, NotConnected
 from protocols.worker import in_daemon_thread
 
@@ -72,6 +72,8 @@ class Broker:
         except Refused as refused:
             raise self._refused_client(refused.code) from None
         except Lost as lost:
+            if lost.tls is not None:
+                raise connect_failed(self.peer, self._host, lost.tls) from None
             remedy = "check that the port fits mqtt:// or mqtts://, and whether the broker wants a client certificate"
             raise ConnectFailed(f"{self.peer}: {lost} before the session began", remedy) from None
         if link.maximum_qos < 1:

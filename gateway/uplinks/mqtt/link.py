@@ -9,7 +9,8 @@ the CONNACK's limits to itself; and it connects in an executor, whose threads ho
 - `on_message` is ours: aiomqtt has a queue for a task that we do not have;
 - `on_socket_register_write` is ours: aiomqtt's waits for the socket a turn of the loop later, by a number that may be
   closed by then, or another socket's;
-- `_sock_recv` is ours: paho takes a packet of any length, 256 MB, and what is subscribed anybody may publish to;
+- `_sock_recv` is ours: it says why TLS ended, and paho takes a packet of any length, 256 MB, while what is subscribed
+  anybody may publish to;
 - PUBACK may carry 0x95: brokers send it, paho's table lacks it and the whole connection would end.
 
 `tests/gateway/uplinks/mqtt/test_link.py` fails when aiomqtt or paho change any of these.
@@ -21,6 +22,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -68,11 +70,12 @@ class Refused(Exception):
 
 
 class Lost(Exception):
-    """The connection is gone; `code` is the broker's reason where it gave one."""
+    """The connection is gone; `code` is the broker's reason where it gave one, `tls` that by which TLS ended."""
 
-    def __init__(self, why: str, code: int | None = None) -> None:
+    def __init__(self, why: str, code: int | None = None, tls: ssl.SSLError | None = None) -> None:
         super().__init__(why)
         self.code = code
+        self.tls = tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +219,12 @@ class Link:
         if bufsize > MOST_BYTES:
             self._note_lost(f"the broker sends a packet of {bufsize:,} bytes")
             raise ConnectionAbortedError
-        return self._receive(bufsize)
+        try:
+            return self._receive(bufsize)
+        except ssl.SSLError as error:  # a client certificate is refused after the handshake (TLS 1.3)
+            words = (error.reason or str(error)).replace("_", " ").lower()
+            self._note_lost(f"the broker ended TLS: {words}", tls=error)
+            raise
 
     def _on_connect(
         self, client: Any, userdata: Any, flags: Any, reason: ReasonCode, properties: Properties | None
@@ -266,9 +274,9 @@ class Link:
     def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
         self.on_message(message.topic, message.payload, message.retain)
 
-    def _note_lost(self, why: str, code: int | None = None) -> Lost:
+    def _note_lost(self, why: str, code: int | None = None, tls: ssl.SSLError | None = None) -> Lost:
         if self.lost is None:
-            self.lost = Lost(why, code)
+            self.lost = Lost(why, code, tls)
             self.on_lost()
         return self.lost
 

@@ -51,7 +51,7 @@ async def test_tls(broker: Broker, context: UplinkContext, authority: Authority,
 
 
 async def test_a_client_certificate(
-    broker: Broker, context: UplinkContext, authority: Authority, make_events: Any
+    broker: Broker, context: UplinkContext, authority: Authority, make_events: Any, tmp_path: Path
 ) -> None:
     _, directory = authority
     await start(broker, directory, "server", f"cafile {directory / 'ca.pem'}", "require_certificate true")
@@ -61,7 +61,11 @@ async def test_a_client_certificate(
     assert await uplink.write(make_events(1)) == 1
     await uplink.close()
     without = secure(broker, context, ca=directory / "ca.pem")
-    assert "client certificate" in await refused(without, "before the session began")
+    assert "client certificate" in await refused(without, "does not accept who we are: .*certificate required")
+    trustme.CA().issue_cert("line-3").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "strange.pem"))
+    strange: dict[str, Any] = {"certificate": tmp_path / "strange.pem", "private_key": tmp_path / "strange.pem"}
+    remedy = await refused(secure(broker, context, ca=directory / "ca.pem", **strange), "who we are: .*unknown ca")
+    assert "an authority that it knows" in remedy
 
 
 async def test_an_unknown_authority(broker: Broker, context: UplinkContext, authority: Authority) -> None:
@@ -106,6 +110,13 @@ async def test_files_that_cannot_be_used(tmp_path: Path, authority: Authority, w
         with pytest.raises(ConfigError, match=path.name) as error:
             tls_context(TlsConfig.model_validate({key: str(value) for key, value in tls.items()}))
         assert which in error.value.why
+
+
+def test_a_key_of_another_certificate(authority: Authority) -> None:
+    _, directory = authority
+    tls = TlsConfig(certificate=str(directory / "client.pem"), private_key=str(directory / "server.key"))
+    with pytest.raises(ConfigError, match="the key is not that of the certificate"):
+        tls_context(tls)
 
 
 def test_a_key_with_a_passphrase_does_not_ask_the_terminal(tmp_path: Path, authority: Authority) -> None:
