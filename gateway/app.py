@@ -30,7 +30,7 @@ from gateway.history.explaining import Explainer
 from gateway.history.history import History
 from gateway.history.loading import load
 from gateway.outbox.outbox import Outbox
-from gateway.parts import Parts
+from gateway.parts import Parts, import_libraries
 from gateway.people import People
 from gateway.pipeline import Pipeline
 from gateway.reloader import Reloader
@@ -148,6 +148,9 @@ class App:
         self._announce(outbox, clock, pipeline.at)
         control = socket_path(self._state_dir / self._config.buffer.path)
         listening = await in_daemon_thread("control", partial(listen, control))
+        with suppress(ImportError):  # its users say so, again and again
+            import_libraries(self._config)
+        spare()
         async with asyncio.TaskGroup() as group:
             crew = Crew(group)
             store = group.create_task(outbox.run(), name="store")
@@ -166,7 +169,6 @@ class App:
             if listening is not None:
                 crew.begin("control", ControlServer(listening, handlers).run())
             self._running = outbox
-            spare()
             self._notifier.send(READY=1, STATUS="running")
             log.info("started", version=__version__, stream=outbox.stream, configuration=self._config.digest)
             await self._wait(seconds)

@@ -33,7 +33,9 @@ def main() -> None:
 def run(file: Path, seconds: float | None, state_dir: Path, record: bool, log_level: str) -> None:
     """Run the daemon for the line that FILE describes."""
     import faulthandler
+    import gc
 
+    gc.disable()  # until all that stays is there (`gateway.garbage`): a fifth of a start is to look through it in vain
     from gateway.log import configure_logging
     from gateway.selftest import decoders_or_exit
 

@@ -31,6 +31,7 @@ from gateway.runner.uplink import UplinkRunner
 from gateway.samples.ring import Samples
 from gateway.uplinks.registry import uplink_class
 from gateway.uplinks.uplink import UplinkContext
+from protocols.registry import driver_class
 from protocols.settings import DeviceSettings
 
 if TYPE_CHECKING:
@@ -240,3 +241,11 @@ def _uplink_task(name: str) -> str:
 
 def _make_uplink(config: Any, context: UplinkContext) -> Any:
     return uplink_class(config)(config, context)
+
+
+def import_libraries(config: Config) -> None:
+    """Those of its protocols and uplinks. Raises ImportError."""
+    for device in config.devices.values():
+        driver_class(device)
+    for uplink in config.uplinks.values():
+        uplink_class(uplink)

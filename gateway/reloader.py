@@ -19,14 +19,11 @@ from gateway.config.difference import Difference
 from gateway.config.model import Config
 from gateway.control.wire import Refused
 from gateway.events import Event
-from gateway.garbage import spare
 from gateway.outbox.errors import BufferError
-from gateway.parts import Parts
+from gateway.parts import Parts, import_libraries
 from gateway.pipeline import Pipeline
 from gateway.runner.crew import Crew
 from gateway.systemd import Notifier
-from gateway.uplinks.registry import uplink_class
-from protocols.registry import driver_class
 from protocols.worker import in_daemon_thread
 
 LOAD_S = 60.0
@@ -100,14 +97,13 @@ class Reloader:
             raise Refused(f"this needs a restart: {difference.needs_restart}", "restart the daemon, or change it back")
         pipeline = await in_daemon_thread("reload", partial(Pipeline, new))
         # a library can take a second, in which no device would be scanned
-        await in_daemon_thread("reload", partial(_import, new))
+        await in_daemon_thread("reload", partial(import_libraries, new))
         began = time.monotonic()
         try:
             await self._parts.take_over(self._crew, difference, pipeline)
         except (BufferError, CheckpointError) as error:
             raise Refused(error.why, error.remedy) from None
         await self._then(difference)
-        spare()  # the configuration before goes, and this one stays
         self._parts.outbox.append([Event("config.applied", "gateway", self._parts.clock.utc(), answer)])
         log.info(
             "config_applied", configuration=new.digest, seconds=round(time.monotonic() - began, 3), **_brief(answer)
@@ -122,14 +118,6 @@ class Reloader:
             raise Refused(error.why, UNCHANGED) from None
         config: Config = pickle.loads(packed)  # written by ourselves, over a pipe that nobody else has
         return config
-
-
-def _import(new: Config) -> None:
-    """The libraries of its protocols and uplinks."""
-    for device in new.devices.values():
-        driver_class(device)
-    for uplink in new.uplinks.values():
-        uplink_class(uplink)
 
 
 def _brief(answer: Mapping[str, Any]) -> dict[str, Any]:

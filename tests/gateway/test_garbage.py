@@ -1,4 +1,4 @@
-"""What is there once the line runs costs no later collection anything, and goes when another takes its place."""
+"""What is there before the line runs costs no later collection anything."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ class Part:
         self.me = self
 
 
-def test_what_lives_is_spared_until_it_is_replaced() -> None:
+def test_what_lives_is_spared_and_what_comes_is_not() -> None:
     part = Part()
-    seen = weakref.ref(part)
+    gc.disable()  # as a daemon that begins
+    left = weakref.ref(Part())
     try:
+        assert left() is not None
         spare()
+        assert left() is None
+        assert gc.isenabled()
         assert gc.get_freeze_count() > 0
         assert not any(one is part for one in gc.get_objects()), "no later collection looks at it"
-        del part
+        later = weakref.ref(Part())
         gc.collect()
-        assert seen() is not None
-        spare()
-        assert seen() is None
+        assert later() is None
     finally:
         gc.unfreeze()
+        gc.enable()
