@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -66,11 +67,16 @@ def check_connections(
 
     def tell(trial: Trial) -> None:
         trials.append(trial)
-        out.write(_json(kind="trial", **asdict(trial)) if as_json else _line(trial, coloured=out.isatty()))
+        out.write(_json(kind="trial", **asdict(trial)) if as_json else _line(trial, coloured=_is_coloured(out)))
         out.flush()
 
     asyncio.run(try_everything(load_config(path).config, state_dir, seconds, tell))
     return GOOD if all(trial.good for trial in trials) else TROUBLE
+
+
+def _is_coloured(out: TextIO) -> bool:
+    """https://no-color.org"""
+    return out.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _line(trial: Trial, *, coloured: bool) -> str:

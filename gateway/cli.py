@@ -15,7 +15,21 @@ from gateway.cli_options import DURATION, FILE, STATE_DIR
 from gateway.receive.cli import receive
 
 
+class Commands(click.Group):
+    """All of them: what a person may not read or write is said in words, for the first thing forgotten is sudo."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run one; ends the process with 2 where a file or socket is another user's."""
+        try:
+            return super().invoke(ctx)
+        except PermissionError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            click.echo(f"{place}{error.strerror}; run the command as the daemon's user, or as root (sudo)", err=True)
+            sys.exit(2)
+
+
 @click.group(
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Begin with `linegate demo`, then `linegate check line.yaml` and `linegate run line.yaml`.",
 )
@@ -24,7 +38,10 @@ def main() -> None:
     """Edge gateway of one production line: PLCs in, proven machine states, counts and KPIs out."""
 
 
-@main.command(epilog="Example: linegate run line-3.yaml --state-dir /var/lib/linegate/line-3")
+@main.command(
+    short_help="Run the daemon of one line.",
+    epilog="Example: linegate run line-3.yaml --state-dir /var/lib/linegate/line-3",
+)
 @FILE
 @click.option("--for", "seconds", type=DURATION, help="End after this time (60s, 1h); by default run for ever.")
 @STATE_DIR
@@ -57,7 +74,7 @@ Examples:
 """
 
 
-@main.command(epilog=CHECK_EXAMPLES)
+@main.command(short_help="Validate a file; --connect tries devices and uplinks.", epilog=CHECK_EXAMPLES)
 @FILE
 @click.option("--connect", is_flag=True, help="Then try every device and uplink: a line each, with what to do.")
 @click.option("--within", "seconds", type=DURATION, default=30.0, help="How long each may take; 30s.")
@@ -85,7 +102,7 @@ Examples:
 """
 
 
-@main.command(epilog=READ_EXAMPLES)
+@main.command(short_help="Show every signal as the PLCs say it now.", epilog=READ_EXAMPLES)
 @FILE
 @click.option("--watch", is_flag=True, help="Go on until Ctrl-C; in a pipe, a line for each change.")
 @click.option("--only", multiple=True, metavar="GLOB", help="Devices, or device.signal, like this. May be repeated.")
@@ -105,7 +122,10 @@ def read(file: Path, state_dir: Path, as_json: bool, **wanted: Any) -> None:
     sys.exit(read_file(file, state_dir, asked, watch=wanted["watch"], as_json=as_json))
 
 
-@main.command(epilog="Example: linegate plan line-3.yaml --json | jq '.endpoints[].duty'")
+@main.command(
+    short_help="What will be asked of each PLC, and how much.",
+    epilog="Example: linegate plan line-3.yaml --json | jq '.endpoints[].duty'",
+)
 @FILE
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with every figure, for programs.")
 def plan(file: Path, as_json: bool) -> None:
@@ -123,7 +143,7 @@ Examples:
 """
 
 
-@main.command(epilog=REPLAY_EXAMPLES)
+@main.command(short_help="Run a recording through the rules again.", epilog=REPLAY_EXAMPLES)
 @FILE
 @click.argument("recording", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
@@ -154,7 +174,7 @@ Examples:
 """
 
 
-@main.command(epilog=EXPLAIN_EXAMPLES)
+@main.command(short_help="Why an event says what it says.", epilog=EXPLAIN_EXAMPLES)
 @FILE
 @click.argument("event")
 @STATE_DIR
@@ -183,7 +203,7 @@ Examples:
 """
 
 
-@main.command(epilog=DISCOVER_EXAMPLES)
+@main.command(short_help="Look into a device; print the configuration for it.", epilog=DISCOVER_EXAMPLES)
 @click.argument("url")
 @click.option("--name", metavar="NAME", help="The device's name in the proposal; by default the one that it has.")
 @click.option(
@@ -231,7 +251,10 @@ def discover(url: str, **given: Any) -> None:
 main.add_command(receive)
 
 
-@main.command(epilog="Example: linegate schema > linegate.schema.json, for the editor's completion.")
+@main.command(
+    short_help="JSON Schema of the configuration, or of events.",
+    epilog="Example: linegate schema > linegate.schema.json, for the editor's completion.",
+)
 @click.argument("what", type=click.Choice(["config", "events"]), default="config")
 def schema(what: str) -> None:
     """Print the JSON Schema of the configuration, or of the events' data by type."""
@@ -246,12 +269,15 @@ def schema(what: str) -> None:
     click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
 
 
-@main.group()
+CERT_EXAMPLE = "Example: linegate opcua cert /etc/linegate/line-3.yaml --state-dir /var/lib/linegate/line-3"
+
+
+@main.group(epilog=CERT_EXAMPLE)
 def opcua() -> None:
     """OPC UA: the gateway's certificate."""
 
 
-@opcua.command(epilog="Example: linegate opcua cert /etc/linegate/line-3.yaml --state-dir /var/lib/linegate/line-3")
+@opcua.command(short_help="Show the certificate, and make it first if there is none.", epilog=CERT_EXAMPLE)
 @FILE
 @STATE_DIR
 @click.option("--device", metavar="NAME", help="This device's certificate alone.")
@@ -268,7 +294,9 @@ def cert(file: Path, state_dir: Path, device: str | None, show: bool, renew: boo
     sys.exit(certificate_of_file(file, state_dir, device, show=show, renew=renew, key_size=size))
 
 
-@main.command(epilog="Example: linegate demo --for 2min --speed 10")
+@main.command(
+    short_help="A simulated line, the daemon, and where to look.", epilog="Example: linegate demo --for 2min --speed 10"
+)
 @click.option("--for", "seconds", type=DURATION, help="End after this time; by default run until Ctrl-C.")
 @click.option("--speed", type=click.FloatRange(0.1, 100), default=10, show_default=True, help="Times real time.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same day.")

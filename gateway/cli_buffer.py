@@ -65,12 +65,12 @@ class EventName(click.ParamType[str]):
         return str(value)
 
 
-@click.group(epilog=EXAMPLES)
+@click.group(short_help="Look into store-and-forward.", epilog=EXAMPLES)
 def buffer() -> None:
     """Look into store-and-forward: through the daemon that runs, else in its file."""
 
 
-@buffer.command(epilog=STATS_EXAMPLES)
+@buffer.command(short_help="What is stored, and how far each uplink is.", epilog=STATS_EXAMPLES)
 @FILE
 @STATE_DIR
 @JSON
@@ -97,7 +97,7 @@ def peek(
     sys.exit(Command(file, state_dir, as_json=as_json).peek(last, types, subjects))
 
 
-@buffer.command(epilog=EXPORT_EXAMPLES)
+@buffer.command(short_help="Print all stored events as CloudEvents.", epilog=EXPORT_EXAMPLES)
 @FILE
 @STATE_DIR
 @click.option("--after", type=click.IntRange(0), help="Only those of the present stream with a greater seq.")
@@ -110,7 +110,7 @@ def export(file: Path, state_dir: Path, after: int | None, types: tuple[str, ...
     sys.exit(Command(file, state_dir, as_json=True).export(after, types, subjects))
 
 
-@buffer.command(epilog=ESTIMATE_EXAMPLES)
+@buffer.command(short_help="Show how many hours of outage fit.", epilog=ESTIMATE_EXAMPLES)
 @FILE
 @STATE_DIR
 @JSON

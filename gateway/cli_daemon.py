@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
+from contextlib import suppress
 from getpass import getuser
 from pathlib import Path
 
 import click
 
 from gateway.cli_options import DURATION, FILE, JSON, STATE_DIR
+
+
+def _me() -> str:
+    """Who is at the terminal, also behind sudo."""
+    with suppress(KeyError, OSError):  # a user of a container may have no name
+        return os.environ.get("SUDO_USER") or getuser()
+    return f"user {os.getuid()}"
+
+
+def _can_be_asked() -> bool:
+    """Not where standard input is /dev/null, as it is for what cron and systemd start."""
+    try:
+        return sys.stdin.isatty() or not stat.S_ISCHR(os.fstat(sys.stdin.fileno()).st_mode)
+    except (OSError, ValueError):  # it is no file at all
+        return True
+
+
+WHO = click.option("--who", default=_me, help="Your name; by default the one that you are logged in by.")
 
 RELOAD_EXAMPLES = """\b
 Examples:
@@ -18,7 +38,7 @@ Examples:
 """
 
 
-@click.command(epilog=RELOAD_EXAMPLES)
+@click.command(short_help="Have the running daemon take over a changed file.", epilog=RELOAD_EXAMPLES)
 @FILE
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @STATE_DIR
@@ -41,7 +61,7 @@ Examples:
 """
 
 
-@click.command(epilog=STATUS_EXAMPLES)
+@click.command(short_help="How the running daemon is, and what to do.", epilog=STATUS_EXAMPLES)
 @click.argument("url", default="http://127.0.0.1:8480")
 @click.option("--signals", is_flag=True, help="Also every signal as the daemon read it last.")
 @click.option("--watch", is_flag=True, help="Look again each second until Ctrl-C.")
@@ -68,13 +88,13 @@ Examples:
 """
 
 
-@click.command(epilog=VERIFY_EXAMPLES)
+@click.command(short_help="Compare gateway, PLC and hand count of a machine.", epilog=VERIFY_EXAMPLES)
 @FILE
 @click.option("--machine", required=True, metavar="NAME", help="Whose parts.")
 @click.option("--for", "seconds", type=DURATION, required=True, help="How long you count (15min).")
 @click.option("--hand-count", type=click.IntRange(0), metavar="N", help="What you counted; else asked for at the end.")
 @click.option("--tolerance", type=click.IntRange(0), default=1, show_default=True, help="Parts that a hand may be off.")
-@click.option("--who", default=getuser, help="Your name; by default the one that you are logged in by.")
+@WHO
 @JSON
 @STATE_DIR
 def verify(
@@ -93,6 +113,8 @@ def verify(
     """
     from gateway.verify import Count, verify_file
 
+    if hand_count is None and not _can_be_asked():
+        raise click.UsageError("nobody is there to be asked at the end: give --hand-count N")
     count = Count(machine, seconds, hand_count, who, tolerance)
 
     def ask() -> int:
@@ -108,12 +130,12 @@ Examples:
 """
 
 
-@click.command(epilog=MUTE_EXAMPLES)
+@click.command(short_help="Mark a machine's events while you work on it.", epilog=MUTE_EXAMPLES)
 @FILE
 @click.option("--machine", required=True, metavar="NAME", help="Which.")
 @click.option("--for", "seconds", type=DURATION, required=True, help="How long (1h), at most a day; 0s ends it.")
 @click.option("--why", default="", help="What you do there.")
-@click.option("--who", default=getuser, help="Your name; by default the one that you are logged in by.")
+@WHO
 @STATE_DIR
 def mute(file: Path, machine: str, seconds: float, why: str, who: str, state_dir: Path) -> None:
     """Say that you work online on a machine: its events are marked (`muted`) for that time, and none is left out."""

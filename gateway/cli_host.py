@@ -25,7 +25,7 @@ Examples:
 """
 
 
-@click.command(name="install-service", epilog=INSTALL_EXAMPLES)
+@click.command(short_help="Put systemd's unit and a line in place.", name="install-service", epilog=INSTALL_EXAMPLES)
 @click.argument("file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--line", metavar="NAME", help="The service is linegate@NAME; by default the file's name without .yaml.")
 @click.option("--command", type=click.Path(path_type=Path), help="The linegate that it runs; by default this one.")
@@ -45,7 +45,11 @@ def install_service(
     sys.exit(install(file, line, root, command, dry_run=dry_run, force=force))
 
 
-@click.command(name="uninstall-service", epilog="Example: sudo linegate uninstall-service line-3")
+@click.command(
+    short_help="Take them away again.",
+    name="uninstall-service",
+    epilog="Example: sudo linegate uninstall-service line-3",
+)
 @click.argument("lines", metavar="[LINE]...", nargs=-1)
 @click.option("--data", is_flag=True, help="Also delete buffer, recordings, certificates, secrets and configuration.")
 @click.option("--yes", is_flag=True, help="With --data: ask nobody.")
@@ -68,7 +72,7 @@ Examples:
 """
 
 
-@click.command(epilog=BACKUP_EXAMPLES)
+@click.command(short_help="A line in one archive, beside its running daemon.", epilog=BACKUP_EXAMPLES)
 @FILE
 @STATE_DIR
 @click.option(
@@ -97,7 +101,7 @@ Examples:
 """
 
 
-@click.command(epilog=RESTORE_EXAMPLES)
+@click.command(short_help="Put the line of an archive in place.", epilog=RESTORE_EXAMPLES)
 @click.argument("archive", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @STATE_DIR
 @click.option(
@@ -131,8 +135,8 @@ Examples:
 """
 
 
-@click.command(epilog=SUPPORT_EXAMPLES)
-@FILE
+@click.command(short_help="An archive without secrets, for whoever helps.", epilog=SUPPORT_EXAMPLES)
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @STATE_DIR
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), help="File, or directory; by default LINE-support-TIME.zip."

@@ -19,7 +19,7 @@ from gateway.check import load_or_exit
 from gateway.config.model import Config
 from gateway.log import configure_logging
 from gateway.runner.looking import Found, Looking, Reading
-from gateway.sheet import Sheet, aligned, drawn
+from gateway.sheet import Sheet, aligned, drawn, shown_number
 from gateway.word_orders import with_all_orders
 from protocols.discovery import shown_line
 
@@ -110,7 +110,7 @@ def _sheet(readings: Iterable[Reading]) -> Sheet:
 
 
 def _row(reading: Reading) -> tuple[str, ...]:
-    value = "" if reading.value is None else shown_line(str(reading.value), 60)
+    value = "" if reading.value is None else shown_line(shown_number(reading.value), 60)
     took = "" if reading.round_trip_ms is None else f"{reading.round_trip_ms:.1f}"
     why = shown_line(reading.why or "", 80)
     return reading.signal, value, reading.unit or "", reading.quality, took, reading.source_time or "", why

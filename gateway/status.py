@@ -16,14 +16,17 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from gateway.sheet import Sheet, aligned, drawn
+from gateway.sheet import Sheet, aligned, drawn, shown_number
 from protocols.discovery import shown_line
 
-GOOD, TROUBLE = 0, 1
+GOOD, TROUBLE, WRONG = 0, 1, 2
 ANSWER_S = 10.0
 EVERY_S = 1.0
 """Between two looks of a person who watches."""
 MOST_ANSWER = 64_000_000
+
+OURS = {"checks", "machines"}
+"""One of these is in what a daemon answers."""
 
 Answer = Mapping[str, Any]
 
@@ -40,8 +43,12 @@ class Unreachable(Exception):
     """Nobody answers as a daemon does; in words."""
 
 
+class WrongUse(Exception):
+    """What cannot be asked at all; in words."""
+
+
 def show_status(where: Where, *, signals: bool, watch: bool, as_json: bool, out: TextIO | None = None) -> int:
-    """The exit code: 0 where all is well, 1 where something is not or nobody answers."""
+    """The exit code: 0 where all is well, 1 where something is not or nobody answers, 2 for what is no address."""
     out = sys.stdout if out is None else out
     try:
         if not watch:
@@ -49,9 +56,9 @@ def show_status(where: Where, *, signals: bool, watch: bool, as_json: bool, out:
             _write(health, line, out, as_json=as_json)
             return GOOD if health["status"] == "pass" else TROUBLE
         _watch(where, signals, out, as_json)
-    except Unreachable as unreachable:
-        sys.stderr.write(f"{unreachable}\n")
-        return TROUBLE
+    except (Unreachable, WrongUse) as error:
+        sys.stderr.write(f"{error}\n")
+        return WRONG if isinstance(error, WrongUse) else TROUBLE
     except (KeyboardInterrupt, BrokenPipeError):
         pass
     return GOOD
@@ -79,9 +86,9 @@ def _ask(where: Where, signals: bool) -> tuple[Answer, Answer]:
 
 def _get(where: Where, url: str) -> Answer:
     if not url.startswith(("http://", "https://")):
-        raise Unreachable(f"{where.url} is no address of an endpoint; write http://127.0.0.1:8480")
+        raise WrongUse(f"{where.url} is no address of an endpoint; write http://127.0.0.1:8480")
     headers = {} if where.token is None else {"Authorization": f"Bearer {where.token}"}
-    context = ssl.create_default_context(cafile=where.ca) if url.startswith("https:") else None
+    context = _trusting(where.ca) if url.startswith("https:") else None
     try:
         with urlopen(Request(url, headers=headers), timeout=ANSWER_S, context=context) as answer:
             body = answer.read(MOST_ANSWER)
@@ -94,10 +101,19 @@ def _get(where: Where, url: str) -> Answer:
         remedy = "see whether the daemon runs (systemctl status linegate@LINE), and `health.listen` of its file"
         raise Unreachable(f"{url} does not answer: {why}; {remedy}") from None
     try:
-        found: Answer = orjson.loads(body)
+        found = orjson.loads(body)
     except ValueError:
-        raise Unreachable(f"{url} does not answer as linegate does") from None
+        found = None
+    if not isinstance(found, dict) or not OURS & found.keys():
+        raise Unreachable(f"{url} does not answer as linegate does; give the address of `health.listen`") from None
     return found
+
+
+def _trusting(ca: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:  # SSLError is one
+        raise WrongUse(f"{ca} is no file of certificates that can be read: {error.strerror or error}") from None
 
 
 def _write(health: Answer, line: Answer, out: TextIO, *, as_json: bool) -> None:
@@ -189,7 +205,11 @@ def _uplinks(line: Answer) -> Iterator[tuple[str, ...]]:
 
 def _signal(signal: Answer) -> tuple[str, ...]:
     value = signal.get("text") or signal["value"]
-    return shown_line(_text(value), 60), signal["quality"], shown_line(signal["why"] or "", 80)
+    return (
+        "" if value is None else shown_line(shown_number(value), 60),
+        signal["quality"],
+        shown_line(signal["why"] or "", 80),
+    )
 
 
 def _lasting(began: str | None, now: str) -> str:

@@ -14,7 +14,7 @@ import orjson
 from gateway.check import load_or_exit
 from gateway.config.model import Config, MachineConfig
 from gateway.control.client import ask_daemon
-from gateway.control.wire import ControlError
+from gateway.control.wire import ControlError, Refused
 from gateway.progress import Progress
 from gateway.sheet import Sheet, aligned
 from gateway.signals import moduli
@@ -124,14 +124,14 @@ def _wait(seconds: float) -> None:
 
 
 def mute_machine(file: Path, state_dir: Path, machine: str, seconds: float, who: str, why: str) -> int:
-    """The exit code: 0, or 1 where the daemon refused or none runs."""
+    """The exit code: 0, 1 where no daemon runs, or 2 where it refused."""
     config = load_or_exit(file)
     asked = {"machine": machine, "seconds": seconds, "who": who, "why": why}
     try:
         list(ask_daemon(state_dir, state_dir / config.buffer.path, "machine.mute", **asked))
     except ControlError as error:
         sys.stderr.write(f"{error.why}; {error.remedy}\n" if error.remedy else f"{error.why}\n")
-        return TROUBLE
+        return WRONG if isinstance(error, Refused) else TROUBLE
     until = f"for {seconds / 60:,.0f} min" if seconds else "no longer"
     sys.stdout.write(f"events of {machine} are marked as muted {until}; none is left out\n")
     return GOOD

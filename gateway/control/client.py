@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +20,9 @@ RUNTIME = Path("/run/linegate")
 def ask_daemon(state_dir: Path, buffer: Path, do: str, **given: Any) -> Iterator[dict[str, Any]]:
     """`ask` of the daemon that has `buffer` in `state_dir`, be it started by hand or by systemd."""
     of_the_unit = RUNTIME / state_dir.name / "control.sock"
-    return ask(
-        next((one for one in (socket_path(buffer), of_the_unit) if one.exists()), socket_path(buffer)), do, **given
-    )
+    beside = socket_path(buffer)
+    # os.path.exists: what may not be looked at is connected to, and refused in words
+    return ask(next((one for one in (beside, of_the_unit) if os.path.exists(one)), beside), do, **given)
 
 
 def ask(path: Path, do: str, **given: Any) -> Iterator[dict[str, Any]]:
@@ -37,7 +38,8 @@ def ask(path: Path, do: str, **given: Any) -> Iterator[dict[str, Any]]:
             remedy = "run the command as the daemon's user, or root"
             raise ControlError(f"{path} belongs to another user", remedy) from None
         except OSError as error:
-            raise NoDaemon(f"no daemon listens at {path}: {error.strerror or error}") from None
+            why = f"no daemon listens at {path}: {error.strerror or error}"
+            raise NoDaemon(why, "start it (systemctl start linegate@LINE), or give its --state-dir") from None
         try:
             connection.sendall(orjson.dumps({"do": do, **given}) + b"\n")
             with connection.makefile("rb") as answers:

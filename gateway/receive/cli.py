@@ -20,7 +20,7 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(short_help="Receive events, and prove that none is missing.", epilog=EXAMPLES)
 @click.argument("url")
 @click.option("--for", "seconds", type=DURATION, help="End after this time (60s, 1h); by default run until Ctrl-C.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after N new events, or a batch more.")

@@ -77,7 +77,11 @@ class Gathering:
         )
         self._add_json("computer.json", "processors, load, memory, disk, clock", machine.computer(self._state_dir))
         self._try("files.json", "names and sizes in the state directory", lambda: _json(machine.files(self._state_dir)))
-        self._add_json("certificates.json", "subjects and validity of certificates; no key", [*self._certificates()])
+        self._try(
+            "certificates.json",
+            "subjects and validity of certificates; no key",
+            lambda: _json([*self._certificates()]),
+        )
         self._try("log.txt", "the newest lines of the log", self._log_text)
         if self._recording:
             self._add_recording()

@@ -58,15 +58,38 @@ async def test_what_is_wrong_comes_first_with_its_remedy(tmp_path: Path) -> None
             assert await one.stop() == 0
 
 
+async def answer_json(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """As another service does."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b'HTTP/1.0 404 Not Found\r\nContent-Length: 15\r\n\r\n{"why": "none"}')
+    writer.close()
+
+
 async def test_who_does_not_answer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody, a server of something else, and what is no address."""
+    """Nobody, servers of something else, what is no address, and no certificates."""
     port = free_port()
     assert (await status(f"http://127.0.0.1:{port}"))[0] == 1
-    assert (await status("127.0.0.1:8480"))[0] == 1
+    assert (await status("127.0.0.1:8480"))[0] == 2
     mqtt = free_port()
     async with broker(tmp_path / "broker", mqtt):
         assert (await status(f"http://127.0.0.1:{mqtt}"))[0] == 1
+    other = await asyncio.start_server(answer_json, "127.0.0.1", 0)
+    host, their_port = other.sockets[0].getsockname()
+    assert (await status(f"http://{host}:{their_port}"))[0] == 1
+    other.close()
+    assert (
+        await asyncio.to_thread(
+            show_status,
+            Where("https://127.0.0.1:1", ca=str(tmp_path / "none.pem")),
+            signals=False,
+            watch=False,
+            as_json=False,
+        )
+        == 2
+    )
     said = capsys.readouterr().err.splitlines()
     assert "see whether the daemon runs" in said[0]
     assert "is no address of an endpoint" in said[1]
-    assert len(said) == 3
+    assert "does not answer as linegate does" in said[3]
+    assert "none.pem is no file of certificates that can be read: No such file" in said[4]
+    assert len(said) == 5

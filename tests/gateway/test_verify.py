@@ -62,7 +62,7 @@ async def test_counted_by_hand_and_worked_on_online(tmp_path: Path) -> None:
             assert (await linegate("mute", one, "--machine", "filler", "--for", "0s"))[0] == 0
             assert (await one.line())["machines"]["filler"]["muted_until"] is None
             code, _, err = await linegate("mute", one, "--machine", "filler", "--for", "25h")
-            assert (code, "more than a day" in err) == (1, True)
+            assert (code, "more than a day" in err) == (2, True)
             assert await one.stop() == 0
     assert [muted["why"] for muted in told(one, "muted")] == ["new program", ""]
 
