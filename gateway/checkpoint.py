@@ -12,14 +12,26 @@ from protocols.model import Quality
 if TYPE_CHECKING:
     from ext.table import SignalTable
 
-SCHEMA = 2
+SCHEMA = 3
 ENGINE_ROW = "engine"
 MACHINE_ROW = "machine/"
 DEVICE_ROW = "device/"
 WINDOW_ROW = "kpi/"
 
 
-MIGRATIONS: dict[int, Callable[[str, dict[str, Any]], dict[str, Any]]] = {}
+def _with_source_times(name: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 dated all by its receipt."""
+    if name == ENGINE_ROW:
+        return {**row, "seen": {}}
+    if name.startswith(DEVICE_ROW):
+        return {**row, "connected_at": 0, "clock": [None, None, 0, {}]}
+    if not name.startswith(MACHINE_ROW):
+        return row
+    parts = None if row["parts"] is None else {**row["parts"], "late_ms": 0}
+    return {**row, "floor": row["at"], "late": None, "parts": parts}
+
+
+MIGRATIONS: dict[int, Callable[[str, dict[str, Any]], dict[str, Any]]] = {2: _with_source_times}
 """By version: a row's name and body of that version to the body of the next. The first that can be read is the first
 key, or SCHEMA where there is none."""
 
@@ -71,7 +83,7 @@ def unpack(rows: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
         if version < SCHEMA:
             remedy = "run the version that wrote it, or move the buffer aside to begin a new one"
             raise CheckpointError(f"the checkpoint is of version {version}, before 0.1.0 was released", remedy)
-        saved[name] = row
+        saved[name] = {**row, "v": version}
     return saved
 
 

@@ -8,11 +8,19 @@ from typing import Any, TypeAlias
 from gateway.events import Event
 from gateway.inputs import DeviceState
 from gateway.linetime import LineTime
+from gateway.sourceclock import SourceClock
 from protocols.model import Notice, Value
 from protocols.settings import DeviceSettings, duration_text
 
 Proof: TypeAlias = tuple[int, str | None, int | None, int | None]
 """Quality, why, engine time of the last change, source time of one signal."""
+
+Changes: TypeAlias = list[tuple[str, Value, Proof]]
+"""`device.signal`, value, proof."""
+TOGETHER_MS = 50
+"""What is dated no further apart happened at once: a program's cycle writes its values one after the other."""
+HELD_UP_MS = 100
+"""Batches that come closer were held up together: that the first has come says nothing of when the next was."""
 
 
 class Device:
@@ -35,6 +43,10 @@ class Device:
         """Engine time of the last sample by scan interval: what is scanned together has the same."""
         self.scans: dict[int, int] = {}
         """How many samples there were, likewise."""
+        self.seen: dict[int, tuple[int, int]] = {}
+        """Of a sample with source times, likewise: when the last of it was, and since when it can have been."""
+        self._connected_at = 0
+        self._clock = SourceClock()
         self.lost_since: int | None = None
         self.lost_why: dict[str, str] = {}
         self._endpoint = config.endpoint
@@ -52,13 +64,41 @@ class Device:
         """`device.signal` of a signal."""
         return f"{self.name}.{self.signals[number]}"
 
+    def dated(self, changes: Changes, interval: int, at: int) -> list[tuple[int, Changes]]:
+        """What a batch brought at `at`, in order of when it happened.
+
+        That is its source time on our clock, not before what the batch before it brought and not after `at`; `at`
+        where it has none, and for what was so already when the device was connected.
+        """
+        last = self.seen.pop(interval, None) if self.seen else None
+        sources = [one[2][3] for one in changes if one[2][3] is not None]
+        if not sources:
+            return [(at, changes)]
+        sampled = self.sampled.get(interval, -1)
+        moment, since = (sampled, sampled) if last is None else last
+        was_held_up = at - sampled < min(HELD_UP_MS, interval // 2)
+        distance = self._clock.distance(sources, interval, at)
+        floor = moment if sampled >= self._connected_at else at
+        moments = [at if one[2][3] is None else min(at, max(floor, one[2][3] + distance)) for one in changes]
+        groups: list[tuple[int, Changes]] = []
+        first = at
+        for one, change in sorted(zip(moments, changes, strict=True), key=lambda pair: pair[0]):
+            if groups and one - first <= TOGETHER_MS:
+                groups[-1] = (one, [*groups[-1][1], change])
+            else:
+                first = one
+                groups.append((one, [change]))
+        self.seen[interval] = (groups[-1][0], since if was_held_up else moment)
+        return groups
+
     def beaten(self, at: int) -> None:
         """Its heartbeat changed."""
         self.freezes_at = at + self._within
 
-    def unwatch(self) -> None:
-        """It is not read: nothing can be said of its heartbeat."""
+    def unwatch(self, at: int) -> None:
+        """It is not read: nothing can be said of its heartbeat, nor of what was before it is read again."""
         self.freezes_at = self.frozen = None
+        self._connected_at = at
 
     def freeze(self, known: Iterable[tuple[str, Value, Proof]], at: int) -> DeviceState:
         """Its heartbeat has not changed in time; `known` is what it says of its signals."""
@@ -93,6 +133,7 @@ class Device:
 
     def restored(self, time: LineTime, at: int) -> list[Event]:
         """It is there again, if it was gone."""
+        self._connected_at, self.dirty = at, True
         if self.lost_since is None:
             return []
         event = self._event("device.restored", (at - self.lost_since) / 1000, time, at)
@@ -117,11 +158,15 @@ class Device:
             "lost_why": self.lost_why,
             "freezes_at": self.freezes_at,
             "frozen": None if self.frozen is None else {n: [v, *proof] for n, (v, proof) in self.frozen.items()},
+            "connected_at": self._connected_at,
+            "clock": self._clock.checkpoint(),
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.lost_since, self.lost_why = saved["lost_since"], saved["lost_why"]
+        self._connected_at = saved["connected_at"]
+        self._clock.restore(saved["clock"])
         if self.beat is None:
             return
         self.freezes_at = saved["freezes_at"]

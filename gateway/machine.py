@@ -13,17 +13,17 @@ from gateway.entries.machine import MachineEntries, OfMachine
 from gateway.entries.word import Word
 from gateway.events import Event
 from gateway.inputs import Mute, Verified
-from gateway.kpi.counting import Counting, Since
+from gateway.kpi.counting import LATE_MS, Counting, Since
+from gateway.kpi.policy import Policy
 from gateway.kpi.task import Task
-from gateway.kpi.windows import Policy, Running, Windows
+from gateway.kpi.windows import Running, Windows
 from gateway.linetime import Planned
 from gateway.publisher import Publisher
 from gateway.states.account import Accounts, Context
-from gateway.states.decision import Decision
-from gateway.states.interval import Timeline, decided_by, without_output
+from gateway.states.deciding import GATEWAY_OFF, Deciding
+from gateway.states.interval import Timeline, without_output
 from gateway.states.output import OutputWatch
-from gateway.states.packml import UNKNOWN
-from gateway.states.ruleset import Evidence, Ruleset, Verdict
+from gateway.states.ruleset import Evidence, Ruleset
 from gateway.states.stops import Stops
 from gateway.states.told import shown
 from gateway.tell import Teller, said_event
@@ -31,8 +31,6 @@ from gateway.work.assignment import Assignment
 from gateway.work.making import Making
 from protocols.model import Value
 from protocols.types import WireType
-
-GATEWAY_OFF = Decision(UNKNOWN, reason={"code": "gateway_off", "text": "the gateway was not running", "source": "rule"})
 
 
 class Machine:
@@ -56,16 +54,15 @@ class Machine:
         self.rules = Ruleset(config, types, reasons, texts)
         self.counting = None if config.parts is None else Counting(name, config, moduli, reasons, teller)
         self.parts = None if self.counting is None else self.counting.parts
-        self._mode = config.mode
-        named = frozenset() if config.mode is None else frozenset({config.mode.signal})
         counted = frozenset() if self.counting is None else self.counting.signals
-        self.signals: frozenset[str] = self.rules.signals | named | counted | assignment.signals
         self._assignment = assignment
         self.dirty = False
         self.was_left_out = False
         """Whether the configuration before did not have this machine: nothing is known since its own last input."""
         self._accounts = Accounts(config.categories)
         self._timeline = Timeline(name, config.settle, self._accounts, teller.time.text)
+        self._deciding = Deciding(config, self.rules, self._timeline)
+        self.signals: frozenset[str] = self._deciding.signals | counted | assignment.signals
         self._watch = OutputWatch()
         book = Book(config.short_stop)
         self.entries = MachineEntries(book, config, reasons, works)
@@ -76,11 +73,13 @@ class Machine:
         )
         self._changeover = self.making.changeover
         self._publisher = Publisher(name, self._timeline, self._stops, self.windows, self.parts, book, teller)
-        self._verdict: Verdict | None = None
-        self._mode_now = None if config.mode is None else UNKNOWN
         self.teller, self._time = teller, teller.time
         self._planned = self._time.planned(name, 0)
         self._at = 0
+        self._floor = 0
+        """Nothing that was before it is decided any more."""
+        self.late: int | None = None
+        """Until when what is due waits, for its signals are known up to an earlier moment only; None: for nothing."""
         self.making.pace(0)
 
     @property
@@ -99,8 +98,9 @@ class Machine:
 
     @property
     def deadline(self) -> int | None:
-        """When something is due without any input."""
-        return earliest(self._due())
+        """When something is to be decided without any input."""
+        due = earliest(self._due())
+        return due if due is None or self.late is None else max(due, self.late)
 
     def _due(self) -> tuple[int | None, ...]:
         """A rule that has held for long enough, a state that settles, a boundary, no part, a changeover, a stop, a
@@ -111,11 +111,25 @@ class Machine:
         return *states, self._changeover.deadline, self._stops.deadline, minute, self.windows.deadline
 
     def fire(self, at: int, values: Mapping[str, Value], evidence: Evidence) -> list[Event]:
-        """What is due at `at`, the machine's own deadline."""
+        """What is due at `at`, the machine's deadline; what was due before it and has waited comes first."""
+        events = [] if self.late is None else self.catch_up(at - 1, values, evidence)
+        self.late = None
+        return events + (self._fire(at, values, evidence) if earliest(self._due()) == at else [])
+
+    def catch_up(self, at: int, values: Mapping[str, Value], evidence: Evidence) -> list[Event]:
+        """What was due by `at` and has waited, each at its own time; `values` are those before what is seen then."""
+        events: list[Event] = []
+        while (due := earliest(self._due())) is not None and due <= at:
+            events += self._fire(due, values, evidence)
+        return events
+
+    def _fire(self, at: int, values: Mapping[str, Value], evidence: Evidence) -> list[Event]:
         held, settles, boundary, output, lasted, stop, minute, _ = self._due()
         self._begin(at)
+        if at in (held, settles, output, lasted, stop):
+            self._floor = max(self._floor, at)
         if held == at:
-            self._complete(at, values, evidence)
+            self._deciding.complete(at, values, evidence)
         elif settles == at:
             self._timeline.settle()
         elif boundary == at:
@@ -136,20 +150,14 @@ class Machine:
             return events + self.windows.fire(at, self.task, self._publisher.unsettled)
         return self._account(at, values)
 
-    def _complete(self, at: int, values: Mapping[str, Value], evidence: Evidence) -> None:
-        """Rules have held for long enough: they count from when they began to."""
-        for index, since, uncertainty in self.rules.holds.complete(at):
-            self._timeline.rewrite(since, decided_by(self.rules.held(index, values, evidence)), uncertainty)
-        self._verdict = self.rules.verdict(values)
-        current = self._timeline.current
-        if current is not None:
-            decision = self.rules.decision(self._verdict, evidence)
-            if decision.same_as(current.decision):
-                self._timeline.pending = None
-
     def _rewrite_output(self, since: int, uncertainty: int | None) -> None:
         """Since then there was no part: what was production was none."""
         self._timeline.rewrite(since, without_output(self._watch.output), uncertainty)
+
+    def moment(self, at: int) -> int:
+        """When something that happened at `at` can have been for all that is decided: not before the last change."""
+        current = self._timeline.current
+        return max(at, self._floor, 0 if current is None else current.began)
 
     def sample(
         self,
@@ -158,44 +166,35 @@ class Machine:
         at: int,
         since: Since,
         evidence: Evidence,
+        received: int | None = None,
     ) -> list[Event]:
-        """Signals changed; `since` tells when one of them was sampled before."""
+        """Signals changed at a `moment`; `since` tells when one of them was known before.
+
+        `received`: when that became known, if it was later.
+        """
         self._touch(at)
+        received = at if received is None else received
         before = min((moment for signal in changed if (moment := since(signal)) is not None), default=None)
-        uncertainty = None if before is None else at - before
+        uncertainty = None if before is None else max(at - before, received - at)
         events = self.making.count(changed, values, at, since, uncertainty, planned=self._planned.planned)
         events += self.making.follow(changed, values, at, uncertainty)  # what is counted now was made before
-        if self._verdict is None or not self.rules.signals.isdisjoint(changed):
-            self._decide(changed, values, at, uncertainty, evidence)
-        if self._mode is not None and self._mode.signal in changed:
-            self._mode_now = self._mode.name_of(values.get(self._mode.signal))
+        self._deciding.follow(changed, values, self._context, at, uncertainty, evidence)
         events += self._account(at, values, uncertainty)
         if self.counting is not None and self.counts(changed):
-            is_sure = self.rules.holds.since is None
-            self.counting.time_cycles(at, self._timeline.executes_since if is_sure else None, self.task)
+            is_sure = self._deciding.is_sure
+            events += self.counting.time_cycles(at, self._timeline.executes_since if is_sure else None, self.task)
+        if self.counting is None or not self.counting.signals.issuperset(changed):
+            self._floor = max(self._floor, at)
+        if at < received:
+            self.late = received + LATE_MS
+            if self.counting is not None:
+                self.counting.late_ms = LATE_MS
         return events
-
-    def _decide(
-        self,
-        changed: Collection[str],
-        values: Mapping[str, Value],
-        at: int,
-        uncertainty: int | None,
-        evidence: Evidence,
-    ) -> None:
-        begins = self.rules.update(changed, values, at, uncertainty)
-        verdict = self.rules.verdict(values)
-        if verdict != self._verdict:
-            self._verdict = verdict
-            decision, since = self.rules.decision(verdict, evidence), self.rules.holds.since
-            divides = since is not None and since < at
-            self._timeline.decide(decision, self._context(), at, uncertainty, divides=divides)
-        if begins:
-            self._timeline.mark(at)
 
     def follow_clock(self, at: int) -> list[Event]:
         """UTC or the calendar is another from `at` on."""
         self._begin(at)
+        self._floor = at
         self._planned = self._time.planned(self.name, at)
         self._timeline.place(self._context(), at)
         if self.windows.are_placed:
@@ -204,7 +203,7 @@ class Machine:
 
     def _context(self) -> Context:
         changeover, demand = self._changeover.is_under_way, self._assignment.demand
-        return Context.of(self._mode_now, self._planned, self._watch.output, self.task, demand, changeover)
+        return Context.of(self._deciding.mode, self._planned, self._watch.output, self.task, demand, changeover)
 
     def _account(self, at: int, values: Mapping[str, Value], uncertainty: int | None = 0) -> list[Event]:
         """What the time from `at` on is accounted to, now that something may have changed; what there is to tell.
@@ -214,7 +213,7 @@ class Machine:
         current = self._timeline.current
         if current is None:
             return []
-        natural = self._accounts.natural(current.decision, self._mode_now)
+        natural = self._accounts.natural(current.decision, self._deciding.mode)
         known = self.parts is not None and self.parts.is_known(values)
         last = self._watch.follow(natural == "production", self._planned.planned, known, current.began, at)
         if last is not None:
@@ -254,10 +253,8 @@ class Machine:
         since = self._at if self.was_left_out else max(since, self._at)
         self.was_left_out = False
         self._touch(at)
-        self._verdict = None
-        self.rules.holds.forget()
+        self._deciding.forget()
         self._assignment.interrupt()
-        self._mode_now = None if self._mode is None else UNKNOWN
         self.windows.absent(since, at)
         if self.counting is not None:
             self.counting.lost(since)
@@ -277,7 +274,7 @@ class Machine:
 
     def _touch(self, at: int) -> None:
         """Something was seen at `at`."""
-        self._at = at
+        self._at = max(self._at, at)
         self._begin(at)
 
     def _begin(self, at: int) -> None:
@@ -290,6 +287,7 @@ class Machine:
     def take(self, at: int, values: Mapping[str, Value]) -> list[Event]:
         """What the flow has brought is what it works on from now on."""
         self._begin(at)
+        self._floor = at
         events = self.making.take(values, at, None)
         return events + self._account(at, values, None)
 
@@ -335,6 +333,7 @@ class Machine:
     def work(self, word: Word, values: Mapping[str, Value], *, of_line: bool) -> list[Event]:
         """A person said what it works on, or took that back: as if a signal said it, but no time is setup for it."""
         self._begin(word.at)
+        self._floor = word.at
         events = self.making.hear(word, values, of_line=of_line)
         return events + self._account(word.at, values) + self.publish(word.at)
 
@@ -365,8 +364,9 @@ class Machine:
             "at": self._at,
             "muted": self.teller.muted,
             "timeline": self._timeline.checkpoint(),
-            **self.rules.checkpoint(),
-            "mode": self._mode_now,
+            "floor": self._floor,
+            "late": self.late,
+            **self._deciding.checkpoint(),
             "work": self._assignment.checkpoint(),
             "planned": astuple(self._planned),
             "output": self._watch.checkpoint(),
@@ -385,10 +385,8 @@ class Machine:
             self._assignment.restore(work)
         if self.counting is not None and saved["parts"] is not None:
             self.counting.restore(saved["parts"])
-        self.rules.update(self.rules.signals, values, self._at, None)
-        self.rules.restore(saved)
-        self._verdict = self.rules.verdict(values)
-        self._mode_now = saved["mode"] if self._mode is not None else None
+        self._floor, self.late = saved["floor"], saved["late"]
+        self._deciding.restore(saved, values, self._at)
         self._watch.restore(saved["output"])
         self._stops.restore(saved["stops"])
         if (changeover := saved.get("changeover")) is not None:

@@ -7,16 +7,17 @@ event; then it applies the input.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from gateway.checkpoint import DEVICE_ROW, ENGINE_ROW, MACHINE_ROW, pack, unpack
 from gateway.config.model import Config
 from gateway.deadlines import Deadlines
-from gateway.devices import Device, Proof, notice_event
+from gateway.devices import Changes, Device, notice_event
 from gateway.entries.line import LineEntries, why_not
 from gateway.events import Event
 from gateway.flow.ledger import Ledger
+from gateway.heartbeats import Heartbeats
 from gateway.inputs import ClockStep, DeviceState, Entry, Input, Mute, Reload, Tick, Verified
 from gateway.kpi.line import LINE, LineWindows
 from gateway.kpi.policy import policy_of
@@ -33,7 +34,7 @@ from gateway.trends.ways import Point
 from gateway.work.assignment import Assignment
 from gateway.work.following import Following
 from gateway.work.jobs import JOB_ROW, Jobs
-from protocols.model import Batch, Learned, Quality, Value
+from protocols.model import Batch, Learned, Quality
 
 Glances: TypeAlias = Iterator[tuple[str, dict[str, Any]]]
 
@@ -56,7 +57,7 @@ class Pipeline:
         self.line = LineWindows(config, self._machines, self._teller)
         self.entries = LineEntries(config, self._machines, self._teller)
         self._deadlines = Deadlines()
-        """Of machines by their position, and of trends behind them."""
+        """Of machines by their position, of trends behind them, and then of devices with a heartbeat."""
         self.devices: dict[str, Device] = {}
         self._sampled = Sampled(self.devices)
         self._trends = Trends(config, self._time, self._deadlines, len(self._machines), self._sampled.seen)
@@ -68,12 +69,11 @@ class Pipeline:
         """Those of which only changes of at least the deadband must."""
         used = self.signals | self.thinned
         self.devices.update((name, Device(name, device, used)) for name, device in config.devices.items())
-        self._watched = [device for device in self.devices.values() if device.beat is not None]
-        """Devices with a heartbeat; their deadlines are behind those of trends."""
-        self._first_watched = len(self._machines) + len(config.trends)
         names = [name for device in self.devices.values() for name in device.names]
         self.readings = Readings(names, self._time)
         self._values, self._proofs = self.readings.values, self.readings.proofs
+        owners = len(self._machines) + len(config.trends)
+        self._heartbeats = Heartbeats(self.devices.values(), self.readings, self._deadlines, owners, self._time)
         self.users = {
             name: [index for index, machine in enumerate(self._machines) if name in machine.signals] for name in names
         }
@@ -105,6 +105,8 @@ class Pipeline:
             self._interrupt(given.at, events)  # what was due since then was not seen
         self._fire(given.at, events)
         self.at = max(self.at, given.at)
+        if not isinstance(given, (Batch, Tick)):
+            self._catch_up(range(len(self._machines)), given.at, events)
         if not isinstance(given, Tick):
             self._known_until = self.at
         if isinstance(given, Batch):
@@ -124,7 +126,7 @@ class Pipeline:
             self._time.set_offset(given.utc_offset, given.at)
             self._follow_clock(given.at, events)
             for index, machine in enumerate(self._machines):
-                self._sample(index, machine.rules.signals, given.at, events)
+                self._sample(index, machine.rules.signals, given.at, given.at, events)
         elif isinstance(given, (Verified, Mute)):
             events += [machine.said(given) for machine in self._machines if machine.name == given.machine]
         elif isinstance(given, Entry):
@@ -138,7 +140,9 @@ class Pipeline:
 
     def finish(self) -> list[Event]:
         """No input comes any more: KPI windows end with the last one, and are told as they are."""
-        events = [event for machine in self._machines for event in machine.finish(self.at)]
+        told: list[Event] = []
+        self._catch_up(range(len(self._machines)), self.at, told)
+        events = told + [event for machine in self._machines for event in machine.finish(self.at)]
         return events + self.line.follow(self.ledger)
 
     def _fire(self, until: int, events: list[Event]) -> None:
@@ -148,8 +152,8 @@ class Pipeline:
                 events += self._machines[owner].fire(due, self._values, self.readings.evidence)
                 self._schedule(owner)
                 events += self.line.follow(self.ledger)
-            elif owner >= self._first_watched:
-                self._freeze(self._watched[owner - self._first_watched], due, events)
+            elif (device := self._heartbeats.of(owner)) is not None:
+                self._forget(device, self._heartbeats.freeze(device, due, events).why, due, events)
             else:
                 events += self._trends.fire(owner, due)
 
@@ -166,61 +170,62 @@ class Pipeline:
         for number, learned in (batch.learned or {}).items():
             self._learn(device.subject(number), learned, batch.at, events)
         events += [notice_event(device, notice, self._time, batch.at) for notice in batch.notices]
-        changed: set[str] = set()
-        if batch.changes:
-            changes: list[tuple[str, Value, Proof]] = [
-                (name, value, (quality, why, batch.at, source_time))
-                for number, value, quality, why, source_time in batch.changes
-                if (name := device.route.get(number)) is not None
-            ]
-            if device.beat is not None:
-                changes = self._beat(device, changes, batch.at, events)
-            for name, value, proof in changes:
-                self._values[name] = value
-                self._proofs[name] = proof
-                changed.add(name)
-                if name in self._trends.signals:
-                    events += self._trends.sample(name, Point(batch.at, value, proof[0], proof[3]))
+        changes: Changes = [
+            (name, value, (quality, why, batch.at, source_time))
+            for number, value, quality, why, source_time in batch.changes
+            if (name := device.route.get(number)) is not None
+        ]
+        if device.beat is not None and changes:
+            changes = self._heartbeats.follow(device, changes, batch.at, events)
         interval = device.intervals[batch.scan]
-        self._resume(device, interval, batch.at, changed, events)
-        affected = {index for name in changed for index in self.users[name]}
-        for index in self._waiting:
-            waiting = self._machines[index].counters_waiting()
-            again = {s for s in waiting if device.interval.get(s) == interval and self._values[s] is not None}
-            if again:
-                changed |= again
-                affected.add(index)
-        for index in sorted(affected):
-            self._sample(index, changed, batch.at, events)
-        events += self.ledger.follow([one for one in affected if self._machines[one].counts(changed)], batch.at)
-        for index, told in self._following.follow(batch.at, self._values) if affected else ():
-            events += told
-            self._schedule(index)
+        known = {name for name, _, _ in changes}
+        self._resume(device, interval, batch.at, known, events)
+        again = self._read_again(device, interval) - known if self._waiting else set()
+        if changes or again:
+            self._changed(device.dated(changes, interval, batch.at), again, batch.at, events)
+        elif device.seen:
+            device.seen.pop(interval, None)
         device.sampled[interval] = batch.at
         device.scans[interval] = device.scans.get(interval, 0) + 1
         events += self.jobs.follow(batch.at, self._values, self._sampled.since)
         device.dirty |= bool(batch.changes)
 
-    def _beat(
-        self, device: Device, changes: list[tuple[str, Value, Proof]], at: int, events: list[Event]
-    ) -> list[tuple[str, Value, Proof]]:
-        """A device with a heartbeat: what is known by this batch, all of it where a frozen one moves again."""
-        alive = any(name == device.beat and value is not None for name, value, _ in changes)
-        thawed = device.thaw(changes) if alive else []
-        if thawed:
-            events += device.restored(self._time, at)
-        if alive:
-            device.beaten(at)
-            self._deadlines.set(self._first_watched + self._watched.index(device), device.freezes_at)
-        return thawed or (device.keep(changes) if device.frozen is not None else changes)
+    def _read_again(self, device: Device, interval: int) -> set[str]:
+        """Signals of counters that a reading decides about, be it changed or not."""
+        waiting = {signal for index in self._waiting for signal in self._machines[index].counters_waiting()}
+        return {one for one in waiting if device.interval.get(one) == interval and self._values[one] is not None}
 
-    def _freeze(self, device: Device, at: int, events: list[Event]) -> None:
-        """It answers and does not change its heartbeat: what it says is of no time that is known."""
-        known = [(name, self._values[name], self._proofs[name]) for name in device.names]
-        state = device.freeze(known, at)
-        if device.lost_since is None:
-            events += device.lost(state, self._time)
-        self._forget(device, state.why, at, events)
+    def _changed(
+        self, groups: Sequence[tuple[int, Changes]], again: set[str], received: int, events: list[Event]
+    ) -> None:
+        """What happened in order of time, each at once; with the last, what was read again though it is as it was."""
+        affected, counted = set[int](), set[int]()
+        for at, changes in groups:
+            changed = {name for name, _, _ in changes}
+            if again and changes is groups[-1][1]:
+                changed |= again
+            used = sorted({index for name in changed for index in self.users[name]})
+            affected.update(used)
+            self._catch_up(used, at, events)
+            for name, value, proof in changes:
+                self._values[name] = value
+                self._proofs[name] = proof
+                if name in self._trends.signals:
+                    events += self._trends.sample(name, Point(received, value, proof[0], proof[3]))
+            for index in used:
+                self._sample(index, changed, at, received, events)
+            counted.update(index for index in used if self._machines[index].counts(changed))
+        events += self.ledger.follow(counted, received)
+        for index, told in self._following.follow(received, self._values) if affected else ():
+            events += told
+            self._schedule(index)
+
+    def _catch_up(self, machines: Iterable[int], at: int, events: list[Event]) -> None:
+        """What was due before `at` and has waited."""
+        for index in machines:
+            if (machine := self._machines[index]).late is not None:
+                events += machine.catch_up(machine.moment(at), self._values, self.readings.evidence)
+                events += self.line.follow(self.ledger)
 
     def _follow_clock(self, at: int, events: list[Event]) -> None:
         self._trends.follow_clock()
@@ -246,10 +251,10 @@ class Pipeline:
             events += self._machines[index].learn(signal, learned.type, at)
             self._schedule(index)
 
-    def _sample(self, index: int, changed: Collection[str], at: int, events: list[Event]) -> None:
+    def _sample(self, index: int, changed: Collection[str], at: int, received: int, events: list[Event]) -> None:
         machine = self._machines[index]
-        mine = machine.signals.intersection(changed)
-        events += machine.sample(mine, self._values, at, self._sampled.since, self.readings.evidence)
+        mine, moment = machine.signals.intersection(changed), machine.moment(at) if at < received else at
+        events += machine.sample(mine, self._values, moment, self._sampled.known, self.readings.evidence, received)
         self._schedule(index)
 
     def _device_state(self, state: DeviceState, events: list[Event]) -> None:
@@ -259,30 +264,27 @@ class Pipeline:
         elif device.lost_since is None or device.frozen is not None:
             if device.frozen is None:
                 events += device.lost(state, self._time)
-            device.unwatch()
-            if device.beat is not None:
-                self._deadlines.set(self._first_watched + self._watched.index(device), None)
+            self._heartbeats.unwatch(device, state.at)
             self._forget(device, f"device lost: {state.why}", state.at, events)
         device.dirty = True
 
     def _forget(self, device: Device, why: str, at: int, events: list[Event]) -> None:
         """All signals of a device become bad; each keeps the time of its last sample."""
+        self._catch_up(range(len(self._machines)), at, events)
         self.readings.lose(device.names, why, at)
         for name in device.names:
             if name in self._trends.signals:
                 events += self._trends.sample(name, Point(at, None, Quality.BAD))
         lost = set(device.names)
         for index in sorted({index for name in lost for index in self.users[name]}):
-            self._sample(index, lost, at, events)
+            self._sample(index, lost, at, at, events)
 
     def _interrupt(self, at: int, events: list[Event]) -> None:
         """The gateway was off since the last input that was no Tick: what was not seen is unknown."""
         for device in self.devices.values():
             self.readings.lose(device.names, NOT_READ, at)
-            device.unwatch()
+            self._heartbeats.unwatch(device, at)
             device.dirty = True
-        for owner in range(len(self._watched)):
-            self._deadlines.set(self._first_watched + owner, None)
         events += self._trends.interrupt(self._known_until)
         for index, machine in enumerate(self._machines):
             events += machine.interrupt(self._known_until, at)
@@ -360,6 +362,7 @@ class Pipeline:
             "machines": [machine.name for machine in self._machines],
             "sampled": {device.name: device.sampled for device in self.devices.values()},
             "scans": {device.name: device.scans for device in self.devices.values()},
+            "seen": {device.name: device.seen for device in self.devices.values() if device.seen},
         }
 
     def _device_row(self, device: Device) -> dict[str, Any]:
@@ -381,6 +384,7 @@ class Pipeline:
         for device in self.devices.values():
             device.sampled = {} if engine is None else engine["sampled"].get(device.name, {})
             device.scans = {} if engine is None else engine.get("scans", {}).get(device.name, {})
+            device.seen = {} if engine is None else engine["seen"].get(device.name, {})
             if (row := saved.get(DEVICE_ROW + device.name)) is not None:
                 device.restore(row)
                 self.readings.restore(row["signals"])
@@ -393,5 +397,4 @@ class Pipeline:
         self._trends.restore(saved)
         if JOB_ROW in saved:
             self.jobs.restore(saved[JOB_ROW])
-        for owner, device in enumerate(self._watched):
-            self._deadlines.set(self._first_watched + owner, device.freezes_at)
+        self._heartbeats.restore()

@@ -31,6 +31,14 @@ class Sampled:
         device = self._devices[signal.partition(".")[0]]
         return device.sampled.get(device.interval[signal])
 
+    def known(self, signal: str) -> int | None:
+        """Until when a signal is known not to have been as it is: by source times of its scan, where it has any."""
+        device = self._devices[signal.partition(".")[0]]
+        interval = device.interval[signal]
+        seen = device.seen.get(interval) if device.seen else None
+        known = device.sampled.get(interval) if seen is None else seen[1]
+        return None if known == -1 else known
+
     def seen(self, signal: str) -> Seen:
         """The samples of a signal."""
         device = self._devices[signal.partition(".")[0]]

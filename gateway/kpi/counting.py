@@ -32,6 +32,9 @@ class Made:
     counted: Counted
 
 
+LATE_MS = 1_000
+"""What is due before its device is known to have said all of that time waits for so long: values that were held up come
+one right after the other."""
 NEVER = -1
 """Since when counters that were never read can't be."""
 
@@ -59,14 +62,16 @@ class Counting:
         self._cycles = Cycles(config.cycle)
         timed = () if config.cycle is None else (config.cycle.signal,)
         self.signals = frozenset((*self.parts.signals, *timed))
+        self.late_ms = 0
+        """How long a minute waits behind its end for parts that were made in it and are still on their way."""
         self._last_minute: tuple[int, int] | None = None
         """Its end and what it made, for people only."""
         self._pace = Pace()
 
     @property
     def deadline(self) -> int | None:
-        """When the minute that runs ends."""
-        return None if self.parts.minute is None else self.parts.minute_ends
+        """When the minute that runs is told."""
+        return None if self.parts.minute is None else self.parts.minute_ends + self.late_ms
 
     @property
     def waits(self) -> bool:
@@ -129,6 +134,7 @@ class Counting:
     def add(self, made: Iterable[Made], at: int) -> list[Event]:
         """Parts for their minute, those of an outage for a window that holds all of it."""
         outages: dict[int, Window] = {}
+        events = self._turn(at)
         for one in made:
             signal, counted = one.signal, one.counted
             if counted.outage_from is not None or counted.low != counted.high:
@@ -140,15 +146,28 @@ class Counting:
             else:
                 window = outages.setdefault(counted.outage_from, Window(counted.outage_from))
                 self.parts.put(window, signal, counted)
-        return [self._production(window, at, recovered=True) for window in outages.values() if window]
+        return events + [self._production(window, at, recovered=True) for window in outages.values() if window]
 
-    def time_cycles(self, at: int, executes_since: int | None, task: Task) -> None:
+    def time_cycles(self, at: int, executes_since: int | None, task: Task) -> list[Event]:
         """What was read has been decided about: cycles that lie wholly within execute, and what they were of."""
-        if (measured := self._cycles.measured(executes_since, task)) is not None:
-            self.parts.in_minute(*self._teller.time.minute(at)).cycles.add(measured, task.ideal_ms)
+        if (measured := self._cycles.measured(executes_since, task)) is None:
+            return []
+        at = self.counts_at(at)
+        events = self._turn(at)
+        self.parts.in_minute(*self._teller.time.minute(at)).cycles.add(measured, task.ideal_ms)
+        return events
+
+    def counts_at(self, at: int) -> int:
+        """When parts that were made at `at` count: what comes after its minute was told is of the next one."""
+        return max(at, self.parts.closed_at)
+
+    def _turn(self, at: int) -> list[Event]:
+        """What is of the next minute shows that the one that runs is whole."""
+        return self.close_minute(at) if self.parts.minute is not None and at >= self.parts.minute_ends else []
 
     def close_minute(self, at: int) -> list[Event]:
-        """The minute that runs ends here."""
+        """The minute that runs ends here, or where it has ended."""
+        at = at if self.parts.minute is None else min(at, self.parts.minute_ends)
         window = self.parts.close_minute(at)
         if window is None:
             return []
@@ -189,12 +208,18 @@ class Counting:
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
         minute = None if self._last_minute is None else list(self._last_minute)
-        return {**self.parts.checkpoint(), "cycles": self._cycles.checkpoint(), "last_minute": minute}
+        return {
+            **self.parts.checkpoint(),
+            "cycles": self._cycles.checkpoint(),
+            "last_minute": minute,
+            "late_ms": self.late_ms,
+        }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.parts.restore(saved)
         self._cycles.restore(saved.get("cycles", [None, False]))
+        self.late_ms = saved["late_ms"]
         if (minute := saved.get("last_minute")) is not None:
             self._last_minute = (minute[0], minute[1])
 

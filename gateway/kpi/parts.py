@@ -53,7 +53,8 @@ class Parts:
         self._is_one = len(self._has - {"rework"}) == 1
         self.minute: Window | None = None
         self.minute_ends = 0
-        self._closed_at = 0
+        self.closed_at = 0
+        """When the last minute ended."""
         self.day = Tally()
         self.day_name = ""
         self.shift_name = ""
@@ -115,7 +116,7 @@ class Parts:
     def in_minute(self, began: int, ends: int) -> Window:
         """The window of the minute that runs from `began` to `ends`."""
         if self.minute is None:
-            self.minute, self.minute_ends = Window(max(began, self._closed_at)), ends
+            self.minute, self.minute_ends = Window(max(began, self.closed_at)), ends
         return self.minute
 
     def put(self, window: Window, signal: str, counted: Counted) -> None:
@@ -196,7 +197,7 @@ class Parts:
         """The minute's window if anything was counted in it; the next one begins at `at` or later."""
         window, self.minute = self.minute, None
         if window is not None:
-            self._closed_at = at
+            self.closed_at = at
         return window or None
 
     def readings(self) -> dict[str, int | None]:
@@ -209,7 +210,7 @@ class Parts:
             "counters": {signal: counter.checkpoint() for signal, counter in self.counters.items()},
             "minute": None if self.minute is None else self.minute.checkpoint(),
             "minute_ends": self.minute_ends,
-            "closed_at": self._closed_at,
+            "closed_at": self.closed_at,
             "day": list(astuple(self.day)),
             "day_name": self.day_name,
             "shift_name": self.shift_name,
@@ -229,7 +230,7 @@ class Parts:
             if mine is not None and mine.modulus == counter["highest"] + 1:
                 mine.restore(counter)
         self.minute = None if saved["minute"] is None else Window.restored(saved["minute"])
-        self.minute_ends, self._closed_at = saved["minute_ends"], saved["closed_at"]
+        self.minute_ends, self.closed_at = saved["minute_ends"], saved["closed_at"]
         self.day, self.day_name, self._begun = Tally(*saved["day"]), saved["day_name"], None
         self.shift_name, self.ever = saved.get("shift_name", ""), Tally(*saved.get("ever", saved["day"]))
         self.doubts, self.largest_step = saved.get("doubts", 0), saved.get("largest_step", 0)

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from gateway.config.model import Config
 from gateway.kpi.figures import Rules
-from gateway.kpi.windows import Policy
+
+
+class Policy(NamedTuple):
+    """By what rules a machine's windows are computed and told."""
+
+    rules: Rules
+    grace: int
+    """Milliseconds from a window's end until it is told."""
+    freeze: int
+    """Milliseconds from its end until it can't change any more."""
+    digest: str
+    """Of what figures depend on."""
 
 
 def policy_of(config: Config, machine: str) -> Policy:

@@ -47,7 +47,9 @@ class Output:
     """Parts of which nothing said how long they ideally take."""
 
     def __iadd__(self, other: Output) -> Output:
-        _add(self, other)
+        for name in _names(type(other)):
+            if value := getattr(other, name):
+                setattr(self, name, getattr(self, name) + value)
         return self
 
     def carry(self) -> Output:
@@ -264,8 +266,19 @@ class Tallies:
         return Tallies(**{**saved, "stops": stops, "products": products, "time": dict(saved.get("time", {}))})
 
 
+_NAMES: dict[str, tuple[str, ...]] = {}
+
+
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    """Of its fields, which `fields` is too slow to be asked for with each part."""
+    known = _NAMES.get(kind.__name__)
+    if known is None:
+        known = _NAMES[kind.__name__] = tuple(one.name for one in fields(kind))
+    return known
+
+
 def _plain(one: Any) -> Iterator[tuple[str, Any]]:
-    return ((each.name, getattr(one, each.name)) for each in fields(one))
+    return ((name, getattr(one, name)) for name in _names(type(one)))
 
 
 def _scaled(ns: int, parts: int, of: int) -> int:

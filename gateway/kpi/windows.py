@@ -18,7 +18,8 @@ from gateway.entries.book import Book
 from gateway.events import Event
 from gateway.kpi.blind import Blindness
 from gateway.kpi.counting import Made
-from gateway.kpi.figures import Rules, figures
+from gateway.kpi.figures import figures
+from gateway.kpi.policy import Policy
 from gateway.kpi.shares import shares
 from gateway.kpi.tallies import Output, Tallies
 from gateway.kpi.task import Task
@@ -36,18 +37,6 @@ SHOWN = ("oee", "oee_low", "oee_high", "availability", "effectiveness", "quality
 """Figures of a window that is open."""
 SHOWN_OF_HOUR = (*SHOWN, "pbt_s", "unknown_s", "run_s", "ideal_s", "ideal_good_s", "losses")
 """Of the hour that runs also what its losses follow from; longer windows have closed hours for that."""
-
-
-class Policy(NamedTuple):
-    """By what rules a machine's windows are computed and told."""
-
-    rules: Rules
-    grace: int
-    """Milliseconds from a window's end until it is told."""
-    freeze: int
-    """Milliseconds from its end until it can't change any more."""
-    digest: str
-    """Of what figures depend on."""
 
 
 class Running(NamedTuple):
@@ -201,10 +190,11 @@ class Windows:
         if share is None:
             return
         since = counted.outage_from
-        for window in self.open.values() if since is None else self._all():
-            if since is None or window.takes(since, at, task.job):
+        latest = max((window.began for window in self.open.values()), default=at)
+        for window in self.open.values() if since is None and at >= latest else self._all():
+            if window.takes(since, at, task.job):
                 window.make(share, counted.parts, counted.high - counted.low, task)
-            elif window.overlap(since, at) and not (window.kind == "job" and window.ended == at):
+            elif since is not None and window.overlap(since, at) and not (window.kind == "job" and window.ended == at):
                 window.tallies.recovered += share.pq * counted.parts
                 window.dirty = True
             else:
@@ -217,7 +207,6 @@ class Windows:
             base = 0 if task.base_ms is None else round(task.base_ms * 1e6)
             part = part._replace(claim=task.claim, base_ns=pq * base, base_scrap_ns=sq * base, pq=pq, sq=sq)
         if part.ns or part.scrap_ns or part.pq or part.sq:
-            latest = max((window.began for window in self.open.values()), default=at)
             self._parts.add(part._replace(stretch=(*stretch, latest)))
 
     def see(self, blind: int | None, at: int, *, certain: bool) -> None:

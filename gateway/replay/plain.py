@@ -2,6 +2,8 @@
 
     {"time": "2026-11-22T06:00:00.250Z", "device": "filler_plc", "values": {"running": true, "bottles": 4711}}
     {"time": "2026-11-22T06:00:00.500Z", "device": "filler_plc", "values": {"speed": {"value": null, "quality": "bad"}}}
+    {"time": "2026-11-22T06:00:00.750Z", "device": "filler_plc", "values": {"running":
+     {"value": false, "source_time": "2026-11-22T06:00:00.620Z"}}}
     {"time": "2026-11-22T06:00:09.000Z", "device": "filler_plc", "lost": true}
     {"time": "2026-11-22T06:02:00.000Z", "entry": {"what": "reason", "machine": "filler",
      "target": "filler-stop-1795327209000", "reason": "17", "who": "anna"}}
@@ -164,18 +166,19 @@ class PlainLines:
         return changes
 
     def _value(self, signal: str, given: Any) -> tuple[Value, int, str | None, int | None]:
-        quality, why = Quality.GOOD, None
+        quality, why, source = Quality.GOOD, None, None
         if isinstance(given, dict):
-            if given.keys() - {"value", "quality", "why"} or "value" not in given:
-                raise _Wrong('expected {"value": ..., "quality": "good|uncertain|bad"}')
+            if given.keys() - {"value", "quality", "why", "source_time"} or "value" not in given:
+                raise _Wrong('expected {"value": ..., "quality": "good|uncertain|bad", "source_time": ...}')
+            source = None if given.get("source_time") is None else self._time(given["source_time"])
             label, why, given = given.get("quality", "good"), given.get("why"), given["value"]
             if label not in QUALITIES:
                 raise _Wrong(f"quality {shown(label)} is none of {', '.join(QUALITIES)}")
             quality = QUALITIES[label]
         if given is None or quality is Quality.BAD:
-            return None, Quality.BAD, "bad in the recording" if why is None else str(why), None
+            return None, Quality.BAD, "bad in the recording" if why is None else str(why), source
         value = _typed(given, self._types[signal])
-        return value, quality, None if why is None else str(why), None
+        return value, quality, None if why is None else str(why), source
 
 
 def _typed(given: Any, type_: str | None) -> Value:

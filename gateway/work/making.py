@@ -88,10 +88,11 @@ class Making:
         """Parts came while somebody looked, or were made over an outage."""
         if not made:
             return []
-        events = counting.add(made, at)
+        counts_at = counting.counts_at(at)
+        events = counting.add(made, counts_at)
         for one in made:
             parts, outage_from = one.counted.parts, one.counted.outage_from
-            self._windows.made(one, at, self.task, self._timeline.stretch)
+            self._windows.made(one, counts_at, self.task, self._timeline.stretch)
             self._timeline.count(one.role, parts)
             if outage_from is not None:
                 if parts > 0:

@@ -163,16 +163,26 @@ kinds = st.one_of(
 )
 
 
+behind = st.none() | st.integers(0, 900) | st.integers(0, 20_000) | st.integers(-(10**8), 10**12)
+"""Milliseconds by which a source time is behind its receipt: as may be, held up, or by any clock; or there is none."""
+
+
 @st.composite
 def recordings(draw: st.DrawFn) -> list[Input]:
-    """A start, and any inputs after it at times that do not go back."""
-    at = T0
+    """A start, and any inputs after it at times that do not go back, with source times or without."""
+    at, dates = T0, draw(st.sampled_from([st.none(), st.none(), st.integers(0, 900), behind]))
     inputs: list[Input] = [Reload(T0, 0)]
     for given_input, wait in draw(
         st.lists(st.tuples(kinds, st.integers(0, 90_000) | st.integers(0, 700)), max_size=25)
     ):
         at += wait
         inputs.append(replace(given_input, at=at))
+        if isinstance(given_input, Batch):
+            late = [draw(dates) for _ in given_input.changes]
+            dated = [
+                (*one[:4], None if by is None else at - by) for one, by in zip(given_input.changes, late, strict=True)
+            ]
+            inputs[-1] = replace(given_input, at=at, changes=dated)
     return inputs
 
 

@@ -249,7 +249,7 @@ def test_the_checkpoint_of_a_long_and_restless_stop_stays_small() -> None:
     pipeline = Pipeline(machine(ideal="1s"))
     for one in inputs(steps):
         pipeline.process(one)
-    assert len(pipeline.checkpoint()["machine/m"]) < 5000
+    assert len(pipeline.checkpoint()["machine/m"]) < 5100
 
 
 def test_what_lasted_no_time_names_no_stop() -> None:
