@@ -16,6 +16,8 @@ from gateway.uplinks.uplink import UplinkContext
 
 SILENT_S = 200.0
 """Who has said nothing for so long is gone: `gateway.alive` comes each minute."""
+MOST = 16
+"""Other gateways that are told apart: whoever may write where they are heard can invent any number."""
 CONTESTED = "contested"
 """In `context.kept`: two gateways may take turns at ending each other's connection."""
 UNHEARD = "second_gateway_is_not_heard"
@@ -39,7 +41,7 @@ class Twins:
 
     def heard(self, stream: str, since: str = "") -> None:
         """Another gateway is there; `since` when, if it says so. Raises nothing for what is no stream."""
-        if not STREAM.fullmatch(stream):
+        if not STREAM.fullmatch(stream) or (stream not in self._context.others and len(self._context.others) >= MOST):
             return
         self._heard_at[stream] = time.monotonic()
         if stream not in self._context.others:
@@ -55,12 +57,13 @@ class Twins:
     def gone(self, stream: str) -> None:
         """It says that it goes."""
         if self._context.others.pop(stream, None) is not None:
+            self._heard_at.pop(stream, None)
             self._context.said.discard(f"twin {stream}")
             log.info("second_gateway_gone", uplink=self._context.name, stream=stream)
 
     def _say(self, stream: str, since: str) -> None:
         """Once, whatever the number of connections."""
-        if f"twin {stream}" not in self._context.said:
+        if f"twin {stream}" not in self._context.said and len(self._context.said) < 2 * MOST:
             self._context.said.add(f"twin {stream}")
             remedy = "stop one of the two: both count the same parts"
             log.error("second_gateway", uplink=self._context.name, stream=stream, since=since, remedy=remedy)

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.events import Envelope, Former
-from gateway.uplinks.twins import SILENT_S, Twins
+from gateway.uplinks.twins import MOST, SILENT_S, Twins
 
 if TYPE_CHECKING:
     from gateway.uplinks.uplink import UplinkContext
@@ -45,3 +45,19 @@ def test_ours_are_all_that_we_ever_had(context: UplinkContext) -> None:
     envelope = Envelope(context.envelope.source, OURS, (Former(-9, BEFORE),))
     twins = Twins(dataclasses.replace(context, envelope=envelope))
     assert [twins.is_ours(stream) for stream in (OURS, BEFORE, THEIRS)] == [True, True, False]
+
+
+def test_streams_that_somebody_invents_are_bounded(context: UplinkContext) -> None:
+    """Whoever may write where gateways are heard says that a thousand are there, come and go."""
+    twins = Twins(context)
+    with capture_logs() as said:
+        for number in range(1000):
+            twins.heard(f"{number:08x}-0000-4000-8000-000000000000")
+            twins.met(f"{number:08x}-0000-4000-8000-000000000001")
+    assert len(context.others) == len(twins._heard_at) == MOST
+    assert len(context.said) == len(said) == 2 * MOST
+    for stream in list(context.others):
+        twins.gone(stream)
+    assert not twins._heard_at
+    twins.heard("ffffffff-0000-4000-8000-000000000000")
+    assert len(context.others) == 1
