@@ -98,6 +98,8 @@ class _Command:
                 show.end(consumer.follower)
         if consumer.failed is not None:
             raise consumer.failed
+        if not consumer.is_ready:
+            raise NotConnected("there was no connection in that time", "give it longer, or leave --for out to hear why")
         return GOOD if consumer.follower.is_complete else TROUBLE
 
     def _show(self) -> Show:

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.conn import create_conn
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 
 from gateway.config.uplinks import resolved
 from gateway.receive.decode import decode_message
@@ -62,7 +62,7 @@ class KafkaSource:
             **security,
         )
         try:
-            await consumer.start()
+            await self._start(consumer)
             receiver.ready(f"the topic {self._topic} at {self._host}:{self._port}")
             while True:
                 found = await consumer.getmany(timeout_ms=FETCH_MS, max_records=MOST_MESSAGES)
@@ -75,6 +75,17 @@ class KafkaSource:
         finally:
             async with asyncio.timeout(CLOSE_S):
                 await consumer.stop()
+
+    async def _start(self, consumer: AIOKafkaConsumer) -> None:
+        peer = f"{self._host}:{self._port}"
+        try:
+            await consumer.start()
+        except (UnknownTopicOrPartitionError, TopicAuthorizationFailedError) as error:
+            words = f"{peer} has no topic {self._topic} for this client: {error}"
+            raise ConfigError(words, "check its name, and that this user may read it") from None
+        except KafkaError as error:
+            remedy = "check whether it wants --user or kafkas://, and that its `advertised.listeners` can be reached"
+            raise ConnectFailed(f"{peer} does not let this client read: {error}", remedy) from None
 
     def _take(self, records: list[Any], receiver: Receiver) -> None:
         events = []

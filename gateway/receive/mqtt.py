@@ -93,7 +93,10 @@ class MqttSource:
         return {"protocol": aiomqtt.ProtocolVersion.V5, "clean_start": not keeps, "properties": properties}
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
-        (granted,) = await client.subscribe(self._topic, qos=1)
+        try:
+            (granted,) = await client.subscribe(self._topic, qos=1)
+        except ValueError:
+            raise ConfigError(f"{self._topic} is no topic filter", _REMEDIES[0x8F]) from None
         code = granted if isinstance(granted, int) else granted.value
         if code >= 0x80:
             raise ConfigError(

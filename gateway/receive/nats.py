@@ -17,7 +17,8 @@ from gateway.config.uplinks import resolved
 from gateway.receive.decode import decode_message
 from gateway.receive.follower import NotAnEvent
 from gateway.receive.source import KEPT_S, MOST_MESSAGES, Receiver, Settings
-from protocols.dial import connect_failed, tls_context
+from gateway.uplinks.nats.transport import NoTls, SocketTransport, UnwantedTls
+from protocols.dial import connect_failed, dial, tls_context
 from protocols.driver import ConfigError, ConnectFailed, LinkError, NotConnected
 from protocols.worker import in_daemon_thread
 
@@ -65,10 +66,17 @@ class NatsSource:
     async def _connect(self, client: Client, context: ssl.SSLContext | None, **login: Any) -> None:
         host = f"[{self._host}]" if ":" in self._host else self._host
         url = f"{'tls' if context else 'nats'}://{host}:{self._port}"
+        # given to nats-py: its own would leave it to the server whether a password is encrypted
+        client._transport = SocketTransport(await dial(self._host, self._port, None), is_secure=context is not None)
         try:
             await client.connect(
                 url, allow_reconnect=False, connect_timeout=ANSWER_S, tls=context, error_cb=self._note, **login
             )
+        except NoTls:
+            remedy = "enable TLS there, or write nats:// where nobody else reads on the way; nothing was sent"
+            raise ConnectFailed(f"{self._host}:{self._port} offers no TLS", remedy) from None
+        except UnwantedTls:
+            raise ConfigError(f"{self._host}:{self._port} wants TLS", "write tls:// in the URL") from None
         except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
             raise self._refused(self._errors[-1] if self._errors else error) from None
 

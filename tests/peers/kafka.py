@@ -144,7 +144,7 @@ class Front:
                     answer = sasl.answer(key, request)
                 elif sasl is not None and not sasl.is_done and key != 18:
                     break
-                elif key == METADATA and self.topic_code:
+                elif key == METADATA and self.topic_code and _topics(request) == 1:
                     answer = _topic_answer(version, request, self.topic_code, self.port)
                 else:
                     answer = await self._passed_on(key, version, request, up_reader, up_writer)
@@ -306,6 +306,12 @@ def _translated(request: bytes) -> bytes:
     (timeout_ms,) = struct.unpack_from(">i", request, len(request) - 4)
     head = request[:2] + b"\0\3" + request[4 : _header(request)] + b"\0"
     return head + struct.pack(">BiqhB", 0, timeout_ms, -1, -1, 0)
+
+
+def _topics(request: bytes) -> int:
+    """How many topics a Metadata request is about."""
+    (count,) = struct.unpack_from(">i", request, _header(request))
+    return int(count)
 
 
 def _topic_answer(version: int, request: bytes, code: int, port: int) -> bytes:

@@ -88,9 +88,27 @@ async def test_what_nats_refuses_is_said_with_its_remedy(tmp_path: Path) -> None
                 2,
                 f"has no stream {STREAM}X; check its name",
             ),
+            (said(url.replace("tls:", "nats:"), *login, environment={"P": "readers-own"}), 2, "write tls://"),
         )
     finally:
         await server.end()
+
+
+async def test_nats_gets_no_password_without_tls(tmp_path: Path) -> None:
+    """Where the URL asks for TLS: to the server's own words that it has none nobody listens."""
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","version":"2.10.0","max_payload":1000,"headers":true}\r\n')
+        heard.append(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"tls://127.0.0.1:{server.sockets[0].getsockname()[1]}/{STREAM}"
+    login = ("--user", "reader", "--password-env", "P")
+    await told((said(url, *login, environment={"P": "readers-own"}), 1, "offers no TLS"))
+    server.close()
+    assert heard == [b""]
 
 
 @asynccontextmanager
@@ -151,4 +169,7 @@ async def test_what_kafka_refuses_is_said_with_its_remedy(tmp_path: Path) -> Non
             (said(url, *ca, *login, environment={"P": "wrong"}), 2, "check --user"),
             (said(url, *login, environment={"P": "right"}), 1, "set --ca"),
             (said(f"kafka://127.0.0.1:{free_port()}/{TOPIC}"), 1, "refuses the connection"),
+            (said(url, *ca, "--for", "20s"), 1, "check whether it wants --user"),
         )
+        front.topic_code = 29
+        await told((said(url, *ca, *login, environment={"P": "right"}), 2, f"has no topic {TOPIC} for this client"))

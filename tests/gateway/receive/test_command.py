@@ -279,6 +279,7 @@ async def test_clear_errors_with_remedies(tmp_path: Path) -> None:
             ((f"mqtt://127.0.0.1:{port}",), 2, "not authorized"),
             ((f"mqtts://127.0.0.1:{secure}",), 1, "set --ca to the certificate of the authority"),
             ((f"mqtts://127.0.0.1:{secure}", "--ca", f"{tmp_path}/ca.pem", "--for", "1s"), 0, "listening: # at"),
+            ((f"mqtts://127.0.0.1:{secure}/a#/b", "--ca", f"{tmp_path}/ca.pem"), 2, "a#/b is no topic filter; check"),
         ]
         told = await asyncio.gather(*(said(*arguments) for arguments, _, _ in cases))
         for (arguments, code, words), (got, error) in zip(cases, told, strict=True):
@@ -317,6 +318,10 @@ def test_where_nothing_can_be_received(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         told = CliRunner().invoke(main, ["receive", f"http://127.0.0.1:{taken.getsockname()[1]}"])
     assert (told.exit_code, "choose an address of this machine and a free port" in told.output) == (2, True)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"nats://127.0.0.1:{silent.getsockname()[1]}/PLANT"
+        told = CliRunner().invoke(main, ["receive", url, "--for", "100ms"])
+    assert (told.exit_code, "there was no connection in that time" in told.output) == (1, True)
     for name in ("a.ndjson", "b.ndjson.00000001.gz"):
         (tmp_path / name).touch()
     with pytest.raises(ConfigError, match=r"has several: a.ndjson, b.ndjson"):
