@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from gateway.config.calendar import CalendarConfig, Day, ShiftConfig
 
+Rest: TypeAlias = Literal["break", "no_shift", "maintenance"]
 HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
 _WEEK: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -32,6 +34,8 @@ class Span:
     production_date: str
     shift_began: int | None = None
     """When this occurrence of the shift began."""
+    rest: Rest | None = None
+    """Why production is not meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class Calendar:
         for window in () if config is None else config.maintenance:
             spans = self._maintenance.setdefault(window.machine, [])
             spans.append((self._utc(window.from_), self._utc(window.to)))
+        self.maintained = frozenset(self._maintenance)
+        """Machines that have maintenance of their own."""
         self._span = Span(0, 0, None, True, "")
 
     def span(self, utc: int) -> Span:
@@ -75,8 +81,9 @@ class Calendar:
         marks = sorted({moment for window in windows for moment in window if span.began < moment < span.ended})
         marks = [span.began, *marks, span.ended]
         index = bisect_right(marks, utc)
-        planned = span.planned and not any(began <= utc < ended for began, ended in windows)
-        return Span(marks[index - 1], marks[index], span.shift, planned, span.production_date, span.shift_began)
+        is_maintained = any(began <= utc < ended for began, ended in windows)
+        planned, rest = (False, "maintenance") if is_maintained else (span.planned, span.rest)
+        return replace(span, began=marks[index - 1], ended=marks[index], planned=planned, rest=rest)
 
     def hour(self, utc: int) -> int:
         """When the hour of the line's clock around an instant began."""
@@ -93,14 +100,19 @@ class Calendar:
         for one in occurrences:
             marks.update((one.began, one.ended), *one.breaks)
         current = max((one for one in occurrences if one.began <= utc < one.ended), key=_by_begin, default=None)
-        rests = current is None or any(began <= utc < ended for began, ended in current.breaks)
+        rest: Rest | None = None
+        if self.is_given and current is None:
+            rest = "no_shift"
+        elif current is not None and any(began <= utc < ended for began, ended in current.breaks):
+            rest = "break"
         return Span(
             max(mark for mark in marks if mark <= utc),
             min(mark for mark in marks if mark > utc),
             None if current is None else current.name,
-            not self.is_given or not rests,
+            rest is None,
             max(one for one, began in zip(days, begins, strict=True) if began <= utc).isoformat(),
             None if current is None else current.began,
+            rest,
         )
 
     def _on(self, day: date) -> Iterator[_Occurrence]:

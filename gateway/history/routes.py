@@ -1,4 +1,4 @@
-"""What pages ask of the past: /api/about, /api/history, /api/stops, /api/entries and /api/explain."""
+"""What pages ask of the past: /api/about, /api/history, /api/stops, /api/entries, /api/rests and /api/explain."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.calendar.calendar import Calendar
+from gateway.calendar.rests import rests
 from gateway.entries.overlay import root
 from gateway.explain.events import EVENT_ID, EventError
 from gateway.health.answers import Refusal, json_answer, long_answer
@@ -21,6 +23,9 @@ from gateway.outbox.errors import BufferError
 
 HOUR_MS = 3_600_000
 USUAL_HOURS = 8.0
+REST_DAYS = 3
+EARLIEST, LATEST = 0, 4_102_444_800_000
+"""1970 to 2100: of these times the calendar is asked."""
 MOST_ROWS = 1000
 
 
@@ -33,6 +38,7 @@ def routes(sources: Sources) -> Sequence[Route]:
         "/api/stops": answers.stops,
         "/api/entries": answers.entries,
         "/api/explain": answers.explain,
+        "/api/rests": answers.rests,
     }
     return [Route(path, answer, methods=["GET"]) for path, answer in paths.items()]
 
@@ -91,6 +97,23 @@ class _Answers:
             raise Refusal(404, error.why, error.remedy) from None
         except BufferError as error:
             raise Refusal(503, error.why, "see the check `store` of /health") from None
+
+    async def rests(self, request: Request) -> Response:
+        """When nothing is meant to be made `from` then `to` then: on the line, and of machines with maintenance."""
+        remedy = f"from and to are whole UTC milliseconds, from before to, at most {REST_DAYS} days apart"
+        try:
+            from_ms, to_ms = int(request.query_params.get("from", "")), int(request.query_params.get("to", ""))
+        except ValueError:
+            raise Refusal(400, "the time asked for is no number", remedy) from None
+        if not EARLIEST <= from_ms < to_ms <= min(LATEST, from_ms + REST_DAYS * 24 * HOUR_MS):
+            raise Refusal(400, "the time asked for is beyond its bounds", remedy)
+        config = self._sources.config
+        calendar = Calendar(config.line.time_zone, config.calendar)
+
+        def of(machine: str | None) -> list[tuple[object, ...]]:
+            return [tuple(one) for one in rests(calendar, machine, from_ms, to_ms)]
+
+        return json_answer({"line": of(None), "machines": {name: of(name) for name in sorted(calendar.maintained)}})
 
     def _number(self, event: str) -> int | None:
         """Under which number an event is stored, where it is of a stream that the buffer knows."""

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.calendar.calendar import Calendar
+from gateway.calendar.rests import rests
 from gateway.config.model import CalendarConfig
 from gateway.linetime import LineTime
 
@@ -182,6 +183,28 @@ def test_planned_maintenance_is_one_machines() -> None:
     assert [one.planned for one in (before, within, after)] == [True, False, True]
     assert (before.ended, within.ended) == (utc("2026-11-24T06:30"), utc("2026-11-24T08:00"))
     assert plan.of_machine("capper", utc("2026-11-24T06:30")).planned
+
+
+def test_why_nothing_is_meant_to_be_made() -> None:
+    """Breaks, the time between shifts, which is one over the day's begin, and one machine's maintenance, each whole."""
+    maintenance = [{"machine": "filler", "from": "2026-11-24 09:00", "to": "2026-11-24 10:05"}]
+    shift = {"days": ["mon", "tue"], "from": "06:00", "to": "14:00", "breaks": [{"from": "10:00", "to": "10:15"}]}
+    of_line = Calendar(
+        "Europe/Berlin", calendar(shifts={"early": shift}, maintenance=maintenance, production_day="04:00")
+    )
+    monday, tuesday = utc("2026-11-23 10:05"), utc("2026-11-24 12:00")
+    found = rests(of_line, None, monday, tuesday)
+    assert [tuple(one) for one in found] == [
+        (utc("2026-11-23 10:00"), utc("2026-11-23 10:15"), "break"),
+        (utc("2026-11-23 14:00"), utc("2026-11-24 06:00"), "no_shift"),
+        (utc("2026-11-24 10:00"), utc("2026-11-24 10:15"), "break"),
+    ]
+    assert of_line.maintained == {"filler"}
+    assert [tuple(one) for one in rests(of_line, "filler", tuesday - 4 * 3_600_000, tuesday)] == [
+        (utc("2026-11-24 09:00"), utc("2026-11-24 10:05"), "maintenance"),
+        (utc("2026-11-24 10:05"), utc("2026-11-24 10:15"), "break"),
+    ]
+    assert rests(Calendar("Europe/Berlin", None), None, monday, tuesday) == []
 
 
 def test_without_a_calendar_all_time_is_planned_and_days_begin_at_midnight() -> None:

@@ -62,6 +62,13 @@ async def test_what_the_line_is_made_of(one: Daemon) -> None:
     assert (about["time_zone"], about["history_hours"], about["links"]) == ("Europe/Berlin", 24, [])
 
 
+async def test_when_nothing_is_meant_to_be_made(one: Daemon) -> None:
+    """Of days that have a shift all day that is never; beyond the bounds nobody is told."""
+    assert await asked(one, "/api/rests?from=1795417200000&to=1795590000000") == {"line": [], "machines": {}}
+    for span in ("from=1&to=1", "from=0&to=300000000", "from=-1&to=1", "from=4102444800000&to=4102444800001", "to=1"):
+        assert (await asked(one, f"/api/rests?{span}", 400)).keys() == {"why", "remedy"}
+
+
 async def test_live_incremental_and_over_a_restart(one: Daemon, plc: Simulator) -> None:
     async def executes() -> dict[str, Any] | None:
         history = await asked(one, "/api/history")

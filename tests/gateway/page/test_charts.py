@@ -66,6 +66,20 @@ def test_a_zoom_keeps_what_is_under_the_finger_and_stays_inside(modules: Path) -
     assert (first, last) == ({"from": 0, "to": 100000}, {"from": 900000, "to": 1000000})
 
 
+def test_planned_stops_are_told_apart_where_the_calendar_knows(modules: Path) -> None:
+    found = run(
+        modules,
+        'import { restAt, withRests } from "./charts/resting.js";',
+        """
+        const rests = [[100, 200, "break"], [300, 400, "maintenance"]];
+        const did = (category, began_ms) => ({ category, began_ms });
+        const all = [did("planned_stop", 100), did("planned_stop", 200), did("production", 150), did("planned_stop", 399)];
+        return [withRests(all, rests).map((one) => one.rest ?? null), restAt(rests, 199), restAt(rests, 250)];
+        """,
+    )
+    assert found == [["break", None, None, "maintenance"], [100, 200, "break"], None]
+
+
 def test_a_finger_finds_the_stop_that_it_means(modules: Path) -> None:
     """At 1 px a second: within a stop that one, beside stops the nearest within 12 px; one that goes on ends now."""
     found = run(

@@ -1,10 +1,11 @@
-// The time axis above the lanes: round times of the line's clocks, and the shifts.
+// The time axis above the lanes: round times of the line's clocks, the shifts, and their breaks.
 
 import { fitted } from "./lane.js";
-import { token } from "./paint.js";
+import { fillOf, token } from "./paint.js";
 import { ticksOf } from "./scale.js";
 
 const HEIGHT = 44;
+const BREAK = { key: "off break", tone: "off", pattern: "break" };
 
 export class Axis {
   constructor(root, { offset, clock }) {
@@ -17,6 +18,7 @@ export class Axis {
     this.offset = offset;
     this.clock = clock;
     this.bands = [];
+    this.breaks = [];
   }
 
   paint(width, view) {
@@ -46,5 +48,18 @@ export class Axis {
       context.fillStyle = token("--ink");
       if (context.measureText(band.name).width < end - begin - 10) context.fillText(band.name, begin + 5, 9.5);
     });
+    for (const one of this.breaks) this.paintBreak(context, Math.max(0, place(one.began_ms)), Math.min(width, place(one.ended_ms)), one.name);
+  }
+
+  paintBreak(context, begin, end, name) {
+    if (end <= begin) return;
+    context.fillStyle = fillOf(context, BREAK);
+    context.fillRect(begin, 0, end - begin, 18);
+    const wide = context.measureText(name).width;
+    if (wide > end - begin - 10) return;
+    context.fillStyle = token("--surface");
+    context.fillRect(begin + 2, 2, wide + 6, 14);
+    context.fillStyle = token("--ink");
+    context.fillText(name, begin + 5, 9.5);
   }
 }

@@ -27,17 +27,17 @@ export function token(name) {
   return tokens.get(name);
 }
 
-/** How an interval looks: a tone, and a pattern where that is not known (`unknown`) or not seen (`assumed`). */
+/** How an interval looks: a tone, and a pattern where that is not known (`unknown`), not seen (`assumed`), or a rest (`break`, ...). */
 export function lookOf(interval) {
   const tone = toneOf(interval.state, interval.category);
   const isAssumed = tone === "off" && UNSEEN.has(interval.state);
-  const pattern = tone === "unknown" ? "unknown" : isAssumed ? "assumed" : null;
+  const pattern = tone === "unknown" ? "unknown" : isAssumed ? "assumed" : (interval.rest ?? null);
   return LOOKS[`${tone} ${pattern}`] ?? (LOOKS[`${tone} ${pattern}`] = { key: `${tone} ${pattern}`, tone, pattern });
 }
 /** What a canvas fills with for a look. */
 export function fillOf(context, look) {
   const colour = token(`--${look.tone}`);
-  if (look.pattern === null) return colour;
+  if (look.pattern === null || look.pattern === "no_shift") return token(look.pattern === null ? `--${look.tone}` : "--off-faint");
   const key = `${look.key} ${devicePixelRatio}`;
   if (!patterns.has(key)) patterns.set(key, hatched(context, colour, look.pattern));
   return patterns.get(key);
@@ -51,12 +51,22 @@ function hatched(context, colour, kind) {
   brush.fillRect(0, 0, size, size);
   brush.strokeStyle = kind === "unknown" ? colour : token("--surface");
   brush.lineWidth = size / (kind === "unknown" ? 3.2 : 5);
+  if (kind === "break" || kind === "maintenance") {
+    brush.fillStyle = token("--surface");
+    brush.fillRect(0, 0, size, size / 4);
+    if (kind === "maintenance") brush.fillRect(0, 0, size / 4, size);
+    return repeated(context, tile);
+  }
   for (const shift of [-size, 0, size]) {
     brush.beginPath();
     brush.moveTo(shift - 1, size + 1);
     brush.lineTo(shift + size + 1, -1);
     brush.stroke();
   }
+  return repeated(context, tile);
+}
+
+function repeated(context, tile) {
   const pattern = context.createPattern(tile, "repeat");
   pattern.setTransform(new DOMMatrix().scale(1 / devicePixelRatio));
   return pattern;

@@ -57,8 +57,8 @@ export class Timeline {
     this.endColours();
   }
 
-  /** Machines as `/api/history` gives them, in flow order; `bands` are shifts, `{name, began_ms, ended_ms}`. */
-  setData(machines, bands) {
+  /** Machines as `/api/history` gives them, in flow order; `bands` are shifts and `breaks` theirs, `{name, began_ms, ended_ms}`. */
+  setData(machines, bands, breaks) {
     for (const [name, lane] of this.lanes) {
       if (name in machines) continue;
       this.sight.unobserve(lane.box);
@@ -74,6 +74,7 @@ export class Timeline {
     }
     if (!this.lanes.has(this.at)) this.at = this.lanes.keys().next().value;
     this.axis.bands = bands;
+    this.axis.breaks = breaks;
     this.tell();
     this.draw();
   }

@@ -217,6 +217,12 @@ export default {
   "category.planned_stop": "planned stop",
   "category.unknown": "unknown",
 
+  // why nothing is meant to be made
+  "rest.break": "break",
+  "rest.no_shift": "no shift",
+  "rest.maintenance": "planned maintenance",
+  "rest.until": "{rest} until {time}",
+
   // time: the timeline and what it comes to
   "time.lanes": "What each machine did",
   "time.lanes_how": "Timelines. Left and right go from stop to stop, up and down to another machine, plus and minus zoom, Page Up and Page Down move, 0 shows everything, Enter opens the stop.",
@@ -250,6 +256,9 @@ export default {
   "tone.off": "planned stop, no demand",
   "tone.unknown": "unknown",
   "tone.assumed": "planned stop, not seen",
+  "tone.break": "break",
+  "tone.no_shift": "no shift",
+  "tone.maintenance": "planned maintenance",
   "chart.numbers": "Numbers",
   "chart.numbers_of": "{caption}: numbers",
   "heading.reason": "Reason",

@@ -5,6 +5,8 @@ import { linksInto, stagesOf } from "../flow.js";
 import { countOf, durationOf, percentOf, shortOf } from "../format.js";
 import { useNow } from "../clock.js";
 import { keep, recall } from "../memory.js";
+import { restAt } from "../charts/resting.js";
+import { useRests } from "../rests.js";
 import { t, word } from "../texts.js";
 import { Machine } from "./machine.js";
 
@@ -77,8 +79,10 @@ function Flow({ line, kind }) {
   const stages = stagesOf(names, line.flow);
   const isDense = names.length > FEW;
   const constraint = constraintOf(line.kpi[kind]);
+  const rests = useRests();
+  const restOf = (name) => (line.machines[name].category === "planned_stop" ? restAt(rests(name), Date.parse(line.time)) : null);
   const card = (name, before) => html`<${Machine} key=${name} name=${name} machine=${line.machines[name]} kind=${kind}
-    isConstraint=${constraint.includes(name)} unit=${line.line.unit} before=${before} />`;
+    isConstraint=${constraint.includes(name)} unit=${line.line.unit} before=${before} rest=${restOf(name)} />`;
   const isParallel = stages.some((stage) => stage.length > 1);
   return html`<div class="flow" data-parallel=${isParallel ? "" : null} data-density=${isDense ? "dense" : "few"} style=${{ "--columns": columnsFor(names.length) }}>
     ${stages.map((stage) => {

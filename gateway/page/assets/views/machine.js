@@ -12,10 +12,10 @@ const UNEXPLAINED = new Set(["unplanned_stop", "suspended", "unknown"]);
 /** Draws again only where something of this machine changed: at four messages a second and 50 machines that is little. */
 export class Machine extends Component {
   shouldComponentUpdate(next) {
-    return ["name", "kind", "isConstraint", "unit", "before"].some((key) => next[key] !== this.props[key]) || !same(next.machine, this.props.machine);
+    return ["name", "kind", "isConstraint", "unit", "before", "rest"].some((key) => next[key] !== this.props[key]) || !same(next.machine, this.props.machine);
   }
 
-  render({ name, machine, kind, isConstraint, unit, before }) {
+  render({ name, machine, kind, isConstraint, unit, before, rest }) {
     const tone = toneOf(machine.state, machine.category);
     const window = machine.kpi[kind];
     return html`<article class="machine" data-machine=${name} data-tone=${tone} data-said=${reasonOf(machine) === null ? null : ""}><div class="inside">
@@ -25,7 +25,7 @@ export class Machine extends Component {
         <p class="now"><${Icon} name=${iconOf(machine.state)} /><b data-field="state">${word("state", machine.state)}</b></p>
       </header>
       <div class="why" data-field="why">${why(machine)}</div>
-      ${chips(machine, isConstraint)}
+      ${chips(machine, isConstraint, rest)}
       <dl class="figures">
         ${before !== undefined && html`<div class="whole before"><dt>${t("machine.before")}</dt><dd data-field="before">${before === null ? t("wip.unknown") : countOf(before)}</dd></div>`}
         ${machine.parts === null ? html`<${Availability} window=${window} />` : html`
@@ -68,11 +68,11 @@ function why(machine) {
 /** The last rule needs no condition: it holds where no other does. */
 const ruleOf = ({ text }) => (text === "always" ? t("machine.otherwise") : text);
 
-function chips(machine, isConstraint) {
+function chips(machine, isConstraint, rest) {
   const { state, category, mode, product, listed, muted_until: muted } = machine;
   const all = [
     wantsReason(machine) && t("machine.no_reason"),
-    isTelling(state, category) && word("category", category),
+    isTelling(state, category) && (rest ? restOf(rest) : word("category", category)),
     mode && t("machine.mode", { mode }),
     isConstraint && t("machine.constraint"),
     product && (listed ? product : t("machine.unlisted", { product })),
@@ -80,6 +80,8 @@ function chips(machine, isConstraint) {
   ].filter(Boolean);
   return all.length > 0 && html`<p class="chips">${all.map((text) => html`<span class="cut" title=${text}>${text}</span>`)}</p>`;
 }
+
+const restOf = ([, ended, why]) => t("rest.until", { rest: word("rest", why), time: shortOf(ended, now()) });
 
 /** All that is known of how a machine does whose parts nobody counts. */
 function Availability({ window }) {

@@ -3,11 +3,13 @@ import { html, useCallback, useEffect, useMemo, useRef, useState } from "../vend
 import { now as nowOf, useNow } from "../clock.js";
 import { clockOf, dayOf, durationOf, minuteOf, momentOf } from "../format.js";
 import { Refusal } from "../refusal.js";
+import { useRests } from "../rests.js";
 import { useKnown } from "../store.js";
 import { t, word } from "../texts.js";
 import { isTelling } from "../tone.js";
 import { Numbers } from "../charts/numbers.js";
 import { lookOf } from "../charts/paint.js";
+import { withRests } from "../charts/resting.js";
 import { HOUR, offsetsOf } from "../charts/scale.js";
 import { endOf } from "../charts/seek.js";
 import { foundStop } from "../charts/sums.js";
@@ -43,12 +45,13 @@ export function TimeView({ line }) {
   });
   useEffect(() => address("time", { ...mode, machine: machine ?? null, stop: open }), [mode, machine, open]);
   const bands = useMemo(() => bandsOf(past.line.shift, line.kpi.shift, rev), [rev, shift]);
+  const rests = useRests();
   const stop = useMemo(() => found(past.machines, open), [rev, open]);
 
   return html`<section data-view="time" class="time">
     <${Range} mode=${mode} range=${range} now=${now} hasShift=${shift !== null} hours=${hours} onMode=${setMode} />
     ${error !== null && error.status !== 0 && html`<div class="panel note"><${Refusal} error=${error} isUrgent=${true} /></div>`}
-    <${Lanes} past=${past} rev=${rev} names=${names} mode=${mode} shift=${shift} hours=${hours} bands=${bands} chosen=${open}
+    <${Lanes} past=${past} rests=${rests} rev=${rev} names=${names} mode=${mode} shift=${shift} hours=${hours} bands=${bands} chosen=${open}
       charted=${charted} marked=${shown} onMode=${setMode} onStop=${(_, id) => setOpen(id)} onMachine=${setMachine} />
     <${Gaps} past=${past} range=${charted} />
     <${Charts} past=${past} rev=${rev} line=${line} names=${names} machine=${shown} range=${charted} now=${now} open=${open} onMachine=${setMachine}
@@ -97,9 +100,13 @@ function useSettled(range, now) {
   return settled;
 }
 
+const laneOf = (machine, rests) => (machine === undefined ? { intervals: [], stops: [] } : { ...machine, intervals: withRests(machine.intervals, rests) });
+const breaksOf = (rests) => rests.filter(([, , why]) => why === "break").map(([began_ms, ended_ms, why]) => ({ name: word("rest", why), began_ms, ended_ms }));
+const countsAs = (interval) => (interval.rest ? word("rest", interval.rest) : word("category", interval.category));
+
 function wordsOf() {
   return {
-    state: (one) => (isTelling(one.state, one.category) ? word("category", one.category) : word("state", one.state)),
+    state: (one) => (isTelling(one.state, one.category) ? countsAs(one) : word("state", one.state)),
     stop: nameOfStop,
     tone: ({ kind }) => toneOfKind(kind),
     needsReason,
@@ -109,7 +116,7 @@ function wordsOf() {
 }
 
 /** The timeline itself, a canvas for each machine, kept up with the clock. */
-function Lanes({ past, rev, names, mode, shift, hours, bands, chosen, charted, marked, onMode, onStop, onMachine }) {
+function Lanes({ past, rests, rev, names, mode, shift, hours, bands, chosen, charted, marked, onMode, onStop, onMachine }) {
   const place = useRef(null);
   const chart = useRef(null);
   const [hovered, hover] = useState(null);
@@ -140,16 +147,16 @@ function Lanes({ past, rev, names, mode, shift, hours, bands, chosen, charted, m
       place.current?.replaceChildren();
     };
   }, [zone]);
-  const empty = { intervals: [], stops: [] };
-  useEffect(() => chart.current.setData(Object.fromEntries(names.map((name) => [name, past.machines[name] ?? empty])), bands), [rev, names.join("\n"), bands, zone]);
+  const lanes = useMemo(() => Object.fromEntries(names.map((name) => [name, laneOf(past.machines[name], rests(name))])), [rev, names.join("\n"), rests]);
+  useEffect(() => chart.current.setData(lanes, bands, breaksOf(rests(null))), [lanes, bands, zone]);
   useEffect(show, [mode, shift, hours, rev, zone]);
   useEffect(() => chart.current.choose(chosen), [chosen, zone]);
   useEffect(() => chart.current.mark(marked), [marked, zone]);
   return html`<section class="panel lanes" aria-label=${t("time.lanes")}>
     <p class="under" aria-hidden="true">${hovered === null ? html`<span class="muted">${t("time.hint")}</span>` : html`<${Under} hovered=${hovered} />`}</p>
     <div ref=${place} role="group" aria-label=${t("time.lanes_how")}></div>
-    <${Legend} past=${past} rev=${rev} />
-    <${Intervals} intervals=${past.machines[marked]?.intervals ?? []} machine=${marked} range=${charted} />
+    <${Legend} lanes=${lanes} />
+    <${Intervals} intervals=${lanes[marked]?.intervals ?? []} machine=${marked} range=${charted} />
   </section>`;
 }
 
@@ -166,18 +173,18 @@ function Intervals({ intervals, machine, range }) {
   const rows = () => intervals
     .filter((one) => one.began_ms < range.to && endOf(one, nowOf()) > range.from)
     .slice(-MOST_ROWS)
-    .map((one) => [momentOf(one.began_ms), word("state", one.state), word("category", one.category), one.text ?? one.reason ?? "", durationOf((endOf(one, nowOf()) - one.began_ms) / 1000)]);
+    .map((one) => [momentOf(one.began_ms), word("state", one.state), countsAs(one), one.text ?? one.reason ?? "", durationOf((endOf(one, nowOf()) - one.began_ms) / 1000)]);
   return html`<div class="lanes-numbers"><${Numbers} caption=${caption} columns=${["began", "state", "counts_as", "reason", "time"].map((one) => word("heading", one))} rows=${rows} /></div>`;
 }
 
 const ORDER = ["run", "ready", "setup", "wait", "stop", "abort", "off", "unknown"];
 
-function Legend({ past, rev }) {
+function Legend({ lanes }) {
   const looks = useMemo(() => {
     const all = new Map();
-    for (const { intervals } of Object.values(past.machines)) for (const one of intervals) all.set(lookOf(one).key, lookOf(one));
+    for (const { intervals } of Object.values(lanes)) for (const one of intervals) all.set(lookOf(one).key, lookOf(one));
     return [...all.values()].sort((one, other) => ORDER.indexOf(one.tone) - ORDER.indexOf(other.tone));
-  }, [rev]);
+  }, [lanes]);
   return html`<ul class="legend" aria-label=${t("time.legend")}>
     ${looks.map(({ key, tone, pattern }) => html`<li key=${key}><span class="swatch" data-tone=${tone} data-pattern=${pattern}></span>${word("tone", pattern ?? tone)}</li>`)}
     <li><span class="swatch question"></span>${t("time.no_reason")}</li>
