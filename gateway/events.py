@@ -67,9 +67,13 @@ class Envelope:
         return Former(0, self.stream) if seq > 0 else next(one for one in self.former if one.base < seq)
 
     def stored_seq(self, stream: str, seq: int) -> int | None:
-        """Under which number an event is stored; None for a stream of which this buffer knows nothing."""
-        known = (Former(0, self.stream), *self.former)
-        return next((one.base + seq for one in known if one.stream == stream), None)
+        """Under which number an event is stored; None for a stream, or a number of one, that this buffer never had."""
+        end = None
+        for base, known in (Former(0, self.stream), *self.former):
+            if known == stream:
+                return base + seq if end is None or base + seq <= end else None
+            end = base
+        return None
 
     def id(self, event: StoredEvent) -> str:
         """The same whenever and wherever the event is delivered."""

@@ -6,7 +6,8 @@ import re
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +15,7 @@ from urllib.parse import urlencode
 import orjson
 
 from gateway.config.model import Config
-from gateway.events import TYPE_PREFIX, TYPE_VERSION, Envelope
+from gateway.events import TYPE_PREFIX, TYPE_VERSION, Envelope, Former
 from gateway.outbox.errors import BufferError, BufferLocked
 from gateway.outbox.look import look
 
@@ -46,9 +47,10 @@ class EventError(Exception):
 
 
 class Found:
-    """An event with those of the same type and subject around it."""
+    """An event with those of the same type and subject around it, in the order in which they were stored."""
 
     def __init__(self, event: Event, others: list[Event]) -> None:
+        """`others` has the event itself, too."""
         self.event = event
         self.kind = short_type(event)
         self.data: dict[str, Any] = event["data"]
@@ -62,7 +64,7 @@ class Found:
             if short_type(one) == kind and one["subject"] == self.event["subject"] and one["data"].get(key) == value
         ]
         unique = {one["id"]: one for one in same}
-        return sorted(unique.values(), key=lambda one: (one["data"].get("rev", 0), int(one["seq"])))
+        return sorted(unique.values(), key=lambda one: one["data"].get("rev", 0))
 
     def told_of(self, stop: str) -> list[Event]:
         """What people said of a stop or of a part of it, and what they took back of that, in its order."""
@@ -74,23 +76,25 @@ class Found:
 
     def beside(self, kind: str) -> list[Event]:
         """Events of a type that may belong to it, in their order."""
-        same = {one["id"]: one for one in self._others if short_type(one) == kind}
-        return sorted(same.values(), key=lambda one: int(one["seq"]))
+        return list({one["id"]: one for one in self._others if short_type(one) == kind}.values())
+
+    def earlier(self, kind: str) -> list[Event]:
+        """Of these, those that were stored before it."""
+        until = next(at for at, one in enumerate(self._others) if one["id"] == self.event["id"])
+        return [one for one in self._others[:until] if short_type(one) == kind]
 
     def before(self) -> Event | None:
         """The event of the same type and subject that came before it."""
-        seq = int(self.event["seq"])
-        earlier = [one for one in self._others if short_type(one) == self.kind and int(one["seq"]) < seq]
-        same = [one for one in earlier if one["subject"] == self.event["subject"]]
-        return max(same, key=lambda one: int(one["seq"]), default=None)
+        same = [one for one in self.earlier(self.kind) if one["subject"] == self.event["subject"]]
+        return same[-1] if same else None
 
 
 Numbered = tuple[int, Event]
 """A CloudEvent and the number under which it is stored, which is another one where it is of a buffer before."""
 Question = tuple[int, int, str | None, str | None]
 """Events behind a number: at most so many, of a short type and a subject where given."""
-Fetch = Callable[[int, int, str | None, str | None], tuple[str, list[Numbered]]]
-"""Answers a question with the stream of the buffer, and the events."""
+Fetch = Callable[[int, int, str | None, str | None], tuple[Envelope, list[Numbered]]]
+"""Answers a question with whose the buffer is, and the events."""
 Search = Generator[Question, list[Numbered], Found]
 """Asks what it needs to know, whoever knows it, and ends with what was found."""
 
@@ -113,12 +117,14 @@ def find(config: Config, state_dir: Path, wanted: str) -> Found:
     named = EVENT_ID.fullmatch(wanted)
     if named is None:
         return _from_text(wanted)
-    stream, seq = named[1], int(named[2])
     fetch = _source(config, state_dir)
     has, _ = fetch(0, 1, None, None)
-    if stream is not None and stream != has:
-        raise EventError(f"the event is of stream {stream}, the buffer is {has}", "give the event as JSON in a file")
-    search = search_for(seq)
+    number = has.stored_seq(named[1] or has.stream, int(named[2]))
+    if number is None:
+        before = "".join(f", and has events of {one.stream} before it" for one in has.former)
+        words = f"the buffer never had {wanted}: it is of stream {has.stream}{before}"
+        raise EventError(words, "give the event as JSON in a file")
+    search = search_for(number, wanted)
     try:
         question = next(search)
         while True:
@@ -128,25 +134,25 @@ def find(config: Config, state_dir: Path, wanted: str) -> Found:
         return found
 
 
-def search_for(number: int) -> Search:
-    """The event that is stored under a number, with those around it. Raises EventError."""
+def search_for(number: int, wanted: str) -> Search:
+    """The event that is stored under a number, with those around it; a person called it `wanted`. Raises EventError."""
     events = yield number - 1, 1, None, None
     if not events or events[0][0] != number:
         words = "it is not stored yet, or was delivered and has gone after `buffer.retain`"
         raise EventError(
-            f"the buffer has no event {number}: {words}", "give the event as JSON in a file, or - for input"
+            f"the buffer has no event {wanted}: {words}", "give the event as JSON in a file, or - for input"
         )
     event = events[0][1]
-    others: list[Event] = []
+    others: list[Numbered] = []
     for kind in sorted({short_type(event)} | _BESIDE.get(short_type(event), frozenset())):
         at, last = number - AROUND, number + AROUND
         while at < last:
             events = yield at, MOST, kind, event["subject"]
-            others += [one for _, one in events]
+            others += events
             if len(events) < MOST and at + AROUND >= last:
                 break
             at = events[-1][0] if len(events) == MOST else at + AROUND
-    return Found(event, others)
+    return Found(event, [one for _, one in sorted(others, key=itemgetter(0))])
 
 
 def _from_text(wanted: str) -> Found:
@@ -171,17 +177,16 @@ def _from_text(wanted: str) -> Found:
             raise EventError(f"{wanted}: an event without {', '.join(sorted(missing))}", remedy)
     if not events:
         raise EventError(f"{wanted} is empty", remedy)
-    return Found(events[-1], events)
+    return Found(events[-1], sorted(events, key=lambda one: int(one["seq"])))
 
 
 def _source(config: Config, state_dir: Path) -> Fetch:
     """The buffer where no daemon has it, else the daemon."""
     path = state_dir / config.buffer.path
-    envelope = config.source
 
-    def from_buffer(after: int, limit: int, kind: str | None, subject: str | None) -> tuple[str, list[Numbered]]:
-        stream, events = look(path, max(0, after), limit, kind, subject)
-        return stream, [(event.seq, orjson.loads(Envelope(envelope, stream).json(event))) for event in events]
+    def from_buffer(after: int, limit: int, kind: str | None, subject: str | None) -> tuple[Envelope, list[Numbered]]:
+        envelope, events = look(path, config.source, after, limit, kind, subject)
+        return envelope, [(event.seq, orjson.loads(envelope.json(event))) for event in events]
 
     try:
         from_buffer(0, 1, None, None)
@@ -198,15 +203,36 @@ def _source(config: Config, state_dir: Path) -> Fetch:
 
 
 def _from_daemon(address: str) -> Fetch:
-    def fetch(after: int, limit: int, kind: str | None, subject: str | None) -> tuple[str, list[Numbered]]:
-        asked = {"after": max(0, after), "limit": limit, "type": kind, "subject": subject}
+    known = Envelope("", "")
+
+    def fetch(after: int, limit: int, kind: str | None, subject: str | None) -> tuple[Envelope, list[Numbered]]:
+        nonlocal known
+        asked = {"after": _behind(known, after), "limit": limit, "type": kind, "subject": subject}
         query = urlencode({key: value for key, value in asked.items() if value is not None})
         try:
             with urllib.request.urlopen(f"http://{address}/api/events?{query}", timeout=HTTP_S) as reply:
                 answer = orjson.loads(reply.read())
-                return answer["stream"], [(int(event["seq"]), event) for event in answer["events"]]
+            known = Envelope("", answer["stream"], tuple(_former(answer["former"])))
+            events = [(known.stored_seq(one["stream"], int(one["seq"])), one) for one in answer["events"]]
+            return known, [(number, one) for number, one in events if number is not None]
         except (urllib.error.URLError, OSError, ValueError, KeyError) as error:
             remedy = "see that `health.listen` is the running daemon's, or give the event as JSON in a file"
             raise EventError(f"the daemon at {address} cannot be asked: {error}", remedy) from None
 
     return fetch
+
+
+def _behind(envelope: Envelope, number: int) -> str:
+    """What /api/events calls a stored number: a seq, or an id where it is of a buffer before."""
+    if number >= 0 or not envelope.former:
+        return str(max(0, number))
+    base, stream = envelope.numbered(max(number, envelope.former[-1].base + 1))
+    return f"{stream}-{max(0, number - base)}"
+
+
+def _former(told: list[dict[str, str]]) -> Iterator[Former]:
+    """Buffers before it, by their streams and last numbers, the youngest first."""
+    base = 0
+    for one in told:
+        base -= int(one["last_seq"])
+        yield Former(base, one["stream"])

@@ -31,7 +31,7 @@ def said_of_stop(found: Found, places: Places, clock: Clock) -> Section:
 
 def said_of_window(found: Found, places: Places, clock: Clock) -> Section:
     """What was said, before the window was told as it is explained, of stops and scrap in it."""
-    data, seq = found.data, int(found.event["seq"])
+    data = found.data
     began, ended = datetime.fromisoformat(data["began"]), datetime.fromisoformat(data["ended"])
     stops = {one["data"]["stop"]: one["data"] for one in found.beside("machine.stop")}
 
@@ -44,7 +44,7 @@ def said_of_window(found: Found, places: Places, clock: Clock) -> Section:
             said["what"] in ("scrap", "job") and began <= datetime.fromisoformat(said.get("at") or said["when"]) < ended
         )
 
-    entries = [one for one in found.beside("operator.entry") if int(one["seq"]) < seq]
+    entries = found.earlier("operator.entry")
     ours = [one for one in entries if is_in(one)]
     names = {one["data"]["entry"] for one in ours}
     ours += [one for one in entries if one["data"]["what"] == "undo" and one["data"]["target"] in names]

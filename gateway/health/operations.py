@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from gateway.explain.events import EVENT_ID
 from gateway.health.answers import Refusal, joined, json_answer, long_answer
 from gateway.health.glance import glance
 from gateway.health.sources import Sources
@@ -56,17 +57,21 @@ class _Answers:
         return Response(exposition(self._sources), headers={"Content-Type": CONTENT_TYPE})
 
     async def events(self, request: Request) -> Response:
-        """Stored events behind `after`, at most `limit`; of one `type` and `subject` those among the next 20,000."""
+        """Stored events behind `after`, at most `limit`; of one `type` and `subject` those among the next 20,000.
+
+        `after` is a seq of this buffer, or an event's id, which may be of a buffer before it.
+        """
         asked = request.query_params
-        remedy = f"after is at least 0, and limit 1 to {MOST_EVENTS}"
-        try:
-            after, limit = int(asked.get("after", "0")), int(asked.get("limit", "100"))
-        except ValueError:
-            raise Refusal(400, "after and limit are whole numbers", remedy) from None
-        if not (0 <= after < 2**63 and 1 <= limit <= MOST_EVENTS):
-            raise Refusal(400, "after or limit is beyond its bounds", remedy)
+        remedy = f"after is a seq, 0 for all, or an event's id; limit is 1 to {MOST_EVENTS}"
+        named, limit = EVENT_ID.fullmatch(asked.get("after", "0")), asked.get("limit", "100")
+        if named is None or not limit.isdecimal() or not 1 <= int(limit[:9]) <= MOST_EVENTS:
+            raise Refusal(400, "after or limit is not what it can be", remedy)
+        outbox = self._sources.outbox
+        after = outbox.envelope("").stored_seq(named[1] or outbox.stream, int(named[2]))
+        if after is None:
+            raise Refusal(404, f"the buffer never had {named[0]}", "see its `stream` and `former`, without `after`")
         return Response(
-            await self._sources.events(after, limit, asked.get("type"), asked.get("subject")),
+            await self._sources.events(after, int(limit), asked.get("type"), asked.get("subject")),
             media_type="application/json",
         )
 

@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from gateway import __version__
 from gateway.config.model import Config
 from gateway.engine import UNLISTED, Engine
-from gateway.events import Envelope, rfc3339
+from gateway.events import rfc3339
 from gateway.outbox.bounds import remedy
 
 if TYPE_CHECKING:
@@ -260,11 +262,16 @@ class Sources:
 
     async def events(self, after: int, limit: int, kind: str | None, subject: str | None) -> bytes:
         """Stored events as one JSON object: CloudEvents whose `prevseq` is of the store, not of any uplink's chain."""
-        envelope = Envelope(self.config.source, self.outbox.stream)
+        envelope = self.outbox.envelope(self.config.source)
         found = await self.outbox.recent(after, limit, kind, subject)
-        events = b",".join(map(envelope.json, found))
-        return b'{"stream":"%s","last_seq":"%d","events":[%s]}' % (
+        ends = (0, *(one.base for one in envelope.former))
+        former = [
+            {"stream": stream, "last_seq": str(end - base)}
+            for end, (base, stream) in zip(ends, envelope.former, strict=False)
+        ]
+        return b'{"stream":"%s","last_seq":"%d","former":%s,"events":[%s]}' % (
             self.outbox.stream.encode(),
             self.outbox.last_seq,
-            events,
+            orjson.dumps(former),
+            b",".join(map(envelope.json, found)),
         )

@@ -13,7 +13,7 @@ import orjson
 from gateway.apart import ApartError
 from gateway.config.model import Config
 from gateway.events import Envelope, StoredEvent
-from gateway.explain.events import Found, Numbered, search_for
+from gateway.explain.events import Found, Numbered, Search, search_for
 from gateway.explain.located import Located, located
 from gateway.explain.places import Places, Where
 from gateway.outbox.outbox import Outbox
@@ -34,15 +34,17 @@ class Explainer:
         self._worker = DaemonWorker("explain")
         self._located: Located | None = None
 
-    async def explain(self, number: int, config: Config) -> dict[str, Any]:
-        """The event stored under a number, in words, by the configuration in force. Raises EventError, BufferError."""
+    async def explain(self, number: int, wanted: str, config: Config) -> dict[str, Any]:
+        """The event stored under a number, in words, by the configuration in force; who asks called it `wanted`.
+
+        Raises EventError, BufferError.
+        """
         async with self._turn:
-            found = await self._find(number, self._outbox.envelope(config.source))
+            found = await self._find(search_for(number, wanted), self._outbox.envelope(config.source))
             where, note = await self._where(config.digest)
             return await self._worker.call(partial(_explained, found, Places(config, where), note))
 
-    async def _find(self, number: int, envelope: Envelope) -> Found:
-        search = search_for(number)
+    async def _find(self, search: Search, envelope: Envelope) -> Found:
         question = next(search)
         try:
             while True:

@@ -88,11 +88,12 @@ class _Answers:
         """Why an `event` says what it says, by its id or seq, or why there was a `stop`."""
         event, stop = request.query_params.get("event"), request.query_params.get("stop")
         number = self._history.newest_of_stop(root(stop)) if stop is not None else self._number(event or "")
+        wanted = (stop or event or "nothing")[:100]
         if number is None:
             remedy = "give an event's id or seq, or the id of a stop of the hours that are kept"
-            raise Refusal(404, f"the buffer knows nothing of {(stop or event or 'nothing')[:100]!r}", remedy)
+            raise Refusal(404, f"the buffer knows nothing of {wanted!r}", remedy)
         try:
-            return json_answer(await self._sources.explainer.explain(number, self._sources.config))
+            return json_answer(await self._sources.explainer.explain(number, wanted, self._sources.config))
         except EventError as error:
             raise Refusal(404, error.why, error.remedy) from None
         except BufferError as error:

@@ -7,15 +7,17 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from gateway.events import StoredEvent
+from gateway.events import Envelope, Former, StoredEvent
 from gateway.outbox.errors import BufferError
 from gateway.outbox.identity import APPLICATION_ID
 from gateway.outbox.lock import BufferLock
 from gateway.outbox.migrate import check_version
 
 
-def look(path: Path, after: int, limit: int, kind: str | None, subject: str | None) -> tuple[str, list[StoredEvent]]:
-    """The stream, and events behind `after` as `Outbox.recent` gives them. Blocking.
+def look(
+    path: Path, source: str, after: int, limit: int, kind: str | None, subject: str | None
+) -> tuple[Envelope, list[StoredEvent]]:
+    """Whose it is, of the line `source`, and events behind `after` as `Outbox.recent` gives them. Blocking.
 
     Raises BufferLocked while a daemon has the buffer, BufferError where there is none.
     """
@@ -28,10 +30,12 @@ def look(path: Path, after: int, limit: int, kind: str | None, subject: str | No
                 raise BufferError(f"{path} is a file of another program", "give the daemon's state directory")
             ((version,),) = connection.execute("PRAGMA user_version").fetchall()
             check_version(version, path)
-            source = "event" if version == 1 else "stored"
+            table = "event" if version == 1 else "stored"
             ((stream,),) = connection.execute("SELECT stream FROM meta").fetchall()
+            former = connection.execute("SELECT base, stream FROM former ORDER BY base DESC") if version > 2 else ()
+            envelope = Envelope(source, stream, tuple(Former(*one) for one in former))
             rows = connection.execute(
-                f"SELECT seq, type, subject, time, data FROM {source} WHERE seq > ? AND (? IS NULL OR type = ?) "
+                f"SELECT seq, type, subject, time, data FROM {table} WHERE seq > ? AND (? IS NULL OR type = ?) "
                 "AND (? IS NULL OR subject = ?) ORDER BY seq LIMIT ?",
                 (after, kind, kind, subject, subject, limit),
             ).fetchall()
@@ -39,4 +43,4 @@ def look(path: Path, after: int, limit: int, kind: str | None, subject: str | No
         raise BufferError(f"the buffer {path} cannot be read: {error}", "check the file's mode and the disk") from None
     finally:
         lock.release()
-    return stream, [StoredEvent(seq, seq - 1, kind_, about, at, data) for seq, kind_, about, at, data in rows]
+    return envelope, [StoredEvent(seq, seq - 1, kind_, about, at, data) for seq, kind_, about, at, data in rows]

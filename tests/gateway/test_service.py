@@ -142,24 +142,25 @@ async def test_stop_waits_for_uplinks_and_pets_the_watchdog_a_second_signal_does
 
 
 SICK_DISK = """
-import os, sqlite3, time, aiosqlite
-store, connect = aiosqlite.Connection.executemany, sqlite3.connect
+import os, sqlite3, time
+from gateway.outbox import transaction
+store, connect = transaction.write, sqlite3.connect
 
-async def executemany(self, *arguments):
+def write(*arguments):
     if os.path.exists(os.environ["DISK_HANGS"]):
         open(os.environ["DISK_HANGS"] + ".seen", "w").close()
-        await self._execute(time.sleep, 1000)
+        time.sleep(1000)
     if os.path.exists(os.environ["DISK_FULL"]):
         error = sqlite3.OperationalError("database or disk is full")
         error.sqlite_errorcode = sqlite3.SQLITE_FULL
         raise error
-    return await store(self, *arguments)
+    store(*arguments)
 
 def slowly(*arguments, **options):
     time.sleep(float(os.environ["DISK_SLOW"]))
     return connect(*arguments, **options)
 
-aiosqlite.Connection.executemany, sqlite3.connect = executemany, slowly
+transaction.write, sqlite3.connect = write, slowly
 """
 """A `sitecustomize` of the daemon: its disk hangs or is full once these files exist, and opens slowly."""
 

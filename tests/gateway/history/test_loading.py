@@ -185,7 +185,7 @@ async def test_events_of_a_damaged_buffer_are_shown_and_explained_by_the_ids_tha
         assert [one["rev"] for one in filler["stops"]] == [1]
         number = history.envelope.stored_seq(former, 1)
         assert number is not None
-        said = await Explainer(outbox, None).explain(number, LINE)
+        said = await Explainer(outbox, None).explain(number, "it", LINE)
     assert said["headline"].startswith("filler was held")
     assert said["event"]["id"] == f"{former}-1"
     assert NO_FILE in said["notes"]
