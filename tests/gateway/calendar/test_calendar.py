@@ -189,9 +189,8 @@ def test_why_nothing_is_meant_to_be_made() -> None:
     """Breaks, the time between shifts, which is one over the day's begin, and one machine's maintenance, each whole."""
     maintenance = [{"machine": "filler", "from": "2026-11-24 09:00", "to": "2026-11-24 10:05"}]
     shift = {"days": ["mon", "tue"], "from": "06:00", "to": "14:00", "breaks": [{"from": "10:00", "to": "10:15"}]}
-    of_line = Calendar(
-        "Europe/Berlin", calendar(shifts={"early": shift}, maintenance=maintenance, production_day="04:00")
-    )
+    given = calendar(shifts={"early": shift}, maintenance=maintenance, exceptions=[], production_day="04:00")
+    of_line = Calendar("UTC", given)
     monday, tuesday = utc("2026-11-23 10:05"), utc("2026-11-24 12:00")
     found = rests(of_line, None, monday, tuesday)
     assert [tuple(one) for one in found] == [
@@ -204,7 +203,7 @@ def test_why_nothing_is_meant_to_be_made() -> None:
         (utc("2026-11-24 09:00"), utc("2026-11-24 10:05"), "maintenance"),
         (utc("2026-11-24 10:05"), utc("2026-11-24 10:15"), "break"),
     ]
-    assert rests(Calendar("Europe/Berlin", None), None, monday, tuesday) == []
+    assert rests(Calendar("UTC", None), None, monday, tuesday) == []
 
 
 def test_without_a_calendar_all_time_is_planned_and_days_begin_at_midnight() -> None:

@@ -73,7 +73,8 @@ def test_planned_stops_are_told_apart_where_the_calendar_knows(modules: Path) ->
         """
         const rests = [[100, 200, "break"], [300, 400, "maintenance"]];
         const did = (category, began_ms) => ({ category, began_ms });
-        const all = [did("planned_stop", 100), did("planned_stop", 200), did("production", 150), did("planned_stop", 399)];
+        const stop = (began_ms) => did("planned_stop", began_ms);
+        const all = [stop(100), stop(200), did("production", 150), stop(399)];
         return [withRests(all, rests).map((one) => one.rest ?? null), restAt(rests, 199), restAt(rests, 250)];
         """,
     )
