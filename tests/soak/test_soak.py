@@ -22,4 +22,7 @@ async def test_faults_on_every_side_leave_the_daemon_as_it_was(tmp_path: Path) -
     assert figures.scans >= SECONDS * 2 - 2
     assert figures.skipped == 0
     assert len(figures.samples) >= SECONDS / LOOK_S / 2
+    first, last = figures.samples[0], figures.samples[-1]
+    share = (last.cpu_s - first.cpu_s) / (last.at - first.at)
+    assert share < 0.5, "of a core: nothing turns in circles, whatever goes wrong"
     assert growth(warm(figures.samples), "resident_bytes") < 4e6
