@@ -9,8 +9,9 @@ from gateway.events import Event
 from gateway.inputs import DeviceState
 from gateway.linetime import LineTime
 from gateway.sourceclock import SourceClock
+from protocols.device import DeviceSettings
 from protocols.model import Notice, Value
-from protocols.settings import DeviceSettings, duration_text
+from protocols.settings import duration_text
 
 Proof: TypeAlias = tuple[int, str | None, int | None, int | None]
 """Quality, why, engine time of the last change, source time of one signal."""

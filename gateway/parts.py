@@ -31,8 +31,8 @@ from gateway.runner.uplink import UplinkRunner
 from gateway.samples.ring import Samples
 from gateway.uplinks.registry import uplink_class
 from gateway.uplinks.uplink import UplinkContext
+from protocols.device import DeviceSettings
 from protocols.registry import driver_class
-from protocols.settings import DeviceSettings
 
 if TYPE_CHECKING:
     from gateway.recording.recorder import Recorder

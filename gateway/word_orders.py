@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import product
 
+from protocols.device import DeviceSettings
 from protocols.modbus.config import ModbusDevice
 from protocols.modbus.signal import ModbusSignal, WordOrder
-from protocols.settings import DeviceSettings, ReadOnlyDict
+from protocols.settings import ReadOnlyDict
 
 ORDERS: tuple[WordOrder, WordOrder] = ("big", "little")
 

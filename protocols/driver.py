@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from protocols.device import DeviceSettings
 from protocols.model import Batch
-from protocols.settings import DeviceSettings
 
 if TYPE_CHECKING:
     from ext.table import SignalTable

@@ -10,11 +10,11 @@ from typing import Annotated, TypeAlias, cast
 
 from pydantic import Discriminator, Tag
 
+from protocols.device import DeviceSettings
 from protocols.driver import Driver
 from protocols.ethernet_ip.config import EthernetIpDevice
 from protocols.modbus.config import ModbusRtuDevice, ModbusRtuOverTcpDevice, ModbusTcpDevice, ModbusTlsDevice
 from protocols.opcua.config import OpcuaDevice
-from protocols.settings import DeviceSettings
 
 
 def _kind(value: object) -> str:

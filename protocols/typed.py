@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from protocols.device import SignalSettings
 from protocols.numeric import Bits, RawValues, raw_float, raw_whole
-from protocols.settings import SignalSettings, ValueType
+from protocols.settings import ValueType
 from protocols.types import EXACT_TO, HIGHEST, LOWEST, MODULUS, WIDTH, WireType
 
 TEXT_LENGTH = 250

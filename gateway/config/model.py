@@ -44,10 +44,10 @@ from gateway.config.work import ProductConfig as ProductConfig
 from gateway.config.work import ProductsConfig as ProductsConfig
 from gateway.states.packml import CategoryName, StateName
 from gateway.uplinks.registry import UplinkConfig as UplinkConfig
+from protocols.device import DeviceSettings
 from protocols.registry import DEVICES, DeviceConfig
 from protocols.secrets import Secret as Secret
 from protocols.settings import (
-    DeviceSettings,
     Duration,
     Keyed,
     Name,

@@ -25,7 +25,8 @@ from gateway.config.model import (
     UplinkConfig,
 )
 from gateway.config.uplinks import UplinkSettings
-from protocols.settings import Cycle, DeviceSettings, Name, SignalSettings, ValueType
+from protocols.device import DeviceSettings, SignalSettings
+from protocols.settings import Cycle, Name, ValueType
 
 T = TypeVar("T")
 

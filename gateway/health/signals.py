@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from gateway.health.answers import joined, json_object, long_answer
 from gateway.health.sources import Sources
-from protocols.settings import DeviceSettings
+from protocols.device import DeviceSettings
 
 
 def routes(sources: Sources) -> Sequence[Route]:

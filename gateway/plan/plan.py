@@ -13,10 +13,11 @@ from ext.table import SignalTable
 from gateway.config.crosscheck_parts import unseen
 from gateway.config.model import Config, MachineConfig
 from gateway.work.ideals import Ideals
+from protocols.device import DeviceSettings
 from protocols.modbus.config import ModbusDevice, ModbusRtuDevice, SerialConfig
 from protocols.modbus.plan import plan_requests
 from protocols.modbus.request import Request
-from protocols.settings import DeviceSettings, duration_text
+from protocols.settings import duration_text
 
 _READ_PDU = 5
 """Function code, address and count (Application Protocol V1.1b3, 6.1 to 6.4); a reply has function and byte count."""

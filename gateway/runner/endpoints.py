@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from gateway.clock import EngineClock
 from gateway.inputs import Input
 from gateway.runner.device import DeviceRunner
+from protocols.device import DeviceSettings
 from protocols.driver import Driver, EndpointConfig, LinkStats
 from protocols.registry import driver_class
-from protocols.settings import DeviceSettings
 
 if TYPE_CHECKING:
     from ext.table import SignalTable

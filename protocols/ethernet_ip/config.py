@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from protocols.device import DeviceSettings, SignalSettings
 from protocols.ethernet_ip.route import BACKPLANE, Hop, parse_route
 from protocols.ethernet_ip.signal import CipSignal as CipSignal
 from protocols.ethernet_ip.signal import ObjectAddress as ObjectAddress
 from protocols.host import Host
-from protocols.settings import DeviceSettings, Keyed, Name, SignalSettings, counted, shown
+from protocols.settings import Keyed, Name, counted, shown
 
 PORT = 44818
 

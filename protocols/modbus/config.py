@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from protocols.device import DeviceSettings, SignalSettings
 from protocols.host import Host
 from protocols.modbus.address import Address as Address
 from protocols.modbus.address import Table as Table
@@ -23,12 +24,10 @@ from protocols.modbus.signal import WordOrder as WordOrder
 from protocols.modbus.types import REGISTERS
 from protocols.settings import (
     NOT_BOOL,
-    DeviceSettings,
     Duration,
     Keyed,
     Name,
     Settings,
-    SignalSettings,
     Switch,
     TlsConfig,
     between,

@@ -6,10 +6,11 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from protocols.device import SignalSettings
 from protocols.modbus.address import check_address, is_bit
 from protocols.modbus.types import ENCODINGS, HIGHEST, LOWEST, MODULUS, REGISTERS, Encoding, RegisterType
 from protocols.numeric import Bits, RawValues, raw_float, raw_whole
-from protocols.settings import SignalSettings, ValueType, shown
+from protocols.settings import ValueType, shown
 from protocols.types import EXACT_TO, WIDTH
 
 WordOrder: TypeAlias = Literal["big", "little"]

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from protocols.device import DeviceSettings, SignalSettings
 from protocols.opcua.address import (
     Address,
     Member,
@@ -27,19 +28,7 @@ from protocols.opcua.address import (
     parse_node,
 )
 from protocols.opcua.security_config import SecurityConfig, UserConfig, exposed_password
-from protocols.settings import (
-    DeviceSettings,
-    Duration,
-    Keyed,
-    Name,
-    SignalSettings,
-    ValueType,
-    between,
-    counted,
-    duration_text,
-    misplaced,
-    shown,
-)
+from protocols.settings import Duration, Keyed, Name, ValueType, between, counted, duration_text, misplaced, shown
 from protocols.typed import TypedSignal
 
 DEFAULT_PORT = 4840
