@@ -39,7 +39,7 @@ def test_there_is_a_file_of_every_older_version() -> None:
 async def test_an_older_buffer_goes_on(bench: Bench, version: int) -> None:
     bench.path.parent.mkdir()
     shutil.copyfile(STORED / f"schema-{version}.db", bench.path)
-    _, seen = await asyncio.to_thread(look, bench.path, 0, 99, None, None)
+    _, seen = await asyncio.to_thread(look, bench.path, "/acme", 0, 99, None, None)
     assert [event.seq for event in seen] == list(range(1, 13))
     outbox = await bench.open("mes", "copy")
     assert outbox.previous is not None
@@ -75,4 +75,4 @@ def test_looking_into_a_newer_buffer_is_refused_in_words(tmp_path: Path) -> None
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     with pytest.raises(BufferError, match="has schema"):
-        look(path, 0, 9, None, None)
+        look(path, "/acme", 0, 9, None, None)
