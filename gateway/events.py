@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 
 TYPE_PREFIX = "linegate."
 TYPE_VERSION = ".v1"
+_1970 = date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,16 @@ class StoredEvent(NamedTuple):
 def rfc3339(utc_ms: int) -> str:
     """RFC 3339 in UTC with milliseconds: `2026-11-22T06:00:00.250Z`."""
     seconds, milliseconds = divmod(utc_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    return f"{_date(days)}T{hour:02d}:{minute:02d}:{second:02d}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _date(days: int) -> str:
+    """Since 1970: events tell of a few days at a time, and a date costs more than the rest."""
+    return date.fromordinal(_1970 + days).isoformat()
 
 
 class Former(NamedTuple):

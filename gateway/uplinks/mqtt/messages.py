@@ -53,6 +53,19 @@ class Message:
         )
 
 
+class Packed(Properties):
+    """Of many messages: paho looks through every property that there is each time that it writes some."""
+
+    def __init__(self, properties: Properties) -> None:
+        self.__dict__.update(properties.__dict__)
+        self.__dict__["_packed"] = properties.pack()  # type: ignore[no-untyped-call]
+
+    def pack(self) -> bytes:
+        """paho's: as on the wire."""
+        packed: bytes = self.__dict__["_packed"]
+        return packed
+
+
 class Messages:
     """Makes the messages of one connection."""
 
@@ -157,4 +170,5 @@ class Messages:
             properties.MessageExpiryInterval = expiry_s
         if user:
             properties.UserProperty = list(user)
-        return properties
+            return properties
+        return Packed(properties)

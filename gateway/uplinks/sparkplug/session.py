@@ -94,6 +94,8 @@ class Session:
         self._seq = 0
         self._told: dict[str, dict[str, _Told]] = {}
         """By owner and metric."""
+        self._rooms: dict[str, int] = {}
+        """Bytes for the metrics of one data message, by owner."""
         self._alive: set[str] = set()
         self._leaving: set[str] = set()
         """Machines that were lost at the last look: what their last events say goes before their death."""
@@ -105,6 +107,7 @@ class Session:
         image = self.metrics.read()
         self._seq = 0
         self._told, self._leaving, self._kpis_at = {}, set(), now
+        self._rooms = {owner: self._room(owner) for owner in image}
         self._alive = {NODE, *self.metrics.machines}
         alias = 1  # of bdSeq
         for owner, readings in image.items():
@@ -143,7 +146,7 @@ class Session:
             for past in pasts(event, self.metrics):
                 told = self._told.get(past.owner, {}).get(past.metric)
                 if told is not None:
-                    if (size := self._size(past.value)) > (room := self._room(past.owner)):
+                    if (size := self._size(past.value)) > (room := self._rooms[past.owner]):
                         raise Unsendable(
                             f"its {past.metric} has {size} bytes, and a message has room for {room}", index
                         )
@@ -242,12 +245,12 @@ class Session:
         """In the order of time, in as few messages as fit (5.13: what is not history must be in that order)."""
         messages: list[Message] = []
         waiting: list[Metric] = []
-        room = self._room(owner)
+        room = self._rooms[owner]
         for metric in sorted(metrics, key=lambda one: one.at or 0):
             size = self._size(metric.value)
             if waiting and size > room:
                 messages.append(self._message(_data_kind(owner), owner, waiting, now))
-                waiting, room = [], self._room(owner)
+                waiting, room = [], self._rooms[owner]
             waiting.append(metric)
             room -= size
         return [*messages, self._message(_data_kind(owner), owner, waiting, now)] if waiting else messages
@@ -258,7 +261,6 @@ class Session:
         return Message(self._place.topic(kind, owner), body, qos=0)
 
     def _room(self, owner: str) -> int:
-        """Bytes for the metrics of one data message."""
         limit = MOST_BYTES if self.most_bytes is None else min(self.most_bytes, MOST_BYTES)
         return limit - HEAD_BYTES - len(self._place.topic(_data_kind(owner), owner).encode())
 
