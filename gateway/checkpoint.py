@@ -19,19 +19,19 @@ DEVICE_ROW = "device/"
 WINDOW_ROW = "kpi/"
 
 
-def _with_source_times(name: str, row: dict[str, Any]) -> dict[str, Any]:
-    """Version 2 dated all by its receipt."""
+def _from_2(name: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 dated all by its receipt, and did not know what lies between machines at the least and at the most."""
     if name == ENGINE_ROW:
-        return {**row, "seen": {}}
+        return {**row, "seen": {}, "flow": {}}
     if name.startswith(DEVICE_ROW):
         return {**row, "connected_at": 0, "clock": [None, None, 0, {}]}
     if not name.startswith(MACHINE_ROW):
         return row
-    parts = None if row["parts"] is None else {**row["parts"], "late_ms": 0}
+    parts = None if row["parts"] is None else {**row["parts"], "late_ms": 0, "missing": [0, 0, 0]}
     return {**row, "floor": row["at"], "late": None, "parts": parts}
 
 
-MIGRATIONS: dict[int, Callable[[str, dict[str, Any]], dict[str, Any]]] = {2: _with_source_times}
+MIGRATIONS: dict[int, Callable[[str, dict[str, Any]], dict[str, Any]]] = {2: _from_2}
 """By version: a row's name and body of that version to the body of the next. The first that can be read is the first
 key, or SCHEMA where there is none."""
 

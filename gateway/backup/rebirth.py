@@ -23,6 +23,7 @@ import orjson
 from gateway.backup.archive import BackupError
 from gateway.checkpoint import MACHINE_ROW, pack, unpack
 from gateway.events import TYPE_PREFIX, TYPE_VERSION
+from gateway.kpi.parts import UNBOUNDED
 from gateway.outbox.classes import FIRST, TABLES
 from gateway.outbox.migrate import check_version, migrate
 
@@ -103,6 +104,7 @@ def _forget_counts(db: sqlite3.Connection, readings: Readings) -> None:
             if signal not in known:
                 counter["outage_from"] = None
                 parts["doubts"] += 1  # what lies between machines is not known either
+                parts["missing"] = [UNBOUNDED + one for one in parts["missing"]]
         body = {key: value for key, value in row.items() if key != "v"}
         db.execute("UPDATE main.checkpoint SET body = ? WHERE name = ?", (pack(body), name))
 

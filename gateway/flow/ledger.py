@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.config.flow import Link, Topology
 from gateway.events import Event
-from gateway.kpi.parts import Parts
+from gateway.kpi.parts import UNBOUNDED, Parts
 from gateway.tell import Teller
 
 TOO_FULL = (
@@ -33,10 +33,15 @@ class Store:
         """Whether every machine of it has a counter."""
         self._lowest: int | None = None
         self._highest = 0
+        """Of the sum, as it was counted."""
+        self._least = self._most = 0
+        """The lowest sum, as high and as low as it can truly have been beside what was counted since."""
+        self._top = 0
+        """The highest, as low as it can truly have been."""
         self._beyond = 0
         """After a fault 1 where there were too many parts and -1 where too few, until the sum has come back from it."""
-        self._doubts = 0
-        """As many of them as are taken into account."""
+        self._missing = (0, 0)
+        """As much of that as is taken into account."""
 
     @property
     def is_certain(self) -> bool:
@@ -54,18 +59,47 @@ class Store:
         return sum(parts.net(parts.ever)[1] * parts.each for parts in self._feeders) - self.input
 
     @property
+    def bounds(self) -> tuple[int, int | None] | None:
+        """The fewest and the most parts that can lie on it, None where any number can; None where nothing is known.
+
+        A number that was ambiguous shifts the sum by as much: what was its lowest then may be that much apart from what
+        is its lowest now. What cannot lie there narrows that again.
+        """
+        if self._lowest is None or self._beyond or not self.is_certain or self._missing != self.missing:
+            return None
+        return self._bounds(self.sum)
+
+    def _bounds(self, here: int) -> tuple[int, int | None]:
+        low, high, widest = max(0, here - self._least), max(0, here - self._most), self._widest
+        if low < high and widest is not None:
+            high = max(low, min(high, widest))
+        return low, high if high < UNBOUNDED else None
+
+    @property
     def wip(self) -> int | None:
         """Parts that lie on it; None where that is not known."""
-        if self._lowest is None or self._beyond or not self.is_certain or self._doubts != self.doubts:
-            return None
-        return max(0, self.sum - self._lowest)
+        low, high = self.bounds or (0, None)
+        return low if low == high else None
 
     @property
     def used_up_at(self) -> int | None:
-        """The input by which all that lies on it now has left it; what an outage hides yet is no part of that."""
-        if self._lowest is None or self._beyond or self._doubts != self.doubts:
+        """The input by which all that lies on it now has left it, by what was counted and as far as it can be so.
+
+        What an outage hides yet is no part of that.
+        """
+        if self._lowest is None or self._beyond:
             return None
-        return self.input + max(0, self.sum - self._lowest)
+        here = self.sum
+        low, high = self._bounds(here)
+        counted = max(low, here - self._lowest)
+        return self.input + (counted if high is None else min(counted, high))
+
+    @property
+    def missing(self) -> tuple[int, int]:
+        """By how many parts its sum may be less, and more, than is counted."""
+        feeders, fed = self._feeders, self._fed
+        less = sum(one.missing[2] * one.each for one in feeders) + sum(one.missing[0] * one.each for one in fed)
+        return less, sum(one.missing[1] * one.each for one in feeders)
 
     @property
     def doubts(self) -> int:
@@ -73,7 +107,7 @@ class Store:
         return sum(parts.doubts for parts in self._all)
 
     @property
-    def _most(self) -> int | None:
+    def _widest(self) -> int | None:
         """The widest range that can be true: machines are read one after the other."""
         if self.link.capacity is None:
             return None
@@ -83,35 +117,45 @@ class Store:
         """Parts were counted: a range that cannot be true."""
         if not self.is_counted:
             return None
-        here = self.sum
-        if self._lowest is not None and self._lowest <= here <= self._highest and self._doubts == self.doubts:
+        here, missing = self.sum, self.missing
+        is_new = missing != self._missing
+        if self._lowest is not None and self._lowest <= here <= self._highest and not is_new:
             return None  # nothing new, certain or not
         if not self.is_certain:
             return None
-        if self._lowest is None or self._doubts != self.doubts:
-            self._begin(here, 0)  # what an outage hid may have been any number
+        if self._lowest is None:
+            self._begin(here, 0)
             return None
+        if is_new:
+            less, more = missing[0] - self._missing[0], missing[1] - self._missing[1]
+            self._least, self._most, self._top = self._least + less, self._most - more, self._top - more
+            self._missing = missing
         if (here < self._lowest and self._beyond > 0) or (here > self._highest and self._beyond < 0):
             self._beyond = 0
-        lowest, highest = min(self._lowest, here), max(self._highest, here)
-        most = self._most
-        if most is not None and highest - lowest > most:
-            self._begin(here, 1 if here == highest else -1)
-            return highest - lowest
-        self._lowest, self._highest = lowest, highest
+        self._lowest, self._highest = min(self._lowest, here), max(self._highest, here)
+        self._least, self._top = min(self._least, here), max(self._top, here)
+        self._most = min(self._most, here)
+        widest, range_ = self._widest, max(here - self._least, self._top - here)
+        if widest is not None and range_ > widest:
+            self._begin(here, 1 if range_ == here - self._least else -1)
+            return range_
+        if widest is not None and self._most < self._least:
+            self._most = max(self._most, here - widest)
         return None
 
     def _begin(self, here: int, beyond: int) -> None:
-        self._lowest = self._highest = here
-        self._beyond, self._doubts = beyond, self.doubts
+        self._lowest = self._highest = self._least = self._most = self._top = here
+        self._beyond, self._missing = beyond, self.missing
 
     def checkpoint(self) -> list[Any]:
         """Plain values from which `restore` goes on."""
-        return [self._lowest, self._highest, self._beyond, self._doubts]
+        bounds = [self._least, self._most, self._top]
+        return [self._lowest, self._highest, self._beyond, *bounds, *self._missing]
 
     def restore(self, saved: list[Any]) -> None:
         """Go on from a checkpoint."""
-        self._lowest, self._highest, self._beyond, self._doubts = saved
+        self._lowest, self._highest, self._beyond, self._least, self._most, self._top, *missing = saved
+        self._missing = (missing[0], missing[1])
 
 
 class Ledger:
@@ -175,7 +219,14 @@ class Ledger:
     def snapshot(self) -> list[dict[str, Any]]:
         """The links as they are now, for people."""
         return [
-            {"from": store.link.feeders, "to": store.link.fed, "capacity": store.link.capacity, "wip": store.wip}
+            {
+                "from": store.link.feeders,
+                "to": store.link.fed,
+                "capacity": store.link.capacity,
+                "wip": store.wip,
+                "wip_low": None if (bounds := store.bounds) is None else bounds[0],
+                "wip_high": None if bounds is None else bounds[1],
+            }
             for store in self.stores
         ]
 

@@ -8,12 +8,15 @@ from typing import Any
 
 from gateway.config.parts import PartsConfig
 from gateway.kpi.counter import Counted, Counter, CounterFault
+from gateway.kpi.shares import shares
 from gateway.kpi.tally import ROLES, Tally, Window
 from protocols.types import MODULUS, WireType
 
 DEFAULT_RATE_FACTOR = 3
 """`max_rate` where none is given: this many times the ideal rate."""
 
+UNBOUNDED = 2**40
+"""Parts that were made and not counted, where nothing says how many."""
 WIDEST = 2**64
 """Modulus of a counter until its device has said what it is."""
 
@@ -50,6 +53,7 @@ class Parts:
         self._has = frozenset(self.signals.values())
         self.of_total = frozenset({"total"}) if "total" in self._has else frozenset({"good", "scrap"})
         """Roles of the counters that add up to all that is made."""
+        self._shares = shares(self._has)
         self._is_one = len(self._has - {"rework"}) == 1
         self.minute: Window | None = None
         self.minute_ends = 0
@@ -64,6 +68,8 @@ class Parts:
         """All parts since the machine was first seen, over restarts too."""
         self.doubts = 0
         """How often what was counted into that is not certain."""
+        self.missing = [0, 0, 0]
+        """By how many parts total, and good, may be more than that, and by how many good may be less."""
         self.largest_step = 0
         """Most parts that one reading has shown."""
         self._carry: dict[str, int] = {}
@@ -82,17 +88,29 @@ class Parts:
         """
         modulus = MODULUS.get(type_)
         if modulus is not None and signal in self._open:
-            self.doubts += modulus != self.counters[signal].modulus
+            if modulus != self.counters[signal].modulus:
+                self._doubt(signal, UNBOUNDED)
             self.counters[signal].counts_to(modulus)
         return modulus is not None
 
     def read(self, signal: str, value: int, at: int, since: int | None) -> list[Counted | CounterFault]:
         """A good reading of a counter's signal; `since` is when it was sampled before."""
-        found = self.counters[signal].read(value, at, since)
+        counter = self.counters[signal]
+        begins_anew = counter.base is None and bool(self.ever)
+        found = counter.read(value, at, since)
         steps = (one.parts for one in found if isinstance(one, Counted) and one.outage_from is None)
         self.largest_step = max(self.largest_step, *steps, 0)
-        self.doubts += any(isinstance(one, CounterFault) or one.low != one.high for one in found)
+        spread = sum(UNBOUNDED if isinstance(one, CounterFault) else one.high - one.low for one in found)
+        if begins_anew or spread:
+            self._doubt(signal, UNBOUNDED if begins_anew else spread)
         return found
+
+    def _doubt(self, signal: str, spread: int) -> None:
+        """Up to so many parts more were made than are counted."""
+        self.doubts += 1
+        share = self._shares[self.signals[signal]]
+        for index, each in enumerate((share.pq, share.gq, -share.gq)):
+            self.missing[index] += max(0, each) * spread
 
     def is_known(self, values: Mapping[str, Any]) -> bool:
         """Whether the counters that show parts can be read."""
@@ -216,6 +234,7 @@ class Parts:
             "shift_name": self.shift_name,
             "ever": list(astuple(self.ever)),
             "doubts": self.doubts,
+            "missing": self.missing,
             "largest_step": self.largest_step,
             "carry": self._carry,
             "carried_reasons": self._carried_reasons,
@@ -234,6 +253,7 @@ class Parts:
         self.day, self.day_name, self._begun = Tally(*saved["day"]), saved["day_name"], None
         self.shift_name, self.ever = saved.get("shift_name", ""), Tally(*saved.get("ever", saved["day"]))
         self.doubts, self.largest_step = saved.get("doubts", 0), saved.get("largest_step", 0)
+        self.missing = [*saved["missing"]]
         self._carry = dict(saved["carry"])
         self._carried_reasons = dict(saved.get("carried_reasons", {}))
 

@@ -22,6 +22,7 @@ from gateway.buffer.snapshot import handlers
 from gateway.checkpoint import pack, unpack
 from gateway.config.model import BufferConfig
 from gateway.events import Event, StoredEvent
+from gateway.kpi.parts import UNBOUNDED
 from gateway.outbox.errors import BufferError
 from gateway.outbox.outbox import Outbox
 from gateway.runner.buffer import buffer
@@ -194,7 +195,9 @@ def counter(base: int | None, **other: Any) -> dict[str, Any]:
 async def test_counters_go_on_where_it_is_known_from_what(tmp_path: Path, moved: bool) -> None:
     counters = {"plc.a": counter(100), "plc.b": counter(5, outage_from=3, pending={"at": 1}, doubts=1)}
     rows = {
-        "machine/filler": pack({"at": 7, "parts": {"minute": [1, 2], "doubts": 4, "counters": counters}}),
+        "machine/filler": pack(
+            {"at": 7, "parts": {"minute": [1, 2], "doubts": 4, "missing": [1, 0, 0], "counters": counters}}
+        ),
         "machine/robot": pack({"at": 7, "parts": None}),
     }
     async with opened(tmp_path / "old.db", "ahead") as outbox:
@@ -213,6 +216,7 @@ async def test_counters_go_on_where_it_is_known_from_what(tmp_path: Path, moved:
     assert found["machine/filler"]["parts"] == {
         "minute": None,
         "doubts": 5,
+        "missing": [UNBOUNDED + 1, UNBOUNDED, UNBOUNDED],
         "counters": {"plc.a": counter(140), "plc.b": counter(None)},
     }
     assert found["machine/robot"] == before["machine/robot"]

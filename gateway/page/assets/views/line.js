@@ -98,7 +98,8 @@ const columnsFor = (count) => Math.max(1, Math.ceil(Math.sqrt(count * 1.1)));
 
 /** What lies between machines; how full that is where somebody said what fits. */
 function Between({ link }) {
-  const wip = link.wip === null ? t("wip.unknown") : countOf(link.wip);
+  const range = link.wip_high === null ? t("wip.unknown") : `${countOf(link.wip_low)}–${countOf(link.wip_high)}`;
+  const wip = link.wip === null ? range : countOf(link.wip);
   const title = t("wip.between", { from: link.from.join(", "), to: link.to.join(", "), wip });
   const full = link.capacity && link.wip !== null ? link.wip / link.capacity : null;
   return html`<div class="between-machines" title=${title} data-link=${`${link.from.join("+")}>${link.to.join("+")}`}>
