@@ -22,7 +22,7 @@ from gateway.outbox.identity import APPLICATION_ID, Identity, Previous
 from gateway.outbox.lock import BufferLock
 from gateway.outbox.migrate import check_version, migrate
 from gateway.outbox.recovery import finish, recover, sync_directory
-from gateway.outbox.salvage import Salvage, check_rows
+from gateway.outbox.salvage import Salvage, check_numbers, check_rows
 from gateway.outbox.witness import Witness
 
 BUSY_TIMEOUT_S = 1.0
@@ -192,6 +192,8 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
         if found != ["ok"]:
             raise Damaged("; ".join(found))
     migrate(db)
+    if why := check_numbers(db):
+        raise Damaged(why)
     if db.execute("SELECT 1 FROM meta WHERE clean = 1").fetchone():
         return
     with _in_time(db, path, "rows"):

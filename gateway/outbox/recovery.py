@@ -137,6 +137,9 @@ class _Recovery:
                 saved.broken.add("checkpoint")
         if ENGINE_ROW not in saved.checkpoint:
             saved.checkpoint.clear()  # the others mean nothing without it
+        self._lowest = min((base for base, _ in saved.former), default=0)
+        """Of numbers up to this one nothing says any more which stream's they were."""
+        self._nameless: set[int] = set()
         self._stream = str(uuid.uuid4())
         self._before = saved.stream or str(uuid.uuid4())
         self._has_history = True
@@ -201,7 +204,9 @@ class _Recovery:
             newest = max(newest, *(row[0] for row in chunk))
             by_table: dict[str, list[EventRow]] = {}
             for seq, *event in chunk:
-                if seq > floor:
+                if seq <= self._lowest:
+                    self._nameless.add(seq)
+                elif seq > floor:
                     by_table.setdefault(table_of(event[1]), []).append((seq - self._last, *event))  # type: ignore[arg-type]
             for table, mine in by_table.items():
                 db.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?, ?, ?, ?, ?, ?)", mine)
@@ -216,15 +221,21 @@ class _Recovery:
         former = [Former(-last, self._before), *(Former(base - last, stream) for base, stream in saved.former)]
         db.executemany("INSERT OR IGNORE INTO former VALUES (?, ?)", former)
         db.executemany("INSERT INTO checkpoint VALUES (?, ?)", saved.checkpoint.items())
-        quarantine = [(name, seq - last, *rest) for (name, seq), rest in saved.quarantine.items()]
+        self._nameless |= {seq for _, seq in saved.quarantine if seq <= self._lowest}
+        quarantine = [
+            (name, seq - last, *rest) for (name, seq), rest in saved.quarantine.items() if self._lowest < seq <= last
+        ]
         db.executemany("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", quarantine)
         stored = [next(db.execute(f"SELECT min(seq), count(*) FROM {table}")) for table in TABLES]
         oldest = min((seq for seq, _ in stored if seq is not None), default=1)
         self._counts["events"] = sum(count for _, count in stored)
         cursors = {
-            name: (min(position, last) - last, delivered - last, detached_at)
+            name: (position - last, FIRST if delivered == FIRST else min(delivered, last) - last, detached_at)
             for name, (position, delivered, detached_at) in saved.cursors.items()
+            if self._lowest <= position <= last
         }
+        if len(cursors) < len(saved.cursors):
+            saved.broken.add("cursor")
         if "cursor" in saved.broken:  # rather all of it again than anything never
             for name in self._uplinks:
                 cursors.setdefault(name, (oldest - 1, FIRST, None))
@@ -265,6 +276,9 @@ class _Recovery:
                     stream=stream,
                 )
             )
+        if self._nameless:
+            words = f"{why}; of which stream they were, nothing says any more"
+            gaps.append(gap("damaged", words, number=len(self._nameless)))
         if "checkpoint" in self._saved.broken:
             words = f"{why}; of what the engine knew some is lost too: counters may begin anew, open stops end"
             gaps.append(gap("damaged", words, class_="checkpoint"))

@@ -24,6 +24,8 @@ from gateway.outbox.pages import Pages, Row, Value
 EventRow: TypeAlias = tuple[int, int, str, str, int, bytes]
 """seq, stored_at, type, subject, time and data."""
 
+LAST_SEQ = 2**53
+"""A number beyond was never given: a thousand events a millisecond take 285 years to it."""
 _STREAM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -100,6 +102,8 @@ class Salvage:
 
     def _read(self, table: str, take: Callable[[Row], bool]) -> None:
         if table not in self._roots:
+            if table in _FIRST_TABLES:
+                self.saved.broken.add(table)
             return
         tree = self._pages.tree(self._roots[table])
         for row in tree:
@@ -110,14 +114,14 @@ class Salvage:
 
     def _meta(self, row: Row) -> bool:
         match row.values:
-            case (_, str(stream), int(last_seq), *_) if _STREAM.fullmatch(stream) and last_seq >= 0:
+            case (_, str(stream), int(last_seq), *_) if _STREAM.fullmatch(stream) and 0 <= last_seq <= LAST_SEQ:
                 self.saved.stream, self.saved.last_seq = stream, last_seq
                 return True
         return False
 
     def _former(self, row: Row) -> bool:
         match row.values:
-            case (_, str(stream)) if row.key is not None and _STREAM.fullmatch(stream):
+            case (_, str(stream)) if row.key is not None and -LAST_SEQ <= row.key <= 0 and _STREAM.fullmatch(stream):
                 self.saved.former.append(Former(row.key, stream))
                 return True
         return False
@@ -142,7 +146,7 @@ class Salvage:
     def _quarantine(self, row: Row) -> bool:
         match row.values:
             case (str(uplink), int(seq), str(why), int(at), *event) if len(event) in (4, 5):
-                if _is_event(0, *event[:4]):
+                if abs(seq) <= LAST_SEQ and _is_event(0, *event[:4]):
                     retry = 1 if event[4:] == [1] else 0
                     self.saved.quarantine[uplink, seq] = (why, at, *event[:4], retry)
                     return True
@@ -155,6 +159,32 @@ class Salvage:
                 self.saved.accounts.append(Episode(class_, why, count, first, last, began, ended))
                 return True
         return False
+
+
+def check_numbers(db: sqlite3.Connection) -> str:
+    """What a buffer says of itself that cannot be, "" where all of it can; a look at each tree's ends alone."""
+    there = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if missing := sorted(_usual_roots().keys() - there):
+        return f"its table {missing[0]} is not there any more"
+    for stream, last_seq in db.execute("SELECT stream, last_seq FROM meta"):
+        if not isinstance(stream, str) or not _STREAM.fullmatch(stream):
+            return "it does not say any more which stream it is"
+        if not isinstance(last_seq, int) or not 0 <= last_seq <= LAST_SEQ:
+            return f"its last event cannot be {last_seq}"
+        ((lowest,),) = db.execute("SELECT coalesce(min(base), 0) FROM former")
+        for table in TABLES:
+            ends = f"SELECT (SELECT min(seq) FROM {table}), (SELECT max(seq) FROM {table})"
+            for seq in db.execute(ends).fetchone():
+                if seq is not None and not lowest < seq <= last_seq:
+                    return f"it has an event {seq}, and its events are those from {lowest + 1} to {last_seq}"
+        wrong = db.execute(
+            "SELECT uplink FROM cursor WHERE typeof(position) <> 'integer' OR typeof(delivered) <> 'integer'"
+            " OR position > ?1 OR delivered > ?1",
+            (last_seq,),
+        ).fetchone()
+        if wrong is not None:
+            return f"the place of the uplink {wrong[0]} cannot be"
+    return ""
 
 
 def check_rows(db: sqlite3.Connection) -> str:
@@ -171,7 +201,9 @@ def check_rows(db: sqlite3.Connection) -> str:
 
 
 def _event(row: Row) -> EventRow | None:
-    if row.key is None or len(row.values) != 6 or row.values[0] is not None or not _is_event(*row.values[1:]):
+    if row.key is None or abs(row.key) > LAST_SEQ or len(row.values) != 6 or row.values[0] is not None:
+        return None
+    if not _is_event(*row.values[1:]):
         return None
     _, stored_at, type_, subject, time, data = row.values
     return (row.key, stored_at, type_, subject, time, data)  # type: ignore[return-value]
@@ -189,6 +221,10 @@ def _is_object(data: bytes) -> bool:
         return isinstance(orjson.loads(data), dict)
     except orjson.JSONDecodeError:
         return False
+
+
+_FIRST_TABLES = frozenset({"meta", "cursor", "checkpoint", "quarantine"})
+"""Tables that every version has."""
 
 
 @cache
