@@ -75,7 +75,7 @@ async def test_states_and_parts_of_two_labelers(tmp_path: Path) -> None:
             await until(lambda: of(one, "device.restored", "left_plc"), 40)
             await until(lambda: _is_in(one, "left", "execute"))
             line = await one.line()
-            assert line["machines"]["right"]["parts"]["total"] > 0
+            assert line["machines"]["right"]["ever"]["total"] > 0
             assert not of(one, "device.lost", "right_plc")
             assert {event["state"] for event in of(one, "machine.state", "right")} <= {"unknown", "execute", "idle"}
             assert await one.stop() == 0

@@ -41,9 +41,12 @@ def is_whole(events: list[dict[str, Any]]) -> bool:
 
 
 def two_lines(filler: int, other: int) -> dict[str, Any]:
-    """A machine behind each of two simulated PLCs."""
-    plc = {"protocol": "modbus_tcp", "host": "127.0.0.1", "scan_interval": "200ms", "signals": FILLER_SIGNALS}
-    machine = {**FILLER_MACHINE, "ideal": f"{500 // SPEED}ms", "settle": "100ms"}
+    """A machine behind each of two simulated PLCs; that one of them is slow to answer ends no interval."""
+    plc = {
+        "protocol": "modbus_tcp", "host": "127.0.0.1", "scan_interval": "200ms", "timeout": "20s",
+        "signals": FILLER_SIGNALS,
+    }  # fmt: skip
+    machine = {**FILLER_MACHINE, "ideal": f"{500 // SPEED}ms", "settle": "100ms", "no_output": "0s"}
     again = json.loads(json.dumps(machine).replace("filler_plc", "other_plc"))
     return line_document(
         devices={"filler_plc": {**plc, "port": filler}, "other_plc": {**plc, "port": other}},
@@ -55,9 +58,9 @@ def two_lines(filler: int, other: int) -> dict[str, Any]:
 
 
 async def counts(one: Daemon) -> list[tuple[int, int]]:
-    """Total and scrap of both machines today."""
+    """Total and scrap of both machines, whatever the day."""
     machines = (await one.line())["machines"]
-    return [(machines[name]["parts"]["total"], machines[name]["parts"]["scrap"]) for name in ("filler", "other")]
+    return [(machines[name]["ever"]["total"], machines[name]["ever"]["scrap"]) for name in ("filler", "other")]
 
 
 async def have_counted(one: Daemon, truths: list[dict[str, Any]]) -> bool:

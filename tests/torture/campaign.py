@@ -28,7 +28,7 @@ SPEED = 5.0
 EXTRA = 30
 """Signals of which every change is an event."""
 START_S = 20.0
-STEP_S = 4.0
+STEP_S = 10.0
 """How long a step is waited for, from the start's end."""
 RUN_S = 0.5
 """Longest life of a daemon that is killed at any moment."""
@@ -107,6 +107,8 @@ class Campaign:
             if number == sum(step in BIRTH for step in self._plan):
                 proxy.mangle = lambda reply: reply
                 await self._first_look(one, plc)
+            if number == len(self._plan) // 2:
+                await self._catch_up(one, proxy)
             self._spoil(proxy)
             self._tell(self.figures, step.name)
             moment = step.at(self._chance) if step.moment else ""
@@ -130,6 +132,16 @@ class Campaign:
         if (code := await one.stop()) != 0:
             raise Broken(f"the daemon ended with exit code {code}, see {one.log}")
         await plc.tell(action="thaw")
+
+    async def _catch_up(self, one: Daemon, proxy: Mangler) -> None:
+        """Once all is told, so that the next start has something to let go; then it is killed as well."""
+        one.environment.pop("LD_PRELOAD", None)
+        proxy.mangle = lambda reply: reply
+        await one.start()
+        self.figures.starts += 1
+        await until(lambda: all_delivered(one))
+        await one.kill()
+        self._look(one)
 
     async def _await_end(self, one: Daemon, step: Step) -> bool:
         """Wait for the layer's kill, or kill at any moment; whether the kill is the one that was meant."""
