@@ -72,8 +72,8 @@ class LinkStats:
     skewed: int = 0
     """Times of values that were too far from the gateway's clock to be used."""
     bytes_read: int = 0
-    round_trip_ms: float = 0.0
-    """Duration of the last scan's requests."""
+    round_trip_ms: float | None = None
+    """Duration of the last scan's requests; None where nothing is asked, or was."""
     quarantined: set[tuple[str, int]] = field(default_factory=set)
     """Device and number of each signal whose address is refused, so that it is reported once."""
     orders: dict[int, Order] = field(default_factory=dict)

@@ -73,7 +73,8 @@ class _LineCollector(Collector):
             "linegate_endpoint_round_trip_seconds", "Duration of the last scan's requests", labels=["endpoint"]
         )
         for runner in self._sources.endpoints:
-            round_trip.add_metric([runner.endpoint.name], runner.stats.round_trip_ms / 1000)
+            if (took_ms := runner.stats.round_trip_ms) is not None:
+                round_trip.add_metric([runner.endpoint.name], took_ms / 1000)
         yield round_trip
         helps = {
             "requests": "Requests sent",

@@ -39,6 +39,6 @@ def _facts(device: DeviceSettings, round_trip_ms: float | None) -> dict[str, Any
 
 
 def _round_trip_ms(sources: Sources, device: str) -> float | None:
-    """Of the last scan's requests; None while it delivers nothing."""
+    """Of the last scan's requests; None while it delivers nothing, or where nothing is asked."""
     runner = sources.runners.get(device)
-    return round(runner.stats.round_trip_ms, 3) if runner is not None and runner.is_up(device) else None
+    return runner.round_trip_ms if runner is not None and runner.is_up(device) else None

@@ -210,7 +210,7 @@ class Sources:
     def _device(self, name: str) -> Check:
         runner = self.runners[name]
         age = None if runner.last_batch is None else round(time.monotonic() - runner.last_batch, 3)
-        values = {"age_s": age, "round_trip_ms": round(runner.stats.round_trip_ms, 3), **runner.counts()}
+        values = {"age_s": age, "round_trip_ms": runner.round_trip_ms, **runner.counts()}
         if not runner.is_up(name):
             return Check(f"device:{name}", "warn", runner.why, runner.remedy, values)
         bad = self.view.bad_signals(name)

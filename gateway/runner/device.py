@@ -62,6 +62,12 @@ class DeviceRunner:
         """Whether the device delivers values."""
         return self._up[device] is True
 
+    @property
+    def round_trip_ms(self) -> float | None:
+        """Duration of the last scan's requests; None where none has been measured: some devices speak by themselves."""
+        took = self.stats.round_trip_ms
+        return None if took is None else round(took, 3)
+
     def counts(self) -> dict[str, int]:
         """What is counted about the connection."""
         stats = self.stats

@@ -104,7 +104,7 @@ class Looking:
         for runner in self._runners:
             for name in runner.endpoint.devices:
                 is_up = runner.is_up(name)
-                took = round(runner.stats.round_trip_ms, 3) if is_up else None
+                took = runner.round_trip_ms
                 why, remedy = ("", "") if is_up else (runner.why, runner.remedy)
                 readings = tuple(self._readings(name, took))
                 yield Found(name, runner.endpoint.name, is_up, why, remedy, took, readings)

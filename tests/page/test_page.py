@@ -177,7 +177,9 @@ async def test_a_stop_is_explained_with_the_signals_around_it(line: Running, bro
         await somebody.page.locator(f"[data-stop='{stop['stop']}']").click()
         panel = somebody.page.locator(f"[data-stop-panel='{stop['stop']}']")
         await expect(panel.locator(".explained")).to_contain_text("first out: capper_plc.state was 5")
-        await expect(panel.locator("[data-around='capper_plc.state']")).to_be_visible()
+        around = panel.locator("[data-around='capper_plc.state']")
+        await expect(around.locator(".first-out")).to_be_visible()
+        await expect(around.locator("canvas").first).to_be_visible()
         assert await somebody.hindrances() == []
         await somebody.picture("time-stop")
 
@@ -209,6 +211,34 @@ async def test_the_keyboard_alone_will_do(line: Running, browser: Browser) -> No
         await somebody.press("Enter")
         said = await line.first("operator.entry", "labeler", what="reason")
         assert (said["target"], said["who"]) == (stop["stop"], SUPERVISOR)
+
+
+async def test_what_is_being_entered_survives_the_page_and_the_daemon(line: Running, browser: Browser) -> None:
+    """A note stays where the page is loaded anew; what could not be sent is sent by one press more, entered once."""
+    stop, _ = line.of_an_hour_that_is_over("filler")
+    async with visit(browser, line.daemon.url) as anna:
+        await anna.show("word", f"?stop={stop['stop']}")
+        note = anna.page.locator("[name=note]")
+        await note.fill("half a sentence")
+        await anna.page.reload()
+        await expect(note).to_have_value("half a sentence")
+        await line.daemon.stop()
+        await expect(anna.page.locator("#stale")).to_be_visible()
+        await anna.page.locator("[data-reason='17']").click()
+        failed = anna.page.locator(".failed")
+        await expect(failed).to_be_visible()
+        await expect(note).to_have_value("half a sentence")
+        await anna.picture("word-not-saved")
+        await line.daemon.start()
+        await expect(anna.page.locator("#stale")).to_be_hidden()
+        anna.forgive("net::ERR_")  # nobody answered meanwhile
+        await failed.get_by_role("button").click()
+        await anna.sign(OPERATOR, PIN)
+        said = await line.first("operator.entry", "filler", what="reason", note="half a sentence")
+        assert said["target"] == stop["stop"]
+        await expect(note).to_have_value("")
+        await expect(anna.page.locator(".of-stop [data-entry]").first).to_contain_text("half a sentence")
+        assert len(line.told("operator.entry", "filler", note="half a sentence")) == 1
 
 
 async def test_a_restart_is_told_and_what_was_is_still_there(line: Running, browser: Browser) -> None:

@@ -1,12 +1,14 @@
 // One machine's lane: its states as a band, its stops below, on a canvas, however many there are.
 
-import { fillOf, lookOf, token } from "./paint.js";
+import { fillOf, lookOf, plain, token } from "./paint.js";
 import { endOf, firstAfter } from "./seek.js";
 
 const LANE_HEIGHT = 52;
 const BAND = { top: 4, height: 24 };
 const STOPS = { top: 30, height: 18 };
 const LEAST_ROOM = 14;
+/** Narrower than that a pattern of planned time is but noise. */
+const PATTERN_ROOM = 8;
 const LEAST_LETTERS = 6;
 
 /** Gives a canvas the size of its box in device pixels; its context, in CSS pixels. */
@@ -41,7 +43,7 @@ function paintBand(context, width, intervals, view, now, place, words) {
     if (one.began_ms >= view.to) break;
     const begin = Math.max(0, place(one.began_ms));
     const end = Math.min(width, place(endOf(one, now)));
-    const look = lookOf(one);
+    const look = end - begin < PATTERN_ROOM ? plain(lookOf(one)) : lookOf(one);
     if (end - begin < 1.5) {
       column.add(look, begin, end);
       continue;

@@ -34,6 +34,10 @@ export function lookOf(interval) {
   const pattern = tone === "unknown" ? "unknown" : isAssumed ? "assumed" : (interval.rest ?? null);
   return LOOKS[`${tone} ${pattern}`] ?? (LOOKS[`${tone} ${pattern}`] = { key: `${tone} ${pattern}`, tone, pattern });
 }
+
+/** The same without what tells planned time apart. */
+export const plain = (look) => (look.tone === "off" && look.pattern !== "assumed" ? { key: "off", tone: "off", pattern: null } : look);
+
 /** What a canvas fills with for a look. */
 export function fillOf(context, look) {
   const colour = token(`--${look.tone}`);

@@ -12,7 +12,7 @@ const STRIP = 30;
 const BAD = { key: "unknown unknown", tone: "unknown", pattern: "unknown" };
 
 /** `signal` is `{unit, points}` of /api/samples; `moment` is marked, `stretches` are shaded. */
-export function SignalAround({ name, signal, view, moment, stretches, decides, now }) {
+export function SignalAround({ name, signal, view, moment, stretches, decides, isFirst, now }) {
   const points = useMemo(() => until(signal.points, Math.min(view.to, now)), [signal, view.to, Math.min(view.to, now)]);
   const isNumber = points.some(([, value]) => typeof value === "number");
   const Chart = isNumber ? NumberLine : Strip;
@@ -21,7 +21,7 @@ export function SignalAround({ name, signal, view, moment, stretches, decides, n
   const told = t("around.told", { before: shown(before), after: shown(after) });
   return html`<figure class="around" data-around=${name}>
     <figcaption><span class="around-name">${name}</span>${signal.unit && html` <span class="unit">${signal.unit}</span>`}
-      ${decides && html` <span class="tag">${t("around.decides")}</span>`}<span class="around-told">${told}</span></figcaption>
+      ${isFirst ? html` <span class="tag first-out">${word("fact", "first")}</span>` : decides && html` <span class="tag">${t("around.decides")}</span>`}<span class="around-told">${told}</span></figcaption>
     ${points.length === 0 ? html`<p class="empty">${t("around.none")}</p>`
     : html`<${Chart} points=${points} view=${view} moment=${moment} stretches=${stretches} />
       <${Numbers} caption=${name} columns=${[word("heading", "moment"), word("heading", "value")]} rows=${() => points.map((point) => [clockOf(point[0]), shown(point)])} />`}

@@ -25,14 +25,14 @@ export function LineView({ line }) {
   };
   return html`<section data-view="line" class="line">
     <div class="summary">
-      <${Figures} line=${line} kind=${kind} there=${there} choose=${choose} />
+      <${Figures} line=${line} isMany=${Object.keys(line.machines).length > FEW} kind=${kind} there=${there} choose=${choose} />
       <${Job} job=${line.job} unit=${line.line.unit} />
     </div>
     <${Flow} line=${line} kind=${kind} />
   </section>`;
 }
 
-function Figures({ line, kind, there, choose }) {
+function Figures({ line, isMany, kind, there, choose }) {
   const window = line.kpi[kind];
   const constraint = constraintOf(window);
   const { oee = null, oee_low: low = null, oee_high: high = null } = window ?? {};
@@ -40,14 +40,14 @@ function Figures({ line, kind, there, choose }) {
     <div class="oee-of-line">
       <span class="name">${t("oee")}</span>
       <b data-field="line-oee">${oee === null ? t("oee.unknown") : percentOf(oee)}</b>
-      ${low !== null && html`<span class="muted">${t("oee.bounds", { low: percentOf(low), high: percentOf(high) })}</span>`}
+      ${low !== null && percentOf(low) !== percentOf(high) && html`<span class="muted">${t("oee.bounds", { low: percentOf(low), high: percentOf(high) })}</span>`}
       <${Bar} low=${low} high=${high} />
     </div>
     <dl>
       ${["availability", "effectiveness", "quality"].map((name) => html`<div><dt>${word("kpi", name)}</dt><dd>${percentOf(window?.[name])}</dd></div>`)}
       <div><dt>${t("line.good", { unit: line.line.unit })}</dt><dd data-field="line-good">${countOf(window?.gq)}</dd></div>
       <div><dt>${t("line.scrap")}</dt><dd data-field="line-scrap">${countOf(window?.sq)}</dd></div>
-      ${constraint.length > 0 && html`<div class="constraint"><dt>${t("line.constraint")}</dt><dd class="cut" title=${constraint.join(", ")}>${constraint.join(", ")}</dd></div>`}
+      ${constraint.length > 0 && isMany && html`<div class="constraint"><dt>${t("line.constraint")}</dt><dd class="cut" title=${constraint.join(", ")}>${constraint.join(", ")}</dd></div>`}
     </dl>
     ${isWall ? html`<b class="kind">${word("window", kind)}</b>` : html`<div class="choice" role="group" aria-label=${t("line.window")}>
       ${there.map((one) => html`<button aria-pressed=${one === kind} onClick=${() => choose(one)}>${word("window", one)}</button>`)}

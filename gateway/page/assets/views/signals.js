@@ -113,6 +113,6 @@ function Row({ row, at, top, samples, trip, when }) {
     <span role="cell" class="value cut" title=${value}><b data-field="value">${value}</b> <span class="muted">${fact.unit}</span></span>
     <span role="cell" class="quality cut" title=${why || null}>${now && html`<b data-field="quality">${word("quality", now.quality)}</b>`} <span data-field="why">${why}</span></span>
     <span role="cell" class="age" title=${age === null ? null : momentOf(now.at_ms)}>${durationOf(age === null ? null : age / 1000)}</span>
-    <span role="cell" class="trip muted">${trip ? t("duration.ms", { ms: numberOf(trip) }) : ""}</span>
+    <span role="cell" class="trip muted">${trip ? t("duration.ms", { ms: numberOf(trip) }) : "–"}</span>
   </div>`;
 }

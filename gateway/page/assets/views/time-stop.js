@@ -101,12 +101,13 @@ function Explained({ stop }) {
   </section>`;
 }
 
-/** Signals from two minutes before the stop began to two minutes after, those that decide first. */
+/** Signals from two minutes before the stop began to two minutes after, those that decide first, and of them the one that was out first. */
 function Around({ machine, stop, about, now }) {
   const [others, setOthers] = useState([]);
   const [answer, setAnswer] = useState({});
   const facts = about?.machines.find(({ name }) => name === machine);
-  const deciding = facts?.signals ?? [];
+  const first = stop.first_out?.signal;
+  const deciding = [...(facts?.signals ?? [])].sort((one, other) => (other === first) - (one === first));
   const shown = [...deciding, ...others].slice(0, MOST_SIGNALS);
   const view = { from: stop.began_ms - AROUND_MS, to: stop.began_ms + AROUND_MS };
   const isWhole = now > view.to;
@@ -130,7 +131,7 @@ function Around({ machine, stop, about, now }) {
     ${error && html`<${Refusal} error=${error} />`}
     ${facts !== undefined && shown.length === 0 && html`<p class="muted">${t("around.no_signals")}</p>`}
     ${signals && shown.filter((name) => name in signals).map((name) => html`<${SignalAround} key=${name} name=${name} signal=${signals[name]} view=${view}
-      moment=${stop.began_ms} stretches=${stretches} now=${now} decides=${deciding.includes(name)} />`)}
+      moment=${stop.began_ms} stretches=${stretches} now=${now} decides=${deciding.includes(name)} isFirst=${name === first} />`)}
     ${facts !== undefined && others.length === 0 && html`<button type="button" class="more" onClick=${more}>${t("around.more")}</button>`}
   </section>`;
 }

@@ -3,18 +3,29 @@ import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
 import { ApiError, post } from "../api.js";
 import { nudge } from "../follow.js";
 import { Icon } from "../icons.js";
+import { keep, recall } from "../memory.js";
 import { Refusal } from "../refusal.js";
 import { t } from "../texts.js";
 
 const UNDO_MS = 20_000;
 /** Entered, but not stored yet: to send it again would enter it twice. */
 const ENTERED = 504;
-const drafts = new Map();
+const DRAFTS = "drafts";
+const drafts = new Map(draftsBefore());
 const followers = new Set();
 let last = null;
 
+/** What was written before the page was loaded anew, by a person or for another version of the daemon. */
+function draftsBefore() {
+  try {
+    return JSON.parse(recall(DRAFTS, "tab") ?? "[]");
+  } catch {
+    return []; // what is kept there is not ours
+  }
+}
+
 /**
- * A hook: `[value, set, done]`, of a value that stays while the page is open, whatever view is shown. `done(sent)`
+ * A hook: `[value, set, done]`, of a value that stays while the tab is open, whatever view is shown. `done(sent)`
  * forgets it, unless it is another meanwhile: what was written while the daemon was asked is not lost either.
  */
 export function useDraft(key, first) {
@@ -22,6 +33,7 @@ export function useDraft(key, first) {
   const put = (value) => {
     if (value === first) drafts.delete(key);
     else drafts.set(key, value);
+    keep(DRAFTS, JSON.stringify([...drafts]), "tab");
     redraw((count) => count + 1);
   };
   const done = (sent) => drafts.get(key) === sent && put(first);

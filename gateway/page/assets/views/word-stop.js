@@ -24,9 +24,8 @@ export function StopForm({ id, listed, about, entries, now, onBack, onGiven, onC
   const stop = listed ?? known;
   const back = html`<button type="button" class="big back" onClick=${onBack}>‹ ${t("word.back")}</button>`;
   if (stop === undefined) return html`${back}<p class="empty" role="status" ref=${heading} tabindex="-1">${t("word.stop_gone")}</p>`;
-  return html`${back}
-    <header class="form-head"><h2 ref=${heading} tabindex="-1">${stop.machine}: ${nameOfStop(stop)} <${Said} reason=${stop.reason} /></h2>
-      <p class="muted number">${stop.ended_ms === null ? t("word.since", { time: shortOf(stop.began_ms, now) }) : `${momentOf(stop.began_ms)}`} · ${lengthOf(stop, now)} · ${[word("stopkind", stop.kind), firstOut(stop)].filter(Boolean).join(" · ")}</p>
+  return html`<header class="form-head">${back}<div><h2 ref=${heading} tabindex="-1">${stop.machine}: ${nameOfStop(stop)} <${Said} reason=${stop.reason} /></h2>
+      <p class="muted number">${stop.ended_ms === null ? t("word.since", { time: shortOf(stop.began_ms, now) }) : `${momentOf(stop.began_ms)}`} · ${lengthOf(stop, now)} · ${[word("stopkind", stop.kind), firstOut(stop)].filter(Boolean).join(" · ")}</p></div>
     </header>
     <${Give} stop=${stop} about=${about} entries=${entries} now=${now} onGiven=${onGiven} />
     <${Shape} stop=${stop} now=${now} onChoose=${onChoose} />

@@ -29,7 +29,7 @@ export function Stops({ line, about, entries, waiting, chosen, onChoose }) {
   const rows = (stops) => html`<ul>${stops.map((stop) => html`<${Row} key=${stop.stop} stop=${stop} now=${now} isChosen=${stop.stop === found?.stop} onChoose=${() => onChoose(stop.stop)} />`)}</ul>`;
   return html`<div class="word-stops" data-open=${chosen !== null ? "" : null}>
     <div class="panel queue" ref=${list}>
-      <h2>${t("word.queue")} <span class="muted">${wants.length || ""}</span></h2>
+      <h2>${t("word.queue")} <span class="muted">${waiting.answer?.total > wants.length ? t("plumbing.of", { some: wants.length, all: waiting.answer.total }) : wants.length || ""}</span></h2>
       ${waiting.error && html`<${Refusal} error=${waiting.error} />`}
       ${wants.length > 0 ? rows(wants) : html`<p class="empty">${t(waiting.answer === null ? "word.loading" : "word.none_waiting")}</p>`}
       ${others.length > 0 && html`<h2>${t("word.recent")}</h2>${rows(others.slice(0, isAll ? RECENT : FIRST))}
