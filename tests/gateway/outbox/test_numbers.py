@@ -42,7 +42,7 @@ async def taken(outbox: Outbox, uplink: str) -> tuple[list[int], list[dict[str, 
 @pytest.mark.parametrize(
     ("tampering", "why", "kept"),
     [
-        ("UPDATE event SET seq = -5 WHERE seq = 3", "it has an event -5, and its events are those from 1 to", WITHOUT_3),
+        ("UPDATE event SET seq = -5 WHERE seq = 3", "it has an event -5, and its events are those from 1", WITHOUT_3),
         (f"UPDATE event SET seq = {2**63 - 1} WHERE seq = 3", "it has an event 9223372036854775807", WITHOUT_3),
         (f"UPDATE meta SET last_seq = {2**63 - 1}", "its last event cannot be 9223372036854775807", ALL),
         ("UPDATE meta SET last_seq = -3", "its last event cannot be -3", ALL),
