@@ -50,8 +50,8 @@ class Proofs:
             stream, since = str(said["stream"]), said.get("since")
         except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError):
             return
-        if self._twins.is_ours(stream) and (stream != self._stream or since == self._since):
-            return
+        if self._twins.is_ours(stream) and (is_retained or stream != self._stream or since == self._since):
+            return  # kept may be one of before a restart, ours or the broker's
         if not is_retained:
             self._twins.heard(stream)
         elif PROVEN in self._context.kept:

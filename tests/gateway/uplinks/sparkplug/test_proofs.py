@@ -104,5 +104,11 @@ def test_who_is_another(told: UplinkContext) -> None:
         again.hear(body, is_retained=False)
     assert not ours.others
     clone = orjson.dumps({**orjson.loads(mine), "since": "2026-11-22T06:00:00.000Z"})
+    again.proven()
+    again.hear(clone, is_retained=True)
+    assert not ours.kept.get("contested"), "our own, of before a restart: a broker may remember what is old"
     again.hear(clone, is_retained=False)
     assert list(ours.others) == [OURS]
+    again.hear(mine.replace(OURS.encode(), THEIRS.encode()), is_retained=True)
+    assert list(ours.others) == [OURS]
+    assert ours.kept["contested"], "it was there since we were"
