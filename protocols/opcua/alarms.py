@@ -9,12 +9,14 @@ from typing import Any
 
 from asyncua import ua
 
+from protocols.opcua.address import MAX_IDENTIFIER
 from protocols.opcua.session import Session, status_text
 from protocols.opcua.unit import Item, Unit
 
 REFRESH_S = 5.0
 """How long the end of a refresh is waited for; a server that never says it is taken at its word all the same."""
 MOST_CONDITIONS = 10_000
+"""Active at once, of one notifier; those beyond are not known."""
 
 _CONDITION = ua.NodeId(ua.ObjectIds.ConditionType)
 _REFRESH = ua.NodeId(ua.ObjectIds.ConditionType_ConditionRefresh)
@@ -46,6 +48,8 @@ class Alarms:
     def __init__(self, unit: Unit, item: Item) -> None:
         self._unit = unit
         self._item = item
+        self._length = list(unit.device.signals.values())[item.signals[0]].length
+        """Bytes of a text that the signal can hold, so characters of a message that need not be kept beyond."""
         self._active: dict[Any, _Condition] = {}
         self._refreshing_until: float | None = None
         self._why: str | None = None
@@ -84,7 +88,8 @@ class Alarms:
         elif event_type == _REQUIRED:
             self.wants_refresh = True
         elif condition is not None and active is not None and (branch is None or branch.is_null()):
-            self._state(condition, bool(active), int(severity or 0), getattr(message, "Text", None) or "alarm")
+            text = getattr(message, "Text", None) or "alarm"
+            self._state(condition, bool(active), int(severity or 0), text[: self._length])
 
     def _state(self, condition: Any, active: bool, severity: int, message: str) -> None:
         if not active:
@@ -92,7 +97,7 @@ class Alarms:
         elif condition in self._active:
             known = self._active[condition]
             known.severity, known.message, known.is_stale = severity, message, False
-        elif len(self._active) < MOST_CONDITIONS:
+        elif len(self._active) < MOST_CONDITIONS and len(str(condition.Identifier)) <= MAX_IDENTIFIER:
             self._active[condition] = _Condition(severity, message)
         if self._refreshing_until is None:
             self._show()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,15 @@ async def test_an_active_alarm_is_why_a_machine_stands(asyncua_peer: OpcUaServer
         await until(lambda: len(reasons("execute")) > 1)
         assert await gateway.stop() == 0
     assert reasons("held")[0] == {"code": "cap jam", "text": "cap jam", "source": "alarm", "group": "mechanical"}
+
+
+async def test_what_a_server_says_at_length_is_kept_no_longer_than_it_can_be_shown(asyncua_peer: OpcUaServer) -> None:
+    signals = {"alarm": {"alarms": NOTIFIERS["server"], "length": 20}}
+    async with running(device(asyncua_peer.url, signals)) as line:
+        await line.shows("alarm", "")
+        await asyncua_peer.tell("alarm", name="CapJam", active=True, severity=700, message="cap_jam_" * 100_000)
+        await line.shows("alarm", "cap_jam_cap_jam_cap_")
+        (known,) = [one for kept in gc.get_objects() if type(kept) is alarms.Alarms for one in kept._active.values()]
+        assert len(known.message) == 20
+        await asyncua_peer.tell("alarm", name="CapJam", active=False)
+        await line.shows("alarm", "")
