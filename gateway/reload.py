@@ -19,8 +19,9 @@ GOOD, TROUBLE = 0, 1
 def reload_file(file: Path, state_dir: Path, *, as_json: bool) -> int:
     """Returns the exit code: 0, or 1 where the daemon refused or none runs; a bad file ends the process with 2."""
     config = load_apart(file)
+    asked = {"file": str(file.resolve()), "digest": config.digest}
     try:
-        (answer,) = ask_daemon(state_dir, state_dir / config.buffer.path, "reload", file=str(file.resolve()))
+        (answer,) = ask_daemon(state_dir, state_dir / config.buffer.path, "reload", **asked)
     except ControlError as error:
         sys.stderr.write(f"{error.why}\n  {error.remedy}\n")
         return TROUBLE

@@ -48,7 +48,8 @@ class Reloader:
         self._file = file.resolve()
         self._parts, self._crew, self._notifier = parts, crew, notifier
         self._wake = asyncio.Event()
-        self._askers: list[asyncio.Future[dict[str, Any]]] = []
+        self._askers: list[tuple[str, asyncio.Future[dict[str, Any]]]] = []
+        """Each with the digest of what it found in the file."""
 
     def request(self) -> None:
         """Somebody sent a signal; the log has the answer."""
@@ -59,7 +60,7 @@ class Reloader:
         if request["file"] != os.fspath(self._file):
             raise Refused(f"the daemon was started with {self._file}, not with {request['file']}", "reload that file")
         asker: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._askers.append(asker)
+        self._askers.append((request["digest"], asker))
         self._wake.set()
         yield await asker
 
@@ -71,23 +72,26 @@ class Reloader:
             askers, self._askers = self._askers, []
             self._notifier.send(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
             try:
-                answer = await self._reload()
+                answer = await self._reload({digest for digest, _ in askers})
             except Refused as refused:
                 self._parts.refused = refused.why
                 log.error("reload_refused", file=str(self._file), why=refused.why, remedy=refused.remedy)
-                for asker in askers:
+                for _, asker in askers:
                     if not asker.done():
                         asker.set_exception(Refused(refused.why, refused.remedy))
             else:
                 self._parts.refused = ""
-                for asker in askers:
+                for _, asker in askers:
                     if not asker.done():
                         asker.set_result(answer)
             finally:
                 self._notifier.send(READY=1)
 
-    async def _reload(self) -> dict[str, Any]:
+    async def _reload(self, expected: set[str]) -> dict[str, Any]:
+        """`expected`: digests of what those who ask found, a moment ago, in the file."""
         new = await self._load()
+        if expected - {new.digest}:
+            raise Refused(f"{self._file} is being changed while it is read", "reload again, once it is written")
         difference = await in_daemon_thread("reload", partial(Difference, self._parts.config, new))
         answer = {"digest": new.digest, "changes": difference.as_data()}
         if difference.is_none:

@@ -24,7 +24,7 @@ LOCK_S, LONGEST_LOCK_S = 30.0, 3600.0
 FORGOTTEN_S = 86_400.0
 """After so long without a wrong PIN they are forgotten: 5 guesses a day are 3 years for 4 digits."""
 MOST_ADDRESSES = 64
-"""Whose wrong PINs are counted apart."""
+"""Of one name, that are known apart."""
 BASIC, BEARER = 'Basic realm="linegate", charset="UTF-8"', 'Bearer realm="linegate"'
 
 log = structlog.get_logger("health")
@@ -51,10 +51,10 @@ class Keys:
 
 @dataclass(slots=True)
 class _Lock:
-    """Of one name. A right PIN forgives the wrong ones from its own address alone, or who guesses elsewhere had ever
-    new tries from it."""
+    """Of one name, at one address or at all that nobody has entered from by it."""
 
     wrong: dict[str, int] = field(default_factory=dict)
+    """By address."""
     until: float = 0.0
     last: float = 0.0
 
@@ -71,13 +71,35 @@ class _Lock:
         return seconds
 
 
+class _Locks:
+    """Of one name. Where its owner entered before, what others guess elsewhere locks nobody out; all other addresses
+    share one lock, or who has many of them had ever new tries. A right PIN forgives the wrong ones of its own address.
+    """
+
+    def __init__(self) -> None:
+        self._own: dict[str, _Lock] = {}
+        self._shared = _Lock()
+
+    def at(self, remote: str) -> _Lock:
+        """The one that counts for an address."""
+        return self._own.get(remote, self._shared)
+
+    def entered(self, remote: str) -> None:
+        """A right PIN came from there."""
+        self._shared.wrong.pop(remote, None)
+        self._own.pop(remote, None)
+        self._own[remote] = _Lock()
+        if len(self._own) > MOST_ADDRESSES:
+            del self._own[next(iter(self._own))]  # where nobody entered for the longest
+
+
 class Doorkeeper:
     """Keeps digests of the keys, made with a secret of its own: comparing them tells nothing of length or content."""
 
     def __init__(self, keys: Keys, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._salt = secrets.token_bytes(32)
-        self._locks = {name: _Lock() for name in keys.pins}
+        self._locks = {name: _Locks() for name in keys.pins}
         self.renew(keys)
 
     def renew(self, keys: Keys) -> None:
@@ -104,15 +126,15 @@ class Doorkeeper:
         return self._by_pin(name, key, remote)
 
     def _by_pin(self, name: str, pin: str, remote: str) -> Visitor:
-        lock, now = self._locks[name], self._clock()
+        lock, now = self._locks[name].at(remote), self._clock()
         is_right = self._is(pin, self._pins[name])
         if now < lock.until:
             left = f"{lock.until - now:.0f}"
-            why = f"{name} is locked for {left} s, after wrong PINs"
+            why = f"{name} is locked here for {left} s, after wrong PINs"
             log.warning("sign_in_refused", who=name, remote=remote, why=why)
             raise Refusal(429, why, "wait; or come with the token", {"Retry-After": left})
         if is_right:
-            lock.wrong.pop(remote, None)
+            self._locks[name].entered(remote)
             return Visitor(name, self._roles[name])
         if seconds := lock.count(remote, now):
             log.warning("operator_locked", who=name, remote=remote, seconds=seconds, remedy="somebody guesses PINs?")

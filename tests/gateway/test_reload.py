@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from gateway.control.client import ask_daemon
+from gateway.control.wire import Refused
 from tests.conftest import FILLER_MACHINE, FILLER_SIGNALS, line_document
 from tests.processes import Daemon, Simulator, daemon, free_port, reload, simulator, until
 
@@ -141,6 +143,10 @@ async def test_what_cannot_be_taken_over_changes_nothing(tmp_path: Path, plcs: l
         code, _, err = await reload(one, elsewhere)
         assert code == 1
         assert "needs a restart" in err
+        one.file.write_text(json.dumps(document))
+        half = {"file": str(one.file), "digest": "of what was there before the rest of it was written"}
+        with pytest.raises(Refused, match="is being changed while it is read"):
+            await asyncio.to_thread(lambda: [*ask_daemon(one.state, one.state / "line.db", "reload", **half)])
         other = tmp_path / "other.yaml"
         other.write_text(json.dumps(document))
         process = await asyncio.create_subprocess_exec(

@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from gateway.health.answers import Refusal
-from gateway.health.doorkeeper import FORGOTTEN_S, FREE, LOCK_S, LONGEST_LOCK_S, Doorkeeper, Keys, Visitor
+from gateway.health.doorkeeper import (
+    FORGOTTEN_S,
+    FREE,
+    LOCK_S,
+    LONGEST_LOCK_S,
+    MOST_ADDRESSES,
+    Doorkeeper,
+    Keys,
+    Visitor,
+)
 from gateway.health.guard import MOST_BYTES
 from tests.gateway.health.viewing import basic
 
@@ -87,11 +96,16 @@ def test_on_loopback_without_keys_nobody_needs_any_and_a_wrong_one_is_said() -> 
     assert refusal(pins, "Bearer 4711").status == 401
 
 
+def guessed(door: Doorkeeper, remote: str) -> int:
+    """How many wrong PINs of anna's are looked at from there until she is locked there."""
+    guesses = 0
+    while refusal(door, basic("anna", "0000"), remote).status == 401:
+        guesses += 1
+    return guesses
+
+
 def test_a_name_is_locked_for_longer_and_longer() -> None:
     door, clock = keeper()
-    for _ in range(FREE - 1):
-        assert refusal(door, basic("anna", "0000")).status == 401
-    assert door.admit(basic("anna", "4711"), HERE).name == "anna"
     for _ in range(FREE):
         assert refusal(door, basic("anna", "0000")).status == 401
     seconds = LOCK_S
@@ -110,27 +124,47 @@ def test_a_name_is_locked_for_longer_and_longer() -> None:
     assert door.admit(basic("anna", "4711"), HERE).name == "anna"
 
 
-def test_a_right_pin_does_not_forgive_who_guesses_from_elsewhere() -> None:
+def test_who_guesses_elsewhere_locks_nobody_out_where_she_enters() -> None:
     door, clock = keeper()
-    guesses = 0
-    while refusal(door, basic("anna", "0000"), THERE).status == 401:
-        guesses += 1
-        if guesses < FREE:
-            door.admit(basic("anna", "4711"), HERE)
-    assert guesses == FREE
+    assert door.admit(basic("anna", "4711"), HERE).name == "anna"
+    assert guessed(door, THERE) == FREE
+    assert door.admit(basic("anna", "4711"), HERE).name == "anna"
+    assert refusal(door, basic("anna", "4711"), "10.0.0.9").status == 429, "all other addresses share one lock"
     clock.now += FORGOTTEN_S + 1
-    assert [refusal(door, basic("anna", "0000"), THERE).status for _ in range(FREE + 1)] == [401] * FREE + [429]
+    assert guessed(door, THERE) == FREE
 
 
-def test_guesses_from_many_addresses_are_counted_in_bounded_memory() -> None:
+def test_who_guesses_where_she_enters_locks_her_there() -> None:
+    door, clock = keeper()
+    for _ in range(FREE - 1):
+        assert refusal(door, basic("anna", "0000")).status == 401
+    assert door.admit(basic("anna", "4711"), HERE).name == "anna", "her own wrong ones are forgiven"
+    assert guessed(door, HERE) == FREE
+    assert refusal(door, basic("anna", "4711"), HERE).status == 429
+    assert guessed(door, THERE) == FREE
+    clock.now += LOCK_S + 1
+    assert door.admit(basic("anna", "4711"), HERE).name == "anna"
+
+
+def test_guesses_from_many_addresses_are_counted_together() -> None:
+    door, _ = keeper()
+    places = [f"10.1.0.{number}" for number in range(FREE + 1)]
+    assert [refusal(door, basic("anna", "0000"), place).status for place in places] == [401] * FREE + [429]
+
+
+def test_many_addresses_take_bounded_memory() -> None:
     door, clock = keeper()
     for number in range(1000):
+        place = f"10.1.{number // 250}.{number % 250}"
         clock.now += LONGEST_LOCK_S + 1
-        assert refusal(door, basic("anna", "0000"), f"10.1.{number // 250}.{number % 250}").status == 401
+        assert refusal(door, basic("anna", "0000"), place).status == 401
         refusal(door, basic(f"nobody-{number}", "0000"), HERE)
-    lock = door._locks["anna"]
-    assert sum(lock.wrong.values()) == 1000
-    assert len(lock.wrong) < 100
+        clock.now += LONGEST_LOCK_S + 1
+        assert door.admit(basic("ben", "ä-1899"), place).name == "ben"
+    anna, ben = door._locks["anna"], door._locks["ben"]
+    assert sum(anna._shared.wrong.values()) == 1000
+    assert len(anna._shared.wrong) <= MOST_ADDRESSES + 1
+    assert len(ben._own) == MOST_ADDRESSES
     assert door._locks.keys() == PINS.keys()
 
 
