@@ -33,6 +33,7 @@ class Twins:
         self._context = context
         self._heard_at: dict[str, float] = {}
         context.others.clear()
+        context.kept.pop(CONTESTED, None)
 
     def is_ours(self, stream: str) -> bool:
         """Whether this gateway's events had this stream, now or before its buffer was restored."""

@@ -42,6 +42,11 @@ class Broker:
         self._host, self._port = server
 
     @property
+    def is_contested(self) -> bool:
+        """Whether another gateway was there before this connection: it may have ended the one before, and this one."""
+        return CONTESTED in self._context.kept
+
+    @property
     def peer(self) -> str:
         """`host:port`."""
         return f"{self._host}:{self._port}"
@@ -116,7 +121,7 @@ class Broker:
 
     def not_connected(self, lost: Lost) -> NotConnected:
         """The connection is gone."""
-        if lost.code == reasons.TAKEN_OVER or (lost.code is None and self._context.kept.pop(CONTESTED, 0)):
+        if lost.code == reasons.TAKEN_OVER or (lost.code is None and self.is_contested):
             remedy = reasons.remedy(reasons.TAKEN_OVER)  # not each broker says so
             return TryLater(f"{self.peer}: {lost}", remedy, TAKEN_OVER_S)
         remedy = "check the broker and the network" if lost.code is None else reasons.remedy(lost.code)

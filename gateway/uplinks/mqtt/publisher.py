@@ -242,7 +242,7 @@ class MqttPublisher:
         if link.lost is None:
             raise self._broker.silent()
         _, oldest = self._in_flight[0]
-        if not events or len(self._in_flight) > 1 or not oldest.is_alone:
+        if not events or len(self._in_flight) > 1 or not oldest.is_alone or self._broker.is_contested:
             raise self._broker.not_connected(link.lost)
         if link.lost.code in reasons.ABOUT_THE_EVENT:
             raise Rejected(0, f"{self._broker.peer} refuses the message: {reasons.words(link.lost.code)}")

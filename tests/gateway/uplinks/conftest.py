@@ -154,12 +154,13 @@ class Script:
         """Whether it answers nothing any more, and hangs up on nobody."""
         self.kinds: list[int] = []
         """Packet types, as they came."""
+        self.port = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self.port
 
     async def stop(self) -> None:
         if self._server is not None:

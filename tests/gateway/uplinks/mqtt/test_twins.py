@@ -13,6 +13,7 @@ from gateway.events import Envelope, Former
 from gateway.uplinks.mqtt.config import MqttUplink
 from gateway.uplinks.mqtt.publisher import MqttPublisher
 from gateway.uplinks.mqtt.twins import Births
+from gateway.uplinks.twins import CONTESTED
 from gateway.uplinks.uplink import TryLater, UplinkContext
 from protocols.driver import NotConnected
 from tests.processes import until
@@ -145,6 +146,24 @@ async def test_two_of_one_client_id_do_not_end_each_others_connection_at_every_t
     assert isinstance(losses[2], TryLater)
     assert losses[2].wait_s >= 30
     assert "second gateway of this line" in losses[2].remedy
+
+
+async def test_whoever_learns_first_that_it_was_ended_waits(
+    script: Script, context: UplinkContext, make_events: Any
+) -> None:
+    """Delivering or listening; a connection that nobody contests is tried again at once."""
+    script.answer = lambda number, mid: b"" if number == 2 else b"\x40\x02" + mid
+    uplink = publisher(await script.start(), context)
+    await uplink.connect()
+    context.kept[CONTESTED] = 1
+    with pytest.raises(TryLater):
+        await uplink.write(make_events(1))
+    assert isinstance(await lost(uplink), TryLater)
+    await uplink.close()
+    again = publisher(script.port, context)
+    await again.connect()
+    assert CONTESTED not in context.kept
+    await again.close()
 
 
 async def lost(uplink: MqttPublisher) -> NotConnected:
