@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
+import random
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,12 +27,31 @@ from tests.schemas import hold_cloud_event
 MOSQUITTO = "/usr/sbin/mosquitto"
 
 
+FIRST_PORT, PORTS, SHARES = 20_000, 12_000, 16
+"""Below those that Linux hands out to who asks for any, as hundreds of peers and clients beside a test do."""
+
+
+def _ports() -> Iterator[int]:
+    """Those of this process's share, over and over; of pytest's workers each has a share of its own."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    share = PORTS // SHARES
+    first, begin = FIRST_PORT + int(worker) % SHARES * share, random.randrange(share)
+    return (first + number % share for number in itertools.count(begin))
+
+
+_port = _ports()
+
+
 def free_port() -> int:
-    """A loopback port that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A loopback port that nobody has, and nobody will before it is used."""
+    for port in itertools.islice(_port, PORTS):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"no port is free from {FIRST_PORT} on")
 
 
 async def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:

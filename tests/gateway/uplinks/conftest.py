@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from gateway.config.model import LineConfig
 from gateway.events import Envelope, StoredEvent
 from gateway.uplinks.uplink import UplinkContext
 from tests.peers.certificates import make_certificates
+from tests.processes import free_port
 
 BROKER = "/usr/sbin/mosquitto"
 
@@ -33,7 +33,7 @@ class Broker:
     async def start(self, *lines: str, port: int | None = None) -> None:
         """Return when it accepts connections."""
         for _ in range(5):
-            self.port = port or _free_port()
+            self.port = port or free_port()
             text = "\n".join((f"listener {self.port} 127.0.0.1", "user root", *lines))
             if not any(line.startswith("allow_anonymous") for line in lines):
                 text += "\nallow_anonymous true"
@@ -83,12 +83,6 @@ class Broker:
         async with client:
             await client.subscribe(topic, qos=1)
             yield client
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 async def receive(client: aiomqtt.Client, count: int) -> list[aiomqtt.Message]:

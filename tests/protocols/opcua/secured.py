@@ -19,6 +19,7 @@ from protocols.opcua.config import OpcuaDevice
 from protocols.opcua.facts import der
 from protocols.opcua.security_config import SecurityConfig, UserConfig
 from protocols.opcua.session import Session
+from tests.processes import free_port
 from tests.protocols.opcua.authority import SERVER_URI, Issued
 
 PASSWORDS = {"gateway": "Füller-7-geheim"}
@@ -40,9 +41,7 @@ class SecuredServer:
 
     def __init__(self) -> None:
         self.server = Server()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"opc.tcp://127.0.0.1:{self.port}/plant"
         self.trusted: set[bytes] | None = None
         """Clients' certificates that are let in; None for all."""
