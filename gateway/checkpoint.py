@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -17,6 +18,8 @@ ENGINE_ROW = "engine"
 MACHINE_ROW = "machine/"
 DEVICE_ROW = "device/"
 WINDOW_ROW = "kpi/"
+
+_PLAIN = frozenset({int, str, bool, float, dict, type(None)})
 
 
 def _from_2(name: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -43,6 +46,31 @@ class CheckpointError(Exception):
         super().__init__(why)
         self.why = why
         self.remedy = remedy
+
+
+def field_names(kind: Any) -> Iterable[str]:
+    """The fields of a dataclass, or of one of its objects, in order; `dataclasses.fields` looks for them each time."""
+    names: Mapping[str, object] = kind.__dataclass_fields__
+    return names
+
+
+def plain_list(one: Any) -> list[Any]:
+    """What a dataclass of plain values has, in order: for a row that is packed at once, so nothing is copied."""
+    return [getattr(one, name) for name in field_names(one)]
+
+
+def plain(one: Any) -> dict[str, Any]:
+    """A dataclass as plain values by name, with those in it and in its lists; likewise nothing else is copied."""
+    return {name: _plain(getattr(one, name)) for name in field_names(one)}
+
+
+def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is list or kind is tuple:
+        return [_plain(one) for one in value]
+    return plain(value) if is_dataclass(kind) else value
 
 
 def pack(body: Mapping[str, Any]) -> bytes:

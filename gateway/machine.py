@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import astuple
 from typing import Any
 
+from gateway.checkpoint import plain_list
 from gateway.config.model import MachineConfig, Reasons
 from gateway.deadlines import earliest
 from gateway.entries.book import Book
@@ -368,7 +368,7 @@ class Machine:
             "late": self.late,
             **self._deciding.checkpoint(),
             "work": self._assignment.checkpoint(),
-            "planned": astuple(self._planned),
+            "planned": plain_list(self._planned),
             "output": self._watch.checkpoint(),
             "stops": self._stops.checkpoint(),
             "changeover": self._changeover.checkpoint(),

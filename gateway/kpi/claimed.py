@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from gateway.checkpoint import plain_list
 from gateway.kpi.shares import Share
 from gateway.kpi.tallies import Output, Tallies
 from gateway.kpi.task import Task
@@ -89,7 +90,7 @@ class Claimed:
 
     def checkpoint(self) -> list[Any]:
         """Plain values from which `restored` makes it again."""
-        return [list(astuple(one)) for one in (self.task, self.made, self.base, self.unit)]
+        return [plain_list(one) for one in (self.task, self.made, self.base, self.unit)]
 
     @staticmethod
     def restored(saved: Sequence[Sequence[Any]]) -> Claimed:

@@ -9,8 +9,10 @@ that fits is a candidate: the smallest counts, and the others are its bounds.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
+
+from gateway.checkpoint import plain
 
 UNCHANGED_CAP_MS = 60_000
 """Longest time since the last change that is allowed for when judging a step without an outage."""
@@ -203,7 +205,7 @@ class Counter:
             "base": self.base,
             "changed_at": self._changed_at,
             "outage_from": self._outage_from,
-            "pending": None if self._pending is None else asdict(self._pending),
+            "pending": None if self._pending is None else plain(self._pending),
             "doubts": self._doubts,
             "shift_parts": self.shift_parts,
         }

@@ -8,9 +8,10 @@ that is certain, with no rule or state that may yet turn out to have counted.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from gateway.checkpoint import plain_list
 from gateway.config.parts import CycleConfig
 from gateway.kpi.counter import Counted, CounterFault
 from gateway.kpi.task import Task
@@ -73,7 +74,7 @@ class CycleTimes:
 
     def checkpoint(self) -> list[Any]:
         """Plain values; `CycleTimes(*...)` makes it again."""
-        return list(astuple(self))
+        return plain_list(self)
 
 
 class Cycles:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple
 from typing import Any
 
+from gateway.checkpoint import plain_list
 from gateway.config.parts import PartsConfig
 from gateway.kpi.counter import Counted, Counter, CounterFault
 from gateway.kpi.shares import shares
@@ -229,10 +229,10 @@ class Parts:
             "minute": None if self.minute is None else self.minute.checkpoint(),
             "minute_ends": self.minute_ends,
             "closed_at": self.closed_at,
-            "day": list(astuple(self.day)),
+            "day": plain_list(self.day),
             "day_name": self.day_name,
             "shift_name": self.shift_name,
-            "ever": list(astuple(self.ever)),
+            "ever": plain_list(self.ever),
             "doubts": self.doubts,
             "missing": self.missing,
             "largest_step": self.largest_step,

@@ -8,8 +8,10 @@ nanoseconds, so that sums are exact and do not depend on their order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
+
+from gateway.checkpoint import field_names
 
 NOT_PLANNED = ("planned_stop", "no_demand")
 """Categories that are not in PBT."""
@@ -47,7 +49,7 @@ class Output:
     """Parts of which nothing said how long they ideally take."""
 
     def __iadd__(self, other: Output) -> Output:
-        for name in _names(type(other)):
+        for name in field_names(other):
             if value := getattr(other, name):
                 setattr(self, name, getattr(self, name) + value)
         return self
@@ -266,19 +268,8 @@ class Tallies:
         return Tallies(**{**saved, "stops": stops, "products": products, "time": dict(saved.get("time", {}))})
 
 
-_NAMES: dict[str, tuple[str, ...]] = {}
-
-
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    """Of its fields, which `fields` is too slow to be asked for with each part."""
-    known = _NAMES.get(kind.__name__)
-    if known is None:
-        known = _NAMES[kind.__name__] = tuple(one.name for one in fields(kind))
-    return known
-
-
 def _plain(one: Any) -> Iterator[tuple[str, Any]]:
-    return ((name, getattr(one, name)) for name in _names(type(one)))
+    return ((name, getattr(one, name)) for name in field_names(one))
 
 
 def _scaled(ns: int, parts: int, of: int) -> int:
@@ -288,8 +279,9 @@ def _scaled(ns: int, parts: int, of: int) -> int:
 
 def _add(one: Any, other: Any) -> None:
     """Add what are numbers."""
-    for name, value in _plain(other):
-        if type(value) is int:
+    for name in field_names(other):
+        value = getattr(other, name)
+        if type(value) is int and value:
             setattr(one, name, getattr(one, name) + value)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.checkpoint import plain_list
 from gateway.kpi.counter import Counted
 from gateway.kpi.cycles import CycleTimes
 
@@ -59,7 +60,7 @@ class Window:
 
     def checkpoint(self) -> list[Any]:
         """Plain values from which `restored` makes it again."""
-        tallies = [list(astuple(self.tally)), list(astuple(self.spread))]
+        tallies = plain_list(self.tally), plain_list(self.spread)
         return [self.began, *tallies, self.reasons, self.cycles.checkpoint()]
 
     @classmethod

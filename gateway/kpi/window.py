@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
+from gateway.checkpoint import field_names
 from gateway.kpi.claimed import Claimed, output_of
 from gateway.kpi.shares import Share
 from gateway.kpi.tallies import NOT_PLANNED, Judged, Tallies
@@ -147,7 +148,7 @@ class Window:
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restored` makes it again."""
-        saved = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "dirty"}
+        saved = {name: getattr(self, name) for name in field_names(Window) if name != "dirty"}
         claimed = {entry: one.checkpoint() for entry, one in self.claimed.items()}
         stopped = {k: [*v] for k, v in self.stopped.items()}
         saved = {name: value for name, value in saved.items() if value or name not in ("claimed", "crew")}
@@ -158,6 +159,6 @@ class Window:
     @staticmethod
     def restored(saved: dict[str, Any]) -> Window:
         """From a checkpoint."""
-        known = {one.name: saved[one.name] for one in fields(Window) if one.name in saved}
+        known = {name: saved[name] for name in field_names(Window) if name in saved}
         claimed = {entry: Claimed.restored(one) for entry, one in saved.get("claimed", {}).items()}
         return Window(**{**known, "tallies": Tallies.restored(saved["tallies"]), "claimed": claimed, "dirty": False})

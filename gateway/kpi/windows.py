@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import astuple
 from typing import Any, NamedTuple
 
 import orjson
 
+from gateway.checkpoint import plain_list
 from gateway.entries.book import Book
 from gateway.events import Event
 from gateway.kpi.blind import Blindness
@@ -357,7 +357,7 @@ class Windows:
             "open": [window.checkpoint() for window in self.open.values()],
             "until": self._until,
             "blind": self._blind.checkpoint(),
-            "carry": {kind: {p: astuple(one) for p, one in carry.items()} for kind, carry in self._carry.items()},
+            "carry": {kind: {p: plain_list(one) for p, one in carry.items()} for kind, carry in self._carry.items()},
             "parts": self._parts.checkpoint(),
         }
 

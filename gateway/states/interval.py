@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from gateway.checkpoint import plain
 from gateway.kpi.tally import Tally
 from gateway.states.account import Account, Accounts, Context, Output
 from gateway.states.decision import Decision
@@ -268,9 +269,9 @@ class Timeline:
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
         return {
-            "current": None if self.current is None else asdict(self.current),
-            "pending": None if self.pending is None else asdict(self.pending),
-            "closed": [asdict(interval) for interval in self.closed],
+            "current": None if self.current is None else plain(self.current),
+            "pending": None if self.pending is None else plain(self.pending),
+            "closed": [plain(interval) for interval in self.closed],
             "before": self._before,
         }
 

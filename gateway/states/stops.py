@@ -6,9 +6,10 @@ What a stop is follows from the intervals alone: those that are final are folded
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from gateway.checkpoint import plain
 from gateway.kpi.tally import Tally
 from gateway.states.fold import Fold, Stop
 from gateway.states.interval import Interval
@@ -154,10 +155,10 @@ class Stops:
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
         return {
-            "settled": None if self._settled is None else asdict(self._settled),
+            "settled": None if self._settled is None else plain(self._settled),
             "used": self._used,
             **({"withdrawn": self._withdrawn} if self._withdrawn else {}),
-            "published": {name: [rev, told, asdict(stop)] for name, (rev, told, stop) in self._published.items()},
+            "published": {name: [rev, told, plain(stop)] for name, (rev, told, stop) in self._published.items()},
             "deadline": self.deadline,
             "waits": self.waits,
         }

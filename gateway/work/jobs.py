@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from gateway.checkpoint import plain
 from gateway.config.model import Config
 from gateway.events import Event, rfc3339
 from gateway.kpi.tally import Tally
@@ -294,7 +295,7 @@ class Jobs:
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
         outlets = {one.machine.name: [one.number, [*one.before]] for one in self._out}
-        return {"jobs": [asdict(one) for one in self._jobs], "number": self._number, "out": outlets}
+        return {"jobs": [plain(one) for one in self._jobs], "number": self._number, "out": outlets}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Go on from a checkpoint; one that is older has one job, and what the outlets together made before it."""

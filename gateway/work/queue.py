@@ -7,9 +7,10 @@ them then. Where nothing says what lay there it takes it at once, and so does a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from gateway.checkpoint import plain_list
 from gateway.flow.ledger import Ledger
 from gateway.kpi.counting import Made
 from gateway.kpi.parts import Parts
@@ -132,7 +133,7 @@ class Queue:
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
-        return {"link": self._link, "waiting": [list(astuple(one)) for one in self.waiting]}
+        return {"link": self._link, "waiting": [plain_list(one) for one in self.waiting]}
 
     def restore(self, saved: Mapping[str, Any], *, has_jobs: bool, has_products: bool) -> None:
         """Go on from a checkpoint; what was known of another link says nothing, nor does a section that is gone."""
