@@ -1,4 +1,4 @@
-"""uvicorn's server as a guest in the daemon: signals and the end are the daemon's, and connections are bounded."""
+"""uvicorn's server as a guest in a process: signals and the end are the host's, and connections are bounded."""
 
 from __future__ import annotations
 
@@ -64,7 +64,12 @@ class Connection(H11Protocol):
 class GuestServer(uvicorn.Server):
     """Serves until it is cancelled."""
 
-    def __init__(self, config: uvicorn.Config, renew: Callable[[], Awaitable[None]], end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        renew: Callable[[], Awaitable[None]] | None = None,
+        end: Callable[[], None] | None = None,
+    ) -> None:
         """`renew` is called each hour; `end` when no more is served, for answers that have no end of their own."""
         super().__init__(config)
         self._renew, self._end = renew, end
@@ -78,7 +83,8 @@ class GuestServer(uvicorn.Server):
             for _ in range(RENEW_S):
                 await self.on_tick(0)  # writes the headers' date; uvicorn wakes up for it ten times as often
                 await asyncio.sleep(1)
-            await self._renew()
+            if self._renew is not None:
+                await self._renew()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, but that handshakes have an end."""
@@ -100,7 +106,8 @@ class GuestServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Whoever has not taken its answer by then does not get it."""
-        self._end()
+        if self._end is not None:
+            self._end()
         try:
             await super().shutdown(sockets)
         finally:

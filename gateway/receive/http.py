@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hmac
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -17,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway.config.uplinks import LOOPBACK, resolved
+from gateway.health.guest import OPTIONS, GuestServer
 from gateway.receive.decode import CODINGS, MOST_BYTES, decode, decompress
 from gateway.receive.follower import NotAnEvent
 from gateway.receive.source import Enough, Receiver, Settings
@@ -57,17 +55,10 @@ class HttpSource:
 
         config = uvicorn.Config(
             Starlette(routes=[Route("/{path:path}", post, methods=["POST"])]),
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=1,
             ssl_context_factory=None if context is None else lambda _config, _default: context,
+            **OPTIONS,
         )
-        server = _Server(config)
+        server = GuestServer(config)
         host, port = listening.getsockname()[:2]
         is_open = not self._expected and host not in LOOPBACK
         receiver.ready(f"{host}:{port}{self._path}{', open to everybody: give --token-env' if is_open else ''}")
@@ -99,12 +90,12 @@ class HttpSource:
         if coding not in CODINGS:
             return _say(415, f"no {coding} here", **{"Accept-Encoding": ", ".join(filter(None, CODINGS))})
         try:
-            body = b""
+            body = bytearray()
             async for part in request.stream():
                 body += part
                 if len(body) > MOST_BYTES:
                     return _say(413, f"at most {MOST_BYTES} bytes")
-            receiver.take(decode(decompress(coding, body)))
+            receiver.take(decode(decompress(coding, bytes(body))))
         except NotAnEvent as error:
             receiver.strange(request.client.host if request.client else "", str(error))
             return _say(400, str(error))
@@ -115,17 +106,6 @@ class HttpSource:
         except OSError as error:
             return _say(503, f"the events could not be stored: {error.strerror}")
         return Response(status_code=204)
-
-
-class _Server(uvicorn.Server):
-    """Signals are the command's, and the end is by cancelling."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def main_loop(self) -> None:
-        await asyncio.get_running_loop().create_future()
 
 
 def _say(status: int, words: str, **headers: str) -> Response:
