@@ -40,20 +40,26 @@ class Twins:
         envelope = self._context.envelope
         return stream == envelope.stream or stream in {former.stream for former in envelope.former}
 
-    def heard(self, stream: str, since: str = "") -> None:
-        """Another gateway is there; `since` when, if it says so. Raises nothing for what is no stream."""
+    def heard(self, stream: str, since: str = "", *, says_farewell: bool = False) -> None:
+        """Another gateway is there; `since` when, if it says so. What is no stream is nobody.
+
+        One that `says_farewell` is there until it does, others until they have been silent for long.
+        """
         if not STREAM.fullmatch(stream) or (stream not in self._context.others and len(self._context.others) >= MOST):
             return
-        self._heard_at[stream] = time.monotonic()
+        if says_farewell:
+            self._heard_at.pop(stream, None)
+        else:
+            self._heard_at[stream] = time.monotonic()
         if stream not in self._context.others:
             since = self._context.others[stream] = since or rfc3339(time.time_ns() // 1_000_000)
             self._say(stream, since)
 
     def met(self, stream: str) -> None:
         """Another gateway was there while we were not: maybe it ended our connection, by the same client id."""
-        if STREAM.fullmatch(stream):
+        self.heard(stream)
+        if stream in self._context.others:
             self._context.kept[CONTESTED] = 1
-            self._say(stream, rfc3339(time.time_ns() // 1_000_000))
 
     def gone(self, stream: str) -> None:
         """It says that it goes."""
@@ -70,9 +76,9 @@ class Twins:
             log.error("second_gateway", uplink=self._context.name, stream=stream, since=since, remedy=remedy)
 
     def look(self) -> None:
-        """Where nobody says that he goes: who is silent has gone."""
-        for stream in list(self._context.others):
-            if time.monotonic() - self._heard_at[stream] > SILENT_S:
+        """Who says no farewell and is silent has gone."""
+        for stream, heard_at in list(self._heard_at.items()):
+            if time.monotonic() - heard_at > SILENT_S:
                 self.gone(stream)
 
 

@@ -79,6 +79,8 @@ class MqttPublisher:
         link = self._connected()
         if self._is_silent:  # it still owes us answers: what is sent now could be too much for it
             raise self._broker.silent()
+        if self._births is not None:
+            self._births.look()
         self._forget()
         stop_at = asyncio.get_running_loop().time() + WRITE_S
         waiting: deque[Message] = deque()

@@ -38,9 +38,13 @@ class Births:
         if is_retained and not time and BORN in self._context.kept:
             self._twins.met(stream)  # else it replaces our own birth from before
         elif time:
-            self._twins.heard(stream, time)
+            self._twins.heard(stream, time, says_farewell=True)
         else:
             self._twins.gone(stream)
+
+    def look(self) -> None:
+        """One that was there while we were not, and has not been heard since, has gone."""
+        self._twins.look()
 
 
 def _read(payload: bytes, source: str) -> tuple[str, str]:

@@ -110,5 +110,5 @@ def test_who_is_another(told: UplinkContext) -> None:
     again.hear(clone, is_retained=False)
     assert list(ours.others) == [OURS]
     again.hear(mine.replace(OURS.encode(), THEIRS.encode()), is_retained=True)
-    assert list(ours.others) == [OURS]
+    assert list(ours.others) == [OURS, THEIRS]
     assert ours.kept["contested"], "it was there since we were"
