@@ -71,6 +71,10 @@ class LineView:
         """What a person said, by the entry's id; None where it is not kept any more."""
         return self._pipeline.entries.find(name)
 
+    def entry_ending(self, machine: str, end: str) -> Word | None:
+        """What a person said of a machine or the line, by the end of the entry's id; None where it is not kept."""
+        return self._pipeline.entries.ending(machine, end)
+
     def reasons(self, machine: str) -> list[Mapping[str, Any]]:
         """What an operator may choose from: code, text, group, category, failure."""
         return self._pipeline.entries.reasons_of(machine)

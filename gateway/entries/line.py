@@ -76,6 +76,12 @@ class LineEntries:
         books = (self._book, *(machine.entries.book for machine in self._machines.values()))
         return next((book.words[name] for book in books if name in book.words), None)
 
+    def ending(self, machine: str, end: str) -> Word | None:
+        """An entry about a machine, or the line, that is kept, by the end of its id."""
+        known = self._machines.get(machine)
+        book = self._book if known is None else known.entries.book
+        return next((word for name, word in book.words.items() if name.endswith(end)), None)
+
     def reasons_of(self, machine: str) -> list[Mapping[str, Any]]:
         """What an operator may choose from for a machine, or for the line."""
         return (self if machine == LINE else self._machines[machine].entries).reasons.listed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -33,6 +34,8 @@ STORED_S = 5.0
 """How long the store may take before it is said that it does not."""
 MOST_WAITING = 16
 """Entries that wait for the store at a time."""
+LOOKED_THROUGH = 20_000
+"""Events that one question to the store looks through."""
 MOST_KNOWN = 1000
 """Entries that are known by what was sent as `once`."""
 LONGEST_ONCE = 100
@@ -51,7 +54,8 @@ def routes(sources: Sources) -> Sequence[Route]:
 class _Known(NamedTuple):
     """An entry that the engine has."""
 
-    entry: Entry
+    entry: str
+    machine: str
     after: int
     """The event before its own has this number, or a higher one."""
     given: Mapping[str, Any]
@@ -72,21 +76,25 @@ class _Desk:
             _check_form(given)
             who = line["who"] = self._who(visitor, given)
             known = self._find_known(who, given) or self._enter_new(visitor, given, who)
-            line["entry"] = known.entry.entry
-            line["seq"] = await self._stored(known.entry, known.after)
+            line["entry"] = known.entry
+            line["seq"] = await self._stored(known)
         return json_answer({"entry": line["entry"], "seq": line["seq"]}, 201)
 
     def _find_known(self, who: str, given: Mapping[str, Any]) -> _Known | None:
-        """What was sent once more, since nobody heard the answer."""
-        known = self._known.get((who, given.get("once") or ""))
+        """What was sent once more, since nobody heard the answer: by this daemon, or by the one before it."""
+        once = given.get("once") or ""
+        known = self._known.get((who, once))
+        if known is None and once:
+            word = self._sources.view.entry_ending(given["machine"], _mark(who, once))
+            return None if word is None else _Known(word.entry, given["machine"], 0, given)
         if known is not None and known.given != given:
-            raise Refusal(409, f"{known.entry.entry} was sent as this `once` before", "give each entry one of its own")
+            raise Refusal(409, f"{known.entry} was sent as this `once` before", "give each entry one of its own")
         return known
 
     def _enter_new(self, visitor: Visitor, given: Mapping[str, Any], who: str) -> _Known:
         self._check_store()
         after = self._sources.outbox.last_seq
-        known = _Known(self._enter(visitor, given, who), after, given)
+        known = _Known(self._enter(visitor, given, who).entry, given["machine"], after, given)
         if given.get("once"):
             self._known[who, given["once"]] = known
             if len(self._known) > MOST_KNOWN:
@@ -136,7 +144,7 @@ class _Desk:
         view, engine = self._sources.view, self._sources.engine
         now = engine.clock.now()
         entry = Entry(
-            entry=self._name(given["machine"], given["what"], now),
+            entry=self._name(given, who, now),
             who=who,
             at=now,
             moment=_moment(given.get("at"), engine.clock.utc_offset),
@@ -152,39 +160,48 @@ class _Desk:
         engine.submit(entry)
         return entry
 
-    def _name(self, machine: str, what: str, now: int) -> str:
-        name, number = f"{machine}-{what}-{now}", 1
+    def _name(self, given: Mapping[str, Any], who: str, now: int) -> str:
+        """What was given as `once` is in it, so that it is known again after a restart."""
+        first = f"{given['machine']}-{given['what']}-{now}"
+        end = _mark(who, given["once"]) if given.get("once") else ""
+        name, number = first + end, 1
         while self._sources.view.entry(name) is not None:
             number += 1
-            name = f"{machine}-{what}-{now}-{number}"
+            name = f"{first}-{number}{end}"
         return name
 
-    async def _stored(self, entry: Entry, after: int) -> str:
+    async def _stored(self, known: _Known) -> str:
         """The number of its event, which is on the disk."""
         self._waiting += 1
         try:
             async with asyncio.timeout(STORED_S):
                 await self._sources.outbox.flush()
-                return str((await self._find(entry, after)).seq)
+                return str((await self._find(known)).seq)
         except TimeoutError:
-            why = f"{entry.entry} is entered, but was not stored within {STORED_S:g} s"
+            why = f"{known.entry} is entered, but was not stored within {STORED_S:g} s"
             raise Refusal(
                 504, why, f"do not enter it again: it is stored as soon as that works; {NOT_STORED}"
             ) from None
         except BufferError as error:
-            raise Refusal(504, f"{entry.entry} is entered, but not stored: {error.why}", NOT_STORED) from None
+            raise Refusal(504, f"{known.entry} is entered, but not stored: {error.why}", NOT_STORED) from None
         finally:
             self._waiting -= 1
 
-    async def _find(self, entry: Entry, after: int) -> StoredEvent:
-        """Its event, behind the number `after`. Raises BufferError."""
+    async def _find(self, known: _Known) -> StoredEvent:
+        """Its event. Raises BufferError."""
+        after = known.after
         while after < self._sources.outbox.last_seq:
-            found = await self._sources.outbox.recent(after, MOST_WAITING, "operator.entry", entry.machine)
+            found = await self._sources.outbox.recent(after, MOST_WAITING, "operator.entry", known.machine)
             for event in found:
-                if orjson.loads(event.data)["entry"] == entry.entry:
+                if orjson.loads(event.data)["entry"] == known.entry:
                     return event
-            after = found[-1].seq if found else self._sources.outbox.last_seq
+            after = found[-1].seq if found else after + LOOKED_THROUGH
         raise BufferError("it was lost, for there was no room", NOT_STORED)
+
+
+def _mark(who: str, once: str) -> str:
+    """The end of the id of what somebody sent as `once`."""
+    return "-" + hashlib.blake2b(f"{who}\0{once}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 async def _body(request: Request) -> dict[str, Any]:

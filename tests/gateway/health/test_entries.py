@@ -182,6 +182,23 @@ async def test_what_is_sent_again_is_entered_once(free: Daemon) -> None:
     ]  # fmt: skip
 
 
+async def test_what_is_sent_again_after_a_restart_is_entered_once(plc: Simulator, tmp_path: Path) -> None:
+    """The answer was lost with the daemon, and whoever asked cannot know whether it was entered."""
+    crew = {"what": "crew", "machine": "line", "crew": "early", "who": "anna", "once": "0f7a"}
+    note = {"what": "note", "machine": "filler", "note": "once", "who": "anna", "once": "d0d2b5a4"}
+    async with daemon(tmp_path, document(plc)) as one:
+        first = [await post(one, entry) for entry in (crew, note)]
+        assert {status for status, _ in first} == {201}
+        await one.kill()
+        await one.start()
+        assert [await post(one, entry) for entry in (crew, note)] == first
+        of_another = await post(one, {**note, "once": "another"})
+        assert of_another[0] == 201
+        said = {answer["entry"] for _, answer in (*first, of_another)}
+        await until(lambda: entries(one).keys() >= said)
+        assert len(entries(one)) == len(said) == 3
+
+
 NOTE = {"what": "note", "machine": "filler", "note": "x", "who": "anna"}
 
 
