@@ -186,6 +186,12 @@ def _uplinks(parsed: Parsed) -> Iterator[Finding]:
             yield Finding(
                 ("uplinks", name, "was"), f"the uplink {other} was {uplink.was} too; only one can go on from it"
             )
+        if uplink.was in parsed.uplinks:
+            yield Finding(
+                ("uplinks", name, "was"),
+                f"{uplink.was} is an uplink of this file, which has its place in the buffer itself; rename one at a "
+                "time, and take `was` away once that is done",
+            )
         for claim in uplink.claims:
             if (other := claimed.setdefault(claim, name)) != name:
                 words = f"the uplink {other} has {claim[1]} too; give each its own {claim[0]}"

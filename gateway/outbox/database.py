@@ -32,7 +32,7 @@ async def connect(
     def opener() -> sqlite3.Connection:
         if not locks:
             locks.append(BufferLock(path))
-        db, identity = open_buffer(path, locks[0], uplinks)
+        db, identity = open_buffer(locks[0], uplinks)
         identities.append(identity)
         return db
 

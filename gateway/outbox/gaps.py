@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from gateway.events import Event, rfc3339
+from gateway.outbox.witness import Witness
 
 Key: TypeAlias = tuple[str, str]
 """Class and why."""
@@ -40,6 +42,16 @@ def gap(
     if stream is not None:
         data["of_stream"] = stream
     return Event("gateway.gap", "gateway", now, data)
+
+
+def gone_with(replaced: Witness | None, uplinks: Collection[str]) -> list[Event]:
+    """What some uplink had not been given of a buffer in whose place another one was put."""
+    places = {} if replaced is None else {name: seq for name, (seq, _) in replaced.cursors.items() if name in uplinks}
+    if replaced is None or not places or (first := max(0, min(places.values())) + 1) > replaced.last_seq:
+        return []
+    number, last = replaced.last_seq - first + 1, replaced.last_seq
+    why = "another buffer was put in the place of theirs"
+    return [gap("damaged", why, number=number, first=first, last=last, stream=replaced.stream)]
 
 
 @dataclass(slots=True)

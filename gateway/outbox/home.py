@@ -35,9 +35,9 @@ log = structlog.get_logger("outbox")
 class Home:
     """The names of one buffer's files, while it is open."""
 
-    def __init__(self, path: Path, lock: BufferLock, stats: OutboxStats) -> None:
-        self._path, self._lock, self._stats = path, lock, stats
-        self._wal = path.with_name(path.name + "-wal")
+    def __init__(self, lock: BufferLock, stats: OutboxStats) -> None:
+        self._path, self._lock, self._stats = lock.path, lock, stats
+        self._wal = self._path.with_name(self._path.name + "-wal")
         self._file: tuple[int, int] | None = None
         self._log: tuple[int, int] | None = None
         self._look_at = 0.0
@@ -84,7 +84,7 @@ class Home:
     def _lost(self) -> str:
         """What is not where it was; "" where all is."""
         self._stats.aside = tuple(path.name for path in kept_aside(self._path))
-        self._lock.renew(self._path)
+        self._lock.renew()
         file, wal = _identity(self._path), _identity(self._wal)
         if file != self._file:
             return f"{self._path} was {'deleted' if file is None else 'replaced'}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from gateway.events import Former
+from gateway.outbox.witness import Witness
 
 APPLICATION_ID = 0x4C474154
 """Says that a SQLite file is a buffer of ours: `LGAT`."""
@@ -37,3 +38,5 @@ class Identity:
     former: tuple[Former, ...] = ()
     """Buffers before it of which it has events, the youngest first."""
     previous: Previous | None = None
+    replaced: Witness | None = None
+    """What is known of the buffer in whose place somebody put this one."""

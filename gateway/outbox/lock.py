@@ -22,19 +22,21 @@ class BufferLock:
 
     def __init__(self, path: Path) -> None:
         """Take the lock of the buffer at `path`. Raises BufferLocked, or BufferError where there can be no lock."""
-        self._descriptor: int | None = _locked(path)
+        self.path = Path(os.path.realpath(path))
+        """Where the buffer is, whatever links lead to it: there are its lock and its log, for all who come to it."""
+        self._descriptor: int | None = _locked(self.path)
         _, self.witness = decode(os.pread(self._descriptor, MOST_BYTES, 0))
         """What is known of the buffer from before, or by this process."""
         self.note(self.witness)
 
-    def renew(self, path: Path) -> None:
+    def renew(self) -> None:
         """Take the lock anew where its file is not there any more. Raises what the first time does."""
         try:
-            stat = lock_path(path).stat()
+            stat = _name(self.path).stat()
         except OSError:
             stat = None
         if self._descriptor is not None and (stat is None or not os.path.samestat(stat, os.fstat(self._descriptor))):
-            fresh = _locked(path)
+            fresh = _locked(self.path)
             os.close(self._descriptor)
             self._descriptor = fresh
             self.note(self.witness)
@@ -59,13 +61,12 @@ class BufferLock:
             self._descriptor = None
 
 
-def lock_path(path: Path) -> Path:
-    """The lock file of a buffer."""
+def _name(path: Path) -> Path:
     return path.with_name(path.name + ".lock")
 
 
 def _locked(path: Path) -> int:
-    name = lock_path(path)
+    name = _name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -25,7 +25,7 @@ def look(
         raise BufferError(f"there is no buffer {path}", "give the state directory with --state-dir")
     lock = BufferLock(path)
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"file:{quote(str(lock.path))}?mode=ro", uri=True)) as connection:
             if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
                 raise BufferError(f"{path} is a file of another program", "give the daemon's state directory")
             ((version,),) = connection.execute("PRAGMA user_version").fetchall()

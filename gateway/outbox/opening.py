@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -40,19 +41,20 @@ class Damaged(Exception):
     """The file cannot be gone on with as it is."""
 
 
-def open_buffer(path: Path, lock: BufferLock, uplinks: Collection[str]) -> tuple[sqlite3.Connection, Identity]:
-    """A connection that begins no transaction by itself, to a buffer that can be gone on with.
+def open_buffer(lock: BufferLock, uplinks: Collection[str]) -> tuple[sqlite3.Connection, Identity]:
+    """A connection that begins no transaction by itself, to a buffer that is locked and can be gone on with.
 
     `uplinks` are those of the configuration. Raises BufferError, or sqlite3.Error or OSError of the disk.
     """
+    path, witness = lock.path, lock.witness
     finish(path)
-    witness = lock.witness
     if witness is not None and witness.damaged and _stream(path) not in (None, witness.stream):
         witness = None  # somebody has put a sound one there since
     why = "" if witness is None else witness.damaged or _missing(path)
     if not why:
         try:
-            return _open(path, witness)
+            db, identity = _open(path, witness)
+            return db, replace(identity, replaced=_replaced(identity, witness))
         except Damaged as error:
             why = str(error)
     if witness is None:
@@ -74,7 +76,17 @@ def configured(path: Path) -> sqlite3.Connection:
         return db
 
 
+def _replaced(identity: Identity, witness: Witness | None) -> Witness | None:
+    """What is known of the buffer in whose place another one was put."""
+    if witness is None or witness.stream in (identity.stream, *(one.stream for one in identity.former)):
+        return None
+    log.warning("buffer_replaced", stream=identity.stream, before=witness.stream, last_seq=witness.last_seq)
+    return witness
+
+
 def _missing(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        return ""  # as is said where it is opened
     if not path.exists():
         return "its file was not there"
     return "its file was empty" if path.stat().st_size == 0 else ""
@@ -232,6 +244,8 @@ def _check_ours(path: Path, why: str) -> None:
 
 def _make_file(path: Path) -> None:
     """See to the file's name, so that a power cut cannot take it back: SQLite itself syncs only what is inside."""
+    if path.exists() and not path.is_file():
+        raise BufferError(f"{path} is no file", "move it away, or give `buffer.path` another name")
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
         sync_directory(path.parent)

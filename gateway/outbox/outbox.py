@@ -23,6 +23,7 @@ from gateway.outbox.answers import Answers
 from gateway.outbox.bounds import Bounds
 from gateway.outbox.classes import FIRST
 from gateway.outbox.errors import BufferError, BufferLocked, is_damage
+from gateway.outbox.gaps import gone_with
 from gateway.outbox.home import Home
 from gateway.outbox.identity import Identity, Previous
 from gateway.outbox.lock import BufferLock
@@ -65,7 +66,6 @@ class Outbox:
 
     def __init__(
         self,
-        path: Path,
         connection: aiosqlite.Connection,
         lock: BufferLock,
         config: BufferConfig,
@@ -79,10 +79,10 @@ class Outbox:
         self.checkpoint = _no_rows
         self._connection = connection
         self._lock = lock
-        room = Room(connection, path, Bounds.of(config), self.stats)
+        room = Room(connection, lock.path, Bounds.of(config), self.stats)
         self._store = Store(connection, room, self.stats, lock, identity.stream)
         self._answers = Answers(self._store)
-        self._home = Home(path, lock, self.stats)
+        self._home = Home(lock, self.stats)
         self._interval_s = config.commit_interval / 1000
         self._retain_ms = config.retain
         self._phase = Phase.OPENED
@@ -110,7 +110,7 @@ class Outbox:
             except (sqlite3.Error, OSError) as error:
                 raise BufferError(f"the buffer {path} cannot be opened: {error}", remedy) from error
             try:
-                return await cls(path, connection, lock, config, identity)._begun(identity.last_seq, uplinks)
+                return await cls(connection, lock, config, identity)._begun(identity, uplinks)
             except BaseException as error:
                 await connection.close()
                 if isinstance(error, sqlite3.Error) and is_damage(error) and not was_recovered:
@@ -122,9 +122,10 @@ class Outbox:
                 raise
         raise AssertionError("unreachable")
 
-    async def _begun(self, last_seq: int, uplinks: Mapping[str, UplinkSettings]) -> Outbox:
-        await self._store.restore(last_seq, uplinks)
+    async def _begun(self, identity: Identity, uplinks: Mapping[str, UplinkSettings]) -> Outbox:
+        await self._store.restore(identity.last_seq, uplinks)
         self.append(self._store.gaps)
+        self.append(gone_with(identity.replaced, uplinks))
         self._store.gaps = []
         await self._commit(always=True)  # says that the buffer is in use, and tells what is gone
         await self._home.begin(self._connection)

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import time
 import uuid
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -135,6 +136,16 @@ class _Recovery:
                     saved.cursors[name] = (position, delivered, had[2])
             if salvage is None:
                 saved.broken.add("checkpoint")
+        self._lost_aside: dict[str, int | None] = {}
+        """How many are gone of what was set aside for each uplink, as far as that is known."""
+        if "quarantine" in saved.broken:
+            self._lost_aside = dict.fromkeys(uplinks)
+        there = Counter(uplink for uplink, _ in saved.quarantine)
+        for uplink, number in witness.quarantined.items() if witness is not None else ():
+            if number > there[uplink]:
+                self._lost_aside[uplink] = number - there[uplink]
+            else:
+                self._lost_aside.pop(uplink, None)
         if ENGINE_ROW not in saved.checkpoint:
             saved.checkpoint.clear()  # the others mean nothing without it
         self._lowest = min((base for base, _ in saved.former), default=0)
@@ -276,6 +287,9 @@ class _Recovery:
                     stream=stream,
                 )
             )
+        for uplink, number in self._lost_aside.items():
+            words = f"{why}; they were in the quarantine of the uplink {uplink}"
+            gaps.append(gap("damaged", words, number=number, class_="quarantine"))
         if self._nameless:
             words = f"{why}; of which stream they were, nothing says any more"
             gaps.append(gap("damaged", words, number=len(self._nameless)))

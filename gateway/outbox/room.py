@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,8 @@ class Room:
         """Of what was dropped from memory. It ends with the next commit, which tells it."""
         self._refused: dict[str, int] = {}
         """Bytes in each uplink's quarantine."""
+        self._refused_number: dict[str, int] = {}
+        """How many they are."""
         self._inexact: set[str] = set()
         """Where something left it, by being delivered."""
         self._since = time.monotonic()
@@ -80,12 +83,14 @@ class Room:
         """The uplinks that the configuration lists now; by their names before, what others are called now."""
         self.cursors = listed
         self._refused = {now_called.get(name, name): size for name, size in self._refused.items()}
+        self._refused_number = {now_called.get(name, name): size for name, size in self._refused_number.items()}
 
     async def count_refused(self) -> None:
         """Find out what quarantines hold; from then on it is counted along."""
         sql = f"SELECT uplink, count(*), sum(length(data) + {bounds.PER_EVENT}) FROM quarantine GROUP BY uplink"
         rows = await fetch(self._connection, sql)
         self._refused = {uplink: size for uplink, _, size in rows}
+        self._refused_number = {uplink: number for uplink, number, _ in rows}
         self._inexact.clear()
         self._stats.quarantined = sum(number for _, number, _ in rows)
 
@@ -152,6 +157,7 @@ class Room:
 
     def told(self, batch: Batch) -> None:
         """It is committed."""
+        self._refused_number = self.refused_after(batch)
         self._inexact |= {uplink for uplink, _ in batch.released}
         for item in batch.quarantined:
             self._refused[item.uplink] = self._refused.get(item.uplink, 0) + _refused_bytes(item)
@@ -160,6 +166,13 @@ class Room:
             log.info("drops_told", **{"class": account.class_, "count": account.count, "why": account.why})
         if batch.told and not self._accounts and not self._unstored:
             self._stats.full = ""
+
+    def refused_after(self, batch: Batch) -> dict[str, int]:
+        """How many events each uplink's quarantine has once a batch is committed."""
+        numbers = Counter(self._refused_number)
+        numbers.update(item.uplink for item in batch.quarantined if not item.again)
+        numbers.subtract(uplink for uplink, _ in batch.released)
+        return {uplink: number for uplink, number in numbers.items() if number > 0}
 
     async def untold(self, batch: Batch) -> None:
         """It is not; and what it dropped before may be on the disk or not."""

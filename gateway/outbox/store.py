@@ -194,13 +194,15 @@ class Store:
         """
         moved = [self.cursors[name].row(name) for name in sorted(batch.cursors)]
         positions = {name: (cursor.position, cursor.delivered) for name, cursor in self.cursors.items()}
+        refused = self.room.refused_after(batch)
         now_ms = time.time_ns() // 1_000_000
 
         def write(db: sqlite3.Connection) -> bool:
             if not fits and not self.room.fits(db, batch):
                 return False
             transaction.write(db, batch, moved, self.last_seq, now_ms, clean)
-            self._lock.note(Witness(self._stream, self.last_seq + len(batch.events), positions))
+            last_seq = self.last_seq + len(batch.events)
+            self._lock.note(Witness(self._stream, last_seq, positions, quarantined=refused))
             if everything:  # every few seconds is often enough
                 self._stats.size_bytes = upkeep.measure(db)
             return True

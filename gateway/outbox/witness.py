@@ -23,6 +23,8 @@ class Witness:
     """Position and last delivered of each uplink."""
     damaged: str = ""
     """Why the buffer is to be recovered, though its next opening may not see it."""
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    """How many events were set aside for each uplink."""
 
 
 def encode(pid: int, witness: Witness | None) -> bytes:
@@ -32,16 +34,20 @@ def encode(pid: int, witness: Witness | None) -> bytes:
 
 
 def decode(text: bytes) -> tuple[int | None, Witness | None]:
-    """The process and the witness of a lock file; None where it does not say, or is of an older version."""
+    """The process and the witness of a lock file; None where it does not say. Other versions' say more or less."""
     line = text.partition(b"\n")[0]
     if line.isdigit():
         return int(line), None
     body, _, checksum = line.rpartition(b" ")
     if checksum != b"%08x" % zlib.crc32(body):
         return None, None
-    said = orjson.loads(body)
-    about = said["buffer"]
-    if about is None:
-        return said["pid"], None
-    cursors = {name: (position, delivered) for name, (position, delivered) in about.pop("cursors").items()}
-    return said["pid"], Witness(**about, cursors=cursors)
+    match orjson.loads(body):
+        case {
+            "pid": int(pid),
+            "buffer": {"stream": str(stream), "last_seq": int(last_seq), "cursors": dict(cursors)} as rest,
+        }:
+            places = {name: (at[0], at[1]) for name, at in cursors.items()}
+            return pid, Witness(stream, last_seq, places, rest.get("damaged", ""), rest.get("quarantined", {}))
+        case {"pid": int(pid)}:
+            return pid, None
+    return None, None

@@ -149,8 +149,11 @@ async def go_on(path: Path, whole: Whole, *, listed: tuple[str, ...] = tuple(DEL
                 assert {**event, "prevseq": "0"} == truth
             else:
                 missing |= told(event, whole.stream)
-        for name in listed:
-            await _deliver(outbox, name, envelope, missing, whole)
+        got = {name: await _deliver(outbox, name, envelope, missing, whole) for name in listed}
+        if "copy" in listed and SETTLED["copy"] not in got["copy"]:
+            is_there = bool(await outbox.quarantined("copy"))
+            gone = [event["data"] for event in stored if event["data"].get("class") == "quarantine"]
+            assert is_there or [one["count"] for one in gone if "the uplink copy" in one["why"]] in ([1], [None])
         assert missing == {
             seq for seq in range(min(SETTLED.values()) + 1, EVENTS + 1) if (whole.stream, seq) not in keys
         }
@@ -165,7 +168,7 @@ def told(event: dict[str, Any], stream: str) -> set[int]:
     data = event["data"]
     assert (event["type"], data["what"]) == ("linegate.gateway.gap.v1", "damaged")
     if data["from"] is None:
-        assert data["class"] == "checkpoint"
+        assert data["class"] in ("checkpoint", "quarantine")
         return set()
     assert data["of_stream"] == stream
     numbers = set(range(int(data["from"]), int(data["to"]) + 1))
@@ -174,7 +177,7 @@ def told(event: dict[str, Any], stream: str) -> set[int]:
     return numbers
 
 
-async def _deliver(outbox: Outbox, name: str, envelope: Envelope, missing: set[int], whole: Whole) -> None:
+async def _deliver(outbox: Outbox, name: str, envelope: Envelope, missing: set[int], whole: Whole) -> list[int]:
     """An uplink gets in order, by one chain, all that it had not acknowledged and that is not said to be missing."""
     got: list[int] = []
     receiver = Follower()
@@ -190,9 +193,10 @@ async def _deliver(outbox: Outbox, name: str, envelope: Envelope, missing: set[i
                 got.append(int(one["seq"]))
         outbox.acknowledge(name, events[-1])
     assert receiver.is_complete
-    if outbox.stream == whole.stream and got[0] == SETTLED[name]:
-        del got[0]  # of the commit that set it aside nothing was left: it is delivered and refused once more
-    assert got == [seq for seq in range(SETTLED[name] + 1, EVENTS + 1) if seq not in missing]
+    # where nothing was left of the commit that set one aside, that one is delivered and refused once more
+    begin = got[0] if outbox.stream == whole.stream and got[0] == SETTLED[name] else SETTLED[name] + 1
+    assert got == [seq for seq in range(begin, EVENTS + 1) if seq not in missing]
+    return got
 
 
 @settings(

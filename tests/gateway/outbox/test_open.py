@@ -10,6 +10,7 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 
 from gateway.outbox.identity import APPLICATION_ID
@@ -143,3 +144,49 @@ async def test_the_worker_thread_never_holds_the_exit(bench: Bench) -> None:
     outbox = await bench.open()
     assert outbox._connection._thread.is_alive()
     assert outbox._connection._thread.daemon
+
+
+async def test_a_buffer_that_was_put_in_anothers_place_tells_what_went_with_that(bench: Bench) -> None:
+    first = await bench.open("mes", "copy", begin="oldest")
+    first.append(bench.events(*range(1, 11)))
+    first.acknowledge("mes", (await first.read("mes", 4))[-1])
+    first.acknowledge("copy", (await first.read("copy", 7))[-1])
+    await first.close()
+    path = bench.path.with_name("other.db")
+    other = await bench.open("mes", begin="oldest", path=path)
+    other.append(bench.events(1))
+    await other.close()
+    path.replace(bench.path)
+    for _ in range(2):  # and tells it once
+        outbox = await bench.open("mes", begin="oldest")
+        assert outbox.stream == other.stream
+        told = [orjson.loads(event.data) for event in await outbox.recent(0, 99) if event.type == "gateway.gap"]
+        assert [(one["of_stream"], one["from"], one["to"], one["count"]) for one in told] == [
+            (first.stream, "5", "10", 6)
+        ]
+        await outbox.close()
+
+
+async def test_a_link_leads_to_one_buffer_with_one_lock(bench: Bench) -> None:
+    real = bench.path.with_name("disk") / "line.db"
+    bench.path.parent.mkdir()
+    bench.path.symlink_to(real)
+    outbox = await bench.open("mes", begin="oldest")
+    outbox.append(bench.events(1))
+    await outbox.flush()
+    with pytest.raises(BufferLocked):
+        await bench.open("mes", path=real)
+    assert {one.name for one in real.parent.iterdir()} >= {"line.db", "line.db-wal", "line.db.lock"}
+    assert [one.name for one in bench.path.parent.iterdir() if one.name.startswith("buffer")] == ["buffer.db"]
+    await bench.crash(outbox)
+    real.write_bytes(bytes(100) + real.read_bytes()[100:])
+    again = await bench.open("mes", begin="oldest")
+    assert [orjson.loads(event.data)["n"] for event in await again.read("mes", 9)] == [1], "its log was found"
+    assert bench.path.is_symlink()
+
+
+async def test_what_is_no_file_is_refused_in_words(bench: Bench) -> None:
+    bench.path.mkdir(parents=True)
+    with pytest.raises(BufferError, match=r"buffer.db is no file") as refused:
+        await bench.open("mes")
+    assert "move it away" in refused.value.remedy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,22 @@ def test_damage_stays_known_though_something_was_stored_after_it(tmp_path: Path)
     last = BufferLock(path)
     assert last.witness is None
     last.release()
+
+
+@pytest.mark.parametrize(
+    ("body", "last_seq"),
+    [
+        (b"[]", None),
+        (b'{"pid":7,"buffer":{"stream":5}}', None),
+        (b'{"pid":7,"buffer":{"stream":"s","last_seq":3,"cursors":{"mes":[2,1]},"damaged":""}}', 3),
+        (b'{"pid":7,"buffer":{"stream":"s","last_seq":3,"cursors":{"mes":[2,1,9]},"damaged":"","later":{}}}', 3),
+    ],
+)
+def test_a_lock_file_of_another_version_is_read_as_far_as_it_says_what_it_must(
+    tmp_path: Path, body: bytes, last_seq: int | None
+) -> None:
+    (tmp_path / "buffer.db.lock").write_bytes(b"%s %08x\n" % (body, zlib.crc32(body)))
+    lock = BufferLock(tmp_path / "buffer.db")
+    assert (lock.witness and lock.witness.last_seq) == last_seq
+    assert lock.witness is None or lock.witness.cursors == {"mes": (2, 1)}
+    lock.release()
