@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 3
 ENGINE_ROW = "engine"
+JOB_ROW = "job"
 MACHINE_ROW = "machine/"
 DEVICE_ROW = "device/"
 WINDOW_ROW = "kpi/"
@@ -26,6 +27,8 @@ def _from_2(name: str, row: dict[str, Any]) -> dict[str, Any]:
     """Version 2 dated all by its receipt, and did not know what lies between machines at the least and at the most."""
     if name == ENGINE_ROW:
         return {**row, "seen": {}, "flow": {}}
+    if name == JOB_ROW and "out" in row:
+        return {**row, "out": {one: [number, before, [[0, number]]] for one, (number, before) in row["out"].items()}}
     if name.startswith(DEVICE_ROW):
         return {**row, "connected_at": 0, "clock": [None, None, 0, {}]}
     if not name.startswith(MACHINE_ROW):

@@ -66,6 +66,10 @@ class Entry:
     job: str | None = None
     product: str | None = None
     crew: str | None = None
+    job_target: int | None = None
+    """Good parts that the line's job is to make, in the line's unit."""
+    job_due: int | None = None
+    """UTC milliseconds at which it is due."""
 
 
 def entry_of_note(machine: str, text: str, who: str, at: int) -> Entry:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from gateway.checkpoint import DEVICE_ROW, ENGINE_ROW, MACHINE_ROW, pack, unpack
+from gateway.checkpoint import DEVICE_ROW, ENGINE_ROW, JOB_ROW, MACHINE_ROW, pack, unpack
 from gateway.config.model import Config
 from gateway.deadlines import Deadlines
 from gateway.devices import Changes, Device, notice_event
@@ -33,7 +33,7 @@ from gateway.trends.line import Trends
 from gateway.trends.ways import Point
 from gateway.work.assignment import Assignment
 from gateway.work.following import Following
-from gateway.work.jobs import JOB_ROW, Jobs
+from gateway.work.jobs import Jobs
 from protocols.model import Batch, Learned, Quality
 
 Glances: TypeAlias = Iterator[tuple[str, dict[str, Any]]]
@@ -55,7 +55,7 @@ class Pipeline:
         self._following = Following(config.topology, self._machines, self.ledger)
         self.jobs = Jobs(config, self._machines, self._teller)
         self.line = LineWindows(config, self._machines, self._teller)
-        self.entries = LineEntries(config, self._machines, self._teller)
+        self.entries = LineEntries(config, self._machines, self.jobs, self._teller)
         self._deadlines = Deadlines()
         """Of machines by their position, of trends behind them, and then of devices with a heartbeat."""
         self.devices: dict[str, Device] = {}

@@ -34,6 +34,9 @@ LONGEST = {
 TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """What turns the direction of text behind it: it can make a text look like another."""
 MOST_SCRAP = 10_000_000
+MOST_TARGET = 1_000_000_000
+LATEST_MS = 253_402_300_799_000
+"""The end of the year 9999, as late as a text can say."""
 KINDS = ("own", "external", "setup", "unknown", "idle")
 
 
@@ -184,12 +187,24 @@ def _scrap(entry: Entry, about: About) -> None:
 
 
 def _job(entry: Entry, about: About) -> None:
-    if entry.job is None and not entry.product:
+    more = {"target": entry.job_target, "due": entry.job_due}
+    wanted = [name for name, value in more.items() if value is not None]
+    if entry.job is None and not entry.product and not wanted:
         words = "give one of them, an empty job where there is none any more, or undo the entry before"
         raise Refused("wrong", "neither a job nor a product is given", words)
+    if wanted and not about.is_line:
+        raise Refused("wrong", f"a {wanted[0]} is of the line's job", "name `line` as the machine")
+    if wanted and entry.job == "":
+        raise Refused("wrong", f"there is no job that a {wanted[0]} could be of", "name the job, or leave that out")
+    if entry.job_target is not None and not 1 <= entry.job_target <= MOST_TARGET:
+        raise Refused("wrong", "the target is no number of parts", f"give a whole number from 1 to {MOST_TARGET:,}")
+    if entry.job_due is not None and not entry.at < entry.job_due <= LATEST_MS:
+        raise Refused("wrong", "the job is due at a time that has been, or never comes", "give one that is to come")
     for name in ("job", "product"):
         if getattr(entry, name) is not None:
             _enters(name, entry, about)
+    for name in wanted:
+        _enters(name, entry, about)
 
 
 def _enters(name: str, entry: Entry, about: About) -> None:

@@ -12,12 +12,13 @@ from gateway.entries.check import Refused, check
 from gateway.entries.overlay import SaidStop
 from gateway.entries.reasons import ReasonList
 from gateway.entries.word import Word
-from gateway.events import Event
+from gateway.events import Event, rfc3339
 from gateway.inputs import Entry
 from gateway.kpi.line import LINE
 from gateway.kpi.window import Open
 from gateway.machine import Machine
 from gateway.tell import Teller
+from gateway.work.jobs import Jobs
 from protocols.model import Value
 
 ENTRY_ROW, STOP_ROW = "entry/", "stop/"
@@ -29,8 +30,9 @@ class LineEntries:
 
     is_line = True
 
-    def __init__(self, config: Config, machines: Sequence[Machine], teller: Teller) -> None:
+    def __init__(self, config: Config, machines: Sequence[Machine], jobs: Jobs, teller: Teller) -> None:
         """`teller` is the line's."""
+        self._jobs = jobs
         self._machines = {machine.name: machine for machine in machines}
         self._teller = teller
         for machine in machines:
@@ -64,6 +66,9 @@ class LineEntries:
         """Whether it can be, now. Raises Refused."""
         if entry.machine == LINE:
             check(entry, self)
+            is_of_now = entry.what == "job" and entry.job is None and not entry.product
+            if is_of_now and not self._jobs.has_one:
+                raise Refused("conflict", "the line has no job that a target could be of", "name the job with it")
             return
         machine = self._machines.get(entry.machine)
         if machine is None:
@@ -98,6 +103,10 @@ class LineEntries:
         if word.what == "scrap" and word.moment is None:
             moment = machine.asked(word.at).scrapped_at(word.amount or 0)
             word = word if moment == word.at else replace(word, moment=moment)
+        undone = machine.entries.book.undone_by(word)
+        said, sign = (word, 1) if undone is None else (undone, -1)
+        if said.what == "scrap" and (undone is None or undone in machine.entries.book.said):
+            self._jobs.reject(machine.name, sign * (said.amount or 0), said.at if said.moment is None else said.moment)
         events = [said_event(word, machine.name, machine.teller)]
         if self._is_work(word, machine.entries.book):
             events += machine.work(word, values, of_line=False)
@@ -112,6 +121,8 @@ class LineEntries:
         self._book.forget(min(oldest, default=word.at), NOTHING)
         self._book.add(word)
         said = self._book.undone_by(word) or word
+        if said.what == "job":
+            self._jobs.want([one for one in self._book.said if one.what == "job"])
         for one in self._machines.values() if said.what == "crew" else ():
             one.windows.touch(said.at, said.at + 1)
             one.dirty = True
@@ -122,9 +133,8 @@ class LineEntries:
         """Whether it says what is worked on, or takes that back, and may, since no signal says it."""
         undone = book.words.get(word.target or "") if word.what == "undo" else None
         said = word if undone is None else undone
-        return said.what == "job" and not any(
-            self.why_not[name] for name in ("job", "product") if getattr(said, name) is not None
-        )
+        given = [name for name in ("job", "product") if getattr(said, name) is not None]
+        return said.what == "job" and bool(given) and not any(self.why_not[name] for name in given)
 
     def crew(self, now: int) -> str | None:
         """The crew that works now, as far as somebody said it in this shift."""
@@ -161,7 +171,10 @@ class LineEntries:
 def why_not(config: Config) -> dict[str, str]:
     """Why jobs and products cannot be entered; "" where they can, since no signal gives them."""
     job, product = config.jobs, config.products
+    target, due = (None, None) if job is None else (job.target, job.due)
     return {
+        "target": "" if target is None else f"{target} gives it",
+        "due": "" if due is None else f"{due} gives it",
         "job": "" if job is None else f"{job.signal} gives it",
         "product": "" if product is None or product.signal is None else f"{product.signal} gives it",
     }
@@ -170,8 +183,9 @@ def why_not(config: Config) -> dict[str, str]:
 def word_of(entry: Entry, reasons: ReasonList, product: str | None = None) -> Word:
     """An entry as it is kept; scrap is of the `product` that is made now, unless it says another."""
     same = ("entry", "what", "at", "who", "target", "note", "amount", "moment", "other", "job", "product", "crew")
+    work = ("job_target", "job_due")
     reason = None if entry.reason is None else reasons.of(entry.reason)
-    word = Word(reason=reason, **{name: getattr(entry, name) for name in same})
+    word = Word(reason=reason, **{name: getattr(entry, name) for name in (*same, *work)})
     return replace(word, product=entry.product or product) if entry.what == "scrap" else word
 
 
@@ -190,6 +204,8 @@ def said_event(word: Word, subject: str, teller: Teller) -> Event:
         "other": word.other,
         "given_job": word.job,
         "given_product": word.product,
+        "given_target": word.job_target,
+        "given_due": None if word.job_due is None else rfc3339(word.job_due),
         "crew": word.crew,
     }
     return teller.event("operator.entry", subject, word.at, data)

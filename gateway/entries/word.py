@@ -31,6 +31,9 @@ class Word:
     job: str | None = None
     product: str | None = None
     crew: str | None = None
+    job_target: int | None = None
+    job_due: int | None = None
+    """UTC milliseconds."""
 
     @staticmethod
     def told(data: Mapping[str, Any], at: int, moment: int | None) -> Word:

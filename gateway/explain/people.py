@@ -105,7 +105,10 @@ def _words(data: dict[str, Any], machine: str, places: Places, clock: Clock) -> 
                 for name, value in given.items()
                 if value is not None
             )
-            return " and ".join(said)
+            target, due = data.get("given_target"), data.get("given_due")
+            more = [] if target is None else [f"{target:,} parts are to be made"]
+            more += [] if due is None else [f"it is due at {clock.moment(due)}"]
+            return " and ".join([*said, *more])
         case "crew":
             return f"the crew is {data.get('crew')}"
         case what:

@@ -25,8 +25,23 @@ from gateway.health.sources import Sources
 from gateway.inputs import Entry
 from gateway.outbox.errors import BufferError
 
-TEXTS = ("what", "machine", "target", "reason", "note", "at", "other", "job", "product", "crew", "who", "once")
-FIELDS = (*TEXTS, "amount")
+TEXTS = (
+    "what",
+    "machine",
+    "target",
+    "reason",
+    "note",
+    "at",
+    "other",
+    "job",
+    "product",
+    "crew",
+    "job_due",
+    "who",
+    "once",
+)
+WHOLE = ("amount", "job_target")
+FIELDS = (*TEXTS, *WHOLE)
 STATUS = {"unknown": 404, "conflict": 409, "wrong": 422}
 BODY_S = 5.0
 """How long what is sent may take to arrive."""
@@ -147,8 +162,9 @@ class _Desk:
             entry=self._name(given, who, now),
             who=who,
             at=now,
-            moment=_moment(given.get("at"), engine.clock.utc_offset),
-            **{name: given.get(name) for name in FIELDS if name not in ("at", "who", "once")},  # type: ignore[arg-type]
+            moment=_moment(given, "at", engine.clock.utc_offset),
+            job_due=_moment(given, "job_due", 0),
+            **{name: given.get(name) for name in FIELDS if name not in ("at", "job_due", "who", "once")},  # type: ignore[arg-type]
         )
         undone = view.entry(entry.target) if entry.what == "undo" and entry.target else None
         if undone is not None and visitor.role == "operator" and undone.who != who:
@@ -229,10 +245,10 @@ def _check_form(given: Mapping[str, Any]) -> None:
         if name not in FIELDS:
             shown = _shown(name)
             raise Refusal(422, f"{shown} is no field{did_you_mean(nearest(shown or '', FIELDS))}", _FIELDS)
-        if value is not None and name != "amount" and not isinstance(value, str):
+        if value is not None and name not in WHOLE and not isinstance(value, str):
             raise Refusal(422, f"{name} is no text", f'write "{name}": "..."')
-        if value is not None and name == "amount" and (not isinstance(value, int) or isinstance(value, bool)):
-            raise Refusal(422, "amount is no whole number", 'write "amount": 12')
+        if value is not None and name in WHOLE and (not isinstance(value, int) or isinstance(value, bool)):
+            raise Refusal(422, f"{name} is no whole number", f'write "{name}": 12')
     if len(given.get("once") or "") > LONGEST_ONCE:
         raise Refusal(422, f"once has more than {LONGEST_ONCE} characters", "a UUID, for example, has 36")
     for name in ("what", "machine"):
@@ -243,9 +259,9 @@ def _check_form(given: Mapping[str, Any]) -> None:
 _FIELDS = f"an entry has what and machine, and of {', '.join(FIELDS[2:])} those that it needs"
 
 
-def _moment(at: str | None, utc_offset: int) -> int | None:
-    """Engine time of an RFC 3339 time. Raises Refusal."""
-    if at is None:
+def _moment(given: Mapping[str, Any], name: str, utc_offset: int) -> int | None:
+    """Engine time of an RFC 3339 time; UTC where the offset is 0. Raises Refusal."""
+    if (at := given.get(name)) is None:
         return None
     try:
         moment = datetime.fromisoformat(at)
@@ -253,7 +269,7 @@ def _moment(at: str | None, utc_offset: int) -> int | None:
             raise ValueError
         return round(moment.timestamp() * 1000) - utc_offset
     except (ValueError, OverflowError):
-        raise Refusal(422, "at is no time", "write it like 2026-11-22T06:00:00.250Z, with its zone") from None
+        raise Refusal(422, f"{name} is no time", "write it like 2026-11-22T06:00:00.250Z, with its zone") from None
 
 
 def _shown(value: Any) -> str | None:

@@ -32,7 +32,7 @@ SCAN_MS = 86_400_000
 MAX_LINE = 10_000_000
 SAID = {
     *("entry", "what", "machine", "target", "reason", "note", "amount", "who", "at", "other", "job", "product", "crew")
-}
+} | {"job_target", "job_due"}
 """What an entry has."""
 TIME_REMEDY = 'write it like "2026-11-22T06:00:00.250Z", with Z or an offset'
 QUALITIES = {quality.label: quality for quality in Quality}
@@ -129,10 +129,16 @@ class PlainLines:
             raise _Wrong(f"an entry needs `what` (one of {', '.join(WHATS)}) and `machine`; the line is left out")
         if unknown := said.keys() - SAID:
             raise _Wrong(f"{shown(min(unknown))} is nothing that an entry has; the line is left out")
-        whole = {name: said[name] for name in ("amount",) if type(said.get(name)) is int}
-        texts = {name: f"{said[name]}" for name in SAID - {"what", "amount", "at"} if said.get(name) is not None}
+        whole = {name: said[name] for name in ("amount", "job_target") if type(said.get(name)) is int}
+        texts = {
+            name: f"{said[name]}"
+            for name in SAID - {"what", "amount", "at", "job_target", "job_due"}
+            if said.get(name) is not None
+        }
         moment = None if said.get("at") is None else self._time(said["at"])
-        given = {"entry": f"{said['machine']}-{said['what']}-{at}", "who": "", **texts, **whole, "moment": moment}
+        due = None if said.get("job_due") is None else self._time(said["job_due"])
+        named = {"entry": f"{said['machine']}-{said['what']}-{at}", "who": ""}
+        given = {**named, **texts, **whole, "moment": moment, "job_due": due}
         return Entry(what=said["what"], at=at, **given)
 
     def _time(self, text: Any) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NotRequired
 
 from gateway.schemas.common import OfLine, StopReason
 
@@ -22,6 +22,8 @@ class OperatorEntry(OfLine):
     other: str | None
     given_job: str | None
     given_product: str | None
+    given_target: NotRequired[int | None]
+    given_due: NotRequired[str | None]
     crew: str | None
 
 

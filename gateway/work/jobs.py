@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 from gateway.checkpoint import plain
 from gateway.config.model import Config
+from gateway.entries.check import LATEST_MS
+from gateway.entries.word import Word
 from gateway.events import Event, rfc3339
 from gateway.kpi.tally import Tally
 from gateway.kpi.task import Task
@@ -18,14 +20,12 @@ from gateway.machine import Machine
 from gateway.tell import Teller
 from protocols.model import Value
 
-JOB_ROW = "job"
 SECONDS_BELOW = 1e11
 """A number that says when: seconds since 1970 below (until the year 5138), milliseconds from here on (since 1973)."""
-LATEST_MS = 253_402_300_799_000
-"""The end of the year 9999, as late as a text can say."""
 SHOWN_MS = 60_000
 """What was made in less planned time than this says nothing of the pace."""
 FURTHEST_MS = 3_650 * 86_400_000
+MOST_TURNS = 64
 MOST_SPANS = 2_000
 """Shifts and breaks that a forecast looks ahead."""
 
@@ -44,6 +44,8 @@ class Job:
     """Which of them brought the next one, or none; None while the first machine works on it."""
     made: list[int] = field(default_factory=lambda: [0, 0, 0])
     """Total, good and scrap of the `out` machines that have handed it over."""
+    scrapped: int = 0
+    """Good parts of the `out` machines that people said were scrap."""
     target: int | None = None
     due: int | None = None
     """UTC milliseconds."""
@@ -59,6 +61,17 @@ class Outlet:
     """Which of the first machine's changes it has made too."""
     before: list[int] = field(default_factory=lambda: [0, 0, 0])
     """Total, good and scrap, in the line's unit, that are counted to the jobs before."""
+    turns: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
+    """When it made the last ones of these changes, and which."""
+
+    def turn(self, number: int, at: int) -> None:
+        """It has made a change."""
+        self.number = number
+        self.turns = [*self.turns, (at, number)][-MOST_TURNS:]
+
+    def number_at(self, moment: int) -> int | None:
+        """Which change was its last then; None where that is long ago."""
+        return next((number for at, number in reversed(self.turns) if at <= moment), None)
 
     def made(self, tally: Tally) -> list[int]:
         """Total, good and scrap of a tally, in the line's unit."""
@@ -114,12 +127,19 @@ class Jobs:
         """Those that have not ended, the oldest first."""
         self._number = 0
         """Of the first machine's last change of job or product."""
+        self._wanted: Sequence[Word] | None = None
+        """What people said of jobs, where they have said more of it since a job was last looked at."""
         self.dirty = False
 
     @property
     def _now(self) -> Job | None:
         """What the first machine works on."""
         return self._jobs[-1] if self._jobs and self._jobs[-1].until is None else None
+
+    @property
+    def has_one(self) -> bool:
+        """Whether the line works on a job."""
+        return self._now is not None
 
     def follow(self, at: int, values: Mapping[str, Value], sampled: Callable[[str], int | None]) -> list[Event]:
         """Signals were read; `sampled` tells when one last was. A job is told once all that is said of it was read."""
@@ -136,13 +156,14 @@ class Jobs:
         else:
             self._number += changes
         for one in self._out:
-            self._follow_outlet(one)
+            self._follow_outlet(one, at)
         leader.making.changes = []
         while self._jobs and self._is_over(self._jobs[0]):
             job, self.dirty = self._jobs.pop(0), True
             events.append(self._teller.event("job.ended", "line", at, self._data(job, at, at), job.began))
         if (now := self._now) is None:
             return events
+        self._hear(now)
         self._read(now, values)
         if not now.is_told and all((sampled(signal) or 0) >= now.began for signal in self._awaited):
             events.append(self._started(now))
@@ -163,17 +184,26 @@ class Jobs:
             self._jobs.append(Job(task.job, task.product, at, self._time.text(at), self._number))
         return events
 
-    def _follow_outlet(self, one: Outlet) -> None:
+    def _follow_outlet(self, one: Outlet, at: int) -> None:
         """It has taken what the first machine took, but for what is still on its way to it."""
         making = one.machine.making
         number = max(0, self._number - len(making.queue.waiting))
         changes, making.changes = making.changes or [], []
         for back, tally in zip(range(len(changes) - 1, -1, -1), changes, strict=True):
             one.hand_over(self._of(one.number), one.made(tally))
-            one.number, self.dirty = number - back, True
+            one.turn(number - back, at)
+            self.dirty = True
         if one.number != number:
             one.hand_over(self._of(one.number), one.now)
-            one.number, self.dirty = number, True
+            one.turn(number, at)
+            self.dirty = True
+
+    def reject(self, machine: str, parts: int, moment: int) -> None:
+        """A person says that so many good parts were scrap, or below 0 that they were none after all."""
+        for one in self._out:
+            number = one.number_at(moment) if one.machine.name == machine else None
+            if number is not None and (job := self._of(number)) is not None:
+                job.scrapped, self.dirty = job.scrapped + parts * one.machine.each, True
 
     def _of(self, number: int) -> Job | None:
         """The job that a change brought, if it has not ended."""
@@ -186,6 +216,30 @@ class Jobs:
     def _started(self, job: Job) -> Event:
         job.is_told = self.dirty = True
         return self._teller.event("job.started", "line", job.began, self._data(job, job.began, None), job.began)
+
+    def want(self, words: Sequence[Word]) -> None:
+        """What people say of jobs is this now, in its order: target and due date of the one that runs follow."""
+        self._wanted = words
+
+    def _hear(self, job: Job) -> None:
+        """Where no signal gives them, target and due date are what was said of this job, or in it."""
+        words, self._wanted = self._wanted, None
+        if words is None:
+            return
+        name, target, due = None, None, None
+        for word in words:
+            is_another = word.job is not None and (word.job or None) != name
+            if is_another or (word.job is None and word.product is not None and name is None):
+                name, target, due = word.job or None, None, None
+            elif self._has_jobs and word.at < job.began:
+                continue
+            target = target if word.job_target is None else word.job_target
+            due = due if word.job_due is None else word.job_due
+        if not self._has_jobs and name != job.job:
+            target, due = None, None
+        job.target = target if self._target is None else job.target
+        job.due = due if self._due is None else job.due
+        self.dirty = True
 
     def _read(self, job: Job, values: Mapping[str, Value]) -> None:
         """Target and due date as they are said now; what is bad leaves what was said before."""
@@ -218,7 +272,8 @@ class Jobs:
         made = [sum(each) for each in zip(job.made, *(one.since for one in at_it), strict=True)]
         no_scrap = all(parts.figures(parts.ever)["scrap"] is None for parts in self._counted)
         total, good, scrap = (max(0, one) for one in made)
-        return [total, good, None if no_scrap else scrap]
+        rejected = min(job.scrapped, good)
+        return [total, good - rejected, None if no_scrap and not rejected else scrap + rejected]
 
     def _data(self, job: Job, at: int, ended: int | None) -> dict[str, Any]:
         """The fields of a job as it is at `at`."""
@@ -294,7 +349,7 @@ class Jobs:
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
-        outlets = {one.machine.name: [one.number, [*one.before]] for one in self._out}
+        outlets = {one.machine.name: [one.number, [*one.before], one.turns] for one in self._out}
         return {"jobs": [plain(one) for one in self._jobs], "number": self._number, "out": outlets}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -302,7 +357,9 @@ class Jobs:
         if "jobs" in saved:
             self._jobs, self._number = [Job(**one) for one in saved["jobs"]], saved["number"]
             for one in self._out:
-                one.number, before = saved["out"].get(one.machine.name, (self._number, one.now))
+                anew = self._number, one.now, [(0, self._number)]
+                one.number, before, turns = saved["out"].get(one.machine.name, anew)
+                one.turns = [(at, number) for at, number in turns]
                 one.before = [min(each) for each in zip(before, one.now, strict=True)]  # it may count anew since then
         elif saved["job"] is not None:
             job = dict(saved["job"])

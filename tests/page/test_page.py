@@ -162,9 +162,13 @@ async def test_jobs_and_the_crew_are_entered_by_hand(line: Running, browser: Bro
         await anna.page.locator("[data-part=job]").click()
         for job in ("A1", "A2"):
             await anna.page.locator("[name=job]").fill(job)
+            await anna.page.locator("[name=target]").fill("500")
+            await anna.page.locator("[name=due]").fill("2199-01-01T12:00")
             await anna.page.locator("[data-form=job] [type=submit]").click()
             await expect(anna.page.locator("header .task")).to_contain_text(job)
         assert await anna.hindrances() == []
+        said = await line.first("operator.entry", "line", what="job", given_job="A2")
+        assert (said["given_target"], said["given_due"][:10]) == (500, "2199-01-01")
         await anna.picture("word-job")
         figures = await line.first("machine.kpi", "filler", window="job", job="A1")
         assert figures["pq"] is not None

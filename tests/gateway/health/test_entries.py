@@ -121,6 +121,15 @@ async def test_what_is_answered_is_stored_and_on_its_way(free: Daemon, plc: Simu
     assert (await post(free, {"what": "undo", "machine": "filler", "target": said["entry"], "who": "x"}))[0] == 201
 
 
+async def test_a_job_is_entered_with_what_it_is_to_make_and_when(free: Daemon) -> None:
+    job = {"what": "job", "machine": "line", "job": "A", "job_target": 20_000, "who": "anna"}
+    status, said = await post(free, {**job, "job_due": "2199-01-01T12:00:00+01:00"})
+    assert status == 201, said
+    told = (await free.line())["job"]
+    assert (told["job"], told["target"], told["due"]) == ("A", 20_000, "2199-01-01T11:00:00.000Z")
+    assert (await post(free, {"what": "undo", "machine": "line", "target": said["entry"], "who": "anna"}))[0] == 201
+
+
 async def test_what_was_answered_survives_a_power_cut(plc: Simulator, tmp_path: Path) -> None:
     async with daemon(tmp_path, document(plc)) as one:
         status, said = await post(one, {"what": "crew", "machine": "line", "crew": "early", "who": "anna"})
@@ -227,6 +236,13 @@ NOTE = {"what": "note", "machine": "filler", "note": "x", "who": "anna"}
         ({**NOTE, "what": "scrap", "amount": 1e400}, 400, "no JSON"),
         ({**NOTE, "what": "scrap", "amount": 2**80}, 422, "whole number"),
         ({**NOTE, "what": "scrap", "amount": 0}, 422, "amount"),
+        (
+            {**NOTE, "what": "job", "machine": "line", "job": "A", "job_target": "9"},
+            422,
+            "job_target is no whole number",
+        ),
+        ({**NOTE, "what": "job", "machine": "line", "job": "A", "job_target": 2**60}, 422, "the target is no number"),
+        ({**NOTE, "what": "job", "machine": "line", "job": "A", "job_due": "soon"}, 422, "job_due is no time"),
         ({**NOTE, "what": "undo", "target": "filler-note-1"}, 404, "no entry"),
     ],
 )

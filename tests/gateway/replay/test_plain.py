@@ -168,6 +168,23 @@ def test_what_somebody_says_is_a_line_of_its_own() -> None:
     ]
 
 
+def test_a_job_has_what_it_is_to_make_and_when() -> None:
+    said = {"what": "job", "machine": "line", "job": "A", "job_target": 500, "job_due": "2026-11-22T07:00:00+01:00"}
+    (_, entry, *_), problems = read({"time": "2026-11-22T06:00:00.250Z", "entry": said}, scan(1, running=True))
+    assert isinstance(entry, Entry)
+    assert (entry.job_target, entry.job_due, problems) == (500, AT - 250, [])
+
+
+def test_a_value_has_a_source_time() -> None:
+    dated = {"value": True, "source_time": "2026-11-22T06:00:00.120Z"}
+    inputs, problems = read(scan(1, running=dated), scan(2, running={**dated, "source_time": "noon"}))
+    batches = [one for one in inputs if isinstance(one, Batch)]
+    assert batches[0].changes[0][4] == AT - 130
+    assert batches[1].changes[0][2] is Quality.BAD
+    assert len(problems) == 1
+    assert "is no time" in problems[0]
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

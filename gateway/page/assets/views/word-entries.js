@@ -19,7 +19,8 @@ export function Said({ line, answer: { answer, error } }) {
 function words(entry) {
   const said = [entry.reason && (entry.reason.text || entry.reason.code)];
   if (entry.what === "scrap") said.unshift(t("said.parts", { amount: countOf(entry.amount) }));
-  if (entry.what === "job") said.push(entry.given_job === "" ? t("said.no_job") : entry.given_job, entry.given_product);
+  if (entry.what === "job") said.push(entry.given_job === "" ? t("said.no_job") : entry.given_job, entry.given_product,
+    entry.given_target && t("said.target", { amount: countOf(entry.given_target) }), entry.given_due && t("said.due", { time: momentOf(entry.given_due) }));
   if (entry.what === "crew") said.push(entry.crew);
   if (entry.what === "split" && entry.at) said.push(t("said.at", { time: momentOf(entry.at) }));
   return said.filter(Boolean).join(", ");

@@ -12,7 +12,7 @@ const AGO_MIN = [0, 30, 60, 120, 240];
 const agoOf = (min) => (min === 0 ? t("scrap.now") : min < 60 ? t("scrap.ago", { min }) : t("scrap.ago_hours", { hours: min / 60 }));
 const LINE = "line";
 const NO_SCRAP = { amount: "", reason: null, note: "", ago: 0 };
-const NO_JOB = { job: "", product: "" };
+const NO_JOB = { job: "", product: "", target: "", due: "" };
 
 /** One machine of several, as big buttons. */
 function Machines({ names, chosen, onChoose }) {
@@ -63,7 +63,7 @@ export function Job({ line, about, entries }) {
   const [wanted, choose] = useDraft("job machine", names[0]);
   const machine = names.includes(wanted) ? wanted : names[0];
   const [draft, put, forget] = useDraft(`job ${machine}`, NO_JOB);
-  const { job, product } = draft;
+  const { job, product, target, due } = draft;
   const sending = useSend();
   const products = about?.products ?? [];
   const subject = machine === LINE ? t("said.line") : machine;
@@ -71,7 +71,9 @@ export function Job({ line, about, entries }) {
   const enter = (event) => {
     event.preventDefault();
     const values = { ...(job.trim() && { job: job.trim() }), ...(product.trim() && { product: product.trim() }) };
-    if (Object.keys(values).length) send(values, t("job.told", { subject, job: Object.values(values).join(", ") }));
+    if (!Object.keys(values).length) return;
+    const more = machine === LINE ? { ...(target && { job_target: Number(target) }), ...(due && { job_due: new Date(due).toISOString() }) } : {};
+    send({ ...values, ...more }, t("job.told", { subject, job: Object.values(values).join(", ") }));
   };
   const jobs = [...new Set(entries.filter((one) => one.what === "job" && one.given_job).map((one) => one.given_job))].slice(0, 6);
   return html`<form class="panel more-form" data-form="job" onSubmit=${enter}><h2>${t("job.title")}</h2>
@@ -81,6 +83,8 @@ export function Job({ line, about, entries }) {
     ${jobs.length > 0 && html`<div class="pick" role="group" aria-label=${t("job.used")}>${jobs.map((one) => html`<button type="button" key=${one} class="big cut" aria-pressed=${String(one === job)} onClick=${() => put({ ...draft, job: one })}>${one}</button>`)}</div>`}
     <label class="field">${t("job.product")}<input name="product" value=${product} maxlength="100" autocomplete="off" onInput=${({ target }) => put({ ...draft, product: target.value })} /></label>
     ${products.length > 0 && html`<div class="pick" role="group" aria-label=${t("job.products")}>${products.map((one) => html`<button type="button" key=${one.product} class="big cut" data-product=${one.product} aria-pressed=${String(one.product === product)} onClick=${() => put({ ...draft, product: one.product === product ? "" : one.product })}>${one.text || one.product}</button>`)}</div>`}
+    ${machine === LINE && html`<div class="pick"><label class="field">${t("job.target")}<input name="target" type="number" min="1" max="1000000000" step="1" value=${target} onInput=${({ target: field }) => put({ ...draft, target: field.value })} /></label>
+      <label class="field">${t("job.due")}<input name="due" type="datetime-local" value=${due} onInput=${({ target: field }) => put({ ...draft, due: field.value })} /></label></div>`}
     <${Failed} sending=${sending} />
     <div class="buttons"><button type="submit" class="big primary" disabled=${(!job.trim() && !product.trim()) || sending.busy}>${t("job.enter")}</button>
       <button type="button" class="big" data-action="no-job" disabled=${sending.busy} onClick=${() => send({ job: "" }, t("job.told_none", { subject }))}>${t("job.none_any_more")}</button></div>
