@@ -51,6 +51,20 @@ def test_every_alert_says_what_to_do() -> None:
     assert len({rule["alert"] for rule in alerts()}) == len(alerts())
 
 
+def test_a_duration_is_the_value_of_its_rule() -> None:
+    """`$value` is what stands on the left."""
+    durations = [rule["expr"] for rule in alerts() if "humanizeDuration" in rule["annotations"]["summary"]]
+    assert durations
+    assert all(re.match(r"linegate_\w+_seconds ", expression) for expression in durations)
+
+
+def test_two_lines_with_machines_of_one_name_are_told_apart() -> None:
+    for panel in panels():
+        for target in panel["targets"]:
+            assert target["legendFormat"].startswith("{{instance}} ")
+            assert all("instance" in labels for labels in re.findall(r"(?:by|on) \(([^)]*)\)", target["expr"]))
+
+
 def test_panels_lie_side_by_side() -> None:
     cells: set[tuple[int, int]] = set()
     for panel in panels():
