@@ -7,7 +7,7 @@ only the payload (MQTT 3.1.1, bridges, files) still has everything, and it is th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -73,6 +73,8 @@ class Messages:
         self.most_bytes = config.max_packet
         """Largest message that the broker takes, where anybody says so."""
         self.may_retain = True
+        self.fits: Callable[[int], bool] = lambda _size: True
+        """Whether several events of so many bytes may go as one message over this link."""
         self._config = config
         self._context = context
         self._encoding = Encoding(context.envelope, config)
@@ -122,13 +124,15 @@ class Messages:
         properties = self._properties(self._encoding.batch_content_type)
         room = math.inf if self.most_bytes is None else self.most_bytes
         room -= Message(topic, b"", properties).size + MOST_FRAMING
+        size = 0
         payloads: list[bytes] = []
         copies: dict[str, Message] = {}
         for event in events:
             try:
                 payload = self._encoding.event(event)
                 room -= len(payload) + 1
-                if payloads and room < 0:
+                size += len(payload)
+                if payloads and (room < 0 or not self.fits(size)):
                     break
                 copies |= {copy.topic: copy for copy in self._copy(event, payload)}
             except Unencodable:

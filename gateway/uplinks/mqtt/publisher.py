@@ -16,6 +16,7 @@ from gateway.uplinks.mqtt.config import MqttUplink
 from gateway.uplinks.mqtt.link import Link, Lost
 from gateway.uplinks.mqtt.messages import Message, Messages
 from gateway.uplinks.mqtt.twins import BORN, Births
+from gateway.uplinks.pace import Pace
 from gateway.uplinks.uplink import Rejected, UplinkContext
 from protocols.driver import NotConnected
 
@@ -37,6 +38,8 @@ class MqttPublisher:
         self._config = config
         self._context = context
         self._messages = Messages(config, context)
+        self._pace = Pace(context.kept, broker.PUBACK_S)
+        self._messages.fits = self._pace.fits
         self._broker = Broker(config, context, config.server)
         self._link: Link | None = None
         self._limit = config.in_flight
@@ -97,11 +100,14 @@ class MqttPublisher:
                     unsendable = self._send(link, waiting.popleft())
             if not self._in_flight:
                 break
+            began = asyncio.get_running_loop().time()
             code = await self._next_answer(link)
             if code is None:
                 return self._broken(link, events, done)
             _, message = self._in_flight.popleft()
             if code in reasons.SUCCESS:
+                if message.events > 1:
+                    self._pace.taken(len(message.payload), asyncio.get_running_loop().time() - began)
                 done += message.events
                 self._grow(message)
                 continue
@@ -239,11 +245,13 @@ class MqttPublisher:
 
     def _broken(self, link: Link, events: Sequence[StoredEvent], done: int) -> int:
         self._is_silent = link.lost is None
+        _, oldest = self._in_flight[0]
+        if self._is_silent and oldest.events > 1:
+            self._pace.too_slow(len(oldest.payload))
         if done:
             return done
         if link.lost is None:
             raise self._broker.silent()
-        _, oldest = self._in_flight[0]
         if not events or len(self._in_flight) > 1 or not oldest.is_alone or self._broker.is_contested:
             raise self._broker.not_connected(link.lost)
         if link.lost.code in reasons.ABOUT_THE_EVENT:

@@ -140,6 +140,8 @@ class Script:
         self.connack = b"\x20\x03\x00\x00\x00"
         self.publishes: list[bytes] = []
         """Message ids, as they came."""
+        self.sizes: list[int] = []
+        """Bytes of the PUBLISH packets, without their headers."""
         self.answer: Callable[[int, bytes], bytes] = lambda _number, mid: b"\x40\x02" + mid
         """Given the number of a PUBLISH, from 1, and its message id: the bytes to send; empty closes."""
         self.suback: Callable[[bytes], bytes] = lambda mid: b"\x90\x04" + mid + b"\x00\x01"
@@ -172,6 +174,7 @@ class Script:
                 elif kind == 3:
                     topic = int.from_bytes(body[:2], "big")
                     self.publishes.append(body[2 + topic : 4 + topic])
+                    self.sizes.append(len(body))
                     reply = self.answer(len(self.publishes), self.publishes[-1])
                 elif kind == 8:
                     reply = self.suback(body[:2])

@@ -340,3 +340,26 @@ async def test_a_farewell_keeps_to_the_servers_limit(
     await uplink.close()
     assert len(script.publishes) == 4, "birth and three events"
     assert 14 not in script.kinds, "DISCONNECT"
+
+
+async def test_what_a_slow_link_bore_is_remembered(
+    script: Script, context: UplinkContext, make_events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of batches: the next connection does not grow into the same silence."""
+    monkeypatch.setattr("gateway.uplinks.mqtt.broker.PUBACK_S", 0.3)
+    script.answer = lambda _number, mid: puback(0, mid) if script.sizes[-1] < 12_000 else b"nothing"
+    events = make_events(*range(1, 200))
+    uplink = await connected(script, context, batch=100)
+    done = await uplink.write(events)
+    while done < 21:
+        done += await uplink.write(events[done:])
+    with pytest.raises(NotConnected, match="does not acknowledge"):
+        await uplink.write(events[done:])
+    await uplink.close()
+    assert context.kept["pace"] < 12_000
+    again = MqttPublisher(uplink._config, context)
+    await again.connect()
+    sent = len(script.sizes)
+    assert await again.write(events[done : done + 21]) == 21
+    assert max(script.sizes[sent:]) < 12_000
+    await again.close()
