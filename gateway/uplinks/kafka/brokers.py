@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import BrokerResponseError, IncompatibleBrokerVersion, KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from gateway.uplinks.kafka import codes
+from gateway.uplinks.kafka.connection import Connection
 from protocols.dial import DIAL_S, connect_failed
 from protocols.driver import ConfigError, ConnectFailed, LinkError, NotConnected
 
@@ -22,8 +22,6 @@ logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs of a lo
 
 Place = tuple[str, int]
 """Host and port."""
-MOST_BYTES = 16_000_000
-"""Of an answer: a topic of 100,000 partitions has less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +37,10 @@ class Client:
     user: str = ""
     password: str = field(default="", repr=False)
 
-    def connection(self, place: Place) -> _Connection:
+    def connection(self, place: Place) -> Connection:
         """One that is not open yet."""
         kinds = {(False, False): "PLAINTEXT", (True, False): "SSL", (False, True): "SASL_PLAINTEXT"}
-        return _Connection(
+        return Connection(
             *place, client_id=self.name, request_timeout_ms=self.answer_s * 1000, ssl_context=self.context,
             security_protocol=kinds.get((self.context is not None, bool(self.mechanism)), "SASL_SSL"),
             sasl_mechanism=self.mechanism or None, sasl_plain_username=self.user, sasl_plain_password=self.password,
@@ -51,26 +49,6 @@ class Client:
 
 class Silent(NotConnected):
     """A broker owes an answer for too long: it may be stuck, or the link too slow."""
-
-
-class _Connection(AIOKafkaConnection):  # type: ignore[misc]
-    """aiokafka's, which reads an answer of any length that four bytes can say: those of an HTTP server say 1.2 GB."""
-
-    is_no_broker = False
-
-    def _create_reader_task(self) -> asyncio.Task[None]:
-        whole = self._reader.readexactly
-
-        async def bounded(length: int) -> bytes:
-            if not 0 <= length <= MOST_BYTES:
-                self.is_no_broker = True
-                raise ConnectionAbortedError
-            data: bytes = await whole(length)
-            return data
-
-        self._reader.readexactly = bounded
-        task: asyncio.Task[None] = super()._create_reader_task()
-        return task
 
 
 class Brokers:
@@ -83,7 +61,7 @@ class Brokers:
         self._servers = servers
         self._topic = topic
         self._places: dict[int, Place] = {}
-        self._open: dict[Place, _Connection] = {}
+        self._open: dict[Place, Connection] = {}
 
     async def learn(self) -> None:
         """Ask the first broker that answers who leads what. Raises ConnectFailed, NotConnected or ConfigError."""
@@ -132,7 +110,7 @@ class Brokers:
         for place in list(self._open):
             self._drop(place)
 
-    async def _connect(self, place: Place) -> _Connection:
+    async def _connect(self, place: Place) -> Connection:
         connection = self._client.connection(place)
         is_open = False
         try:
@@ -182,7 +160,7 @@ class Brokers:
             _abort(connection)
 
 
-def _abort(connection: _Connection) -> None:
+def _abort(connection: Connection) -> None:
     """Close without waiting for a peer that may be gone: what was not acknowledged comes again anyway."""
     writer = connection._writer
     connection.close()

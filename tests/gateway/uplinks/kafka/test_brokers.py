@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
-from aiokafka.conn import AIOKafkaConnection
+from aiokafka.conn import AIOKafkaConnection, ScramAuthenticator
 
 from protocols.driver import ConfigError, ConnectFailed
 from tests.peers.kafka import USER, Front, Kafka
@@ -127,7 +127,28 @@ async def test_a_port_that_is_no_brokers(make: Make, monkeypatch: pytest.MonkeyP
 def test_the_private_names_by_which_a_connection_is_given_up_and_an_answer_bounded() -> None:
     assert "_writer" in AIOKafkaConnection.close.__code__.co_names
     assert {"_reader", "readexactly"} <= {*AIOKafkaConnection._read.__code__.co_names}
-    assert "_create_reader_task" in AIOKafkaConnection.connect.__code__.co_names
+    assert {"_create_reader_task", "create_connection", "_loop"} <= {*AIOKafkaConnection.connect.__code__.co_names}
+    assert "create_salted_password" in ScramAuthenticator.process_server_first_message.__code__.co_names
+    assert {"_loop", "run_in_executor"} <= {*ScramAuthenticator.step.__code__.co_names}
+
+
+async def test_no_thread_is_begun_that_holds_the_exit(front: Front, make: Make, make_events: Any) -> None:
+    """Neither for a name nor for a password: the loop joins its executor at the end."""
+    front.password = SECRET
+    await front.start()
+    uplink = make(front.port, url=f"kafka://localhost:{front.port}", **user(sasl="scram-sha-256"))
+    await uplink.connect()
+    assert await uplink.write(make_events(1)) == 1
+    assert asyncio.get_running_loop()._default_executor is None  # type: ignore[attr-defined]
+
+
+async def test_a_server_that_would_have_us_reckon_for_hours(
+    front: Front, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.uplinks.kafka.connection.MOST_ITERATIONS", 4095)
+    front.password = SECRET
+    await front.start()
+    await refused(make, ConfigError, "authentication failed", front.port, **user(sasl="scram-sha-512"))
 
 
 async def test_its_tasks_end(front: Front, make: Make, make_events: Any) -> None:
