@@ -12,7 +12,7 @@ from typing import Any
 
 NODE = Path(__file__).parent / "opcua" / "node"
 REBIRTH = "Node Control/Rebirth"
-_ANSWER_S = 20.0
+_ANSWER_S = 60.0
 
 
 class SparkplugHost:

@@ -27,7 +27,7 @@ SPEED = 5.0
 """Times real time at which the machines live."""
 EXTRA = 30
 """Signals of which every change is an event."""
-START_S = 20.0
+START_S = 120.0
 STEP_S = 10.0
 """How long a step is waited for, from the start's end."""
 RUN_S = 0.5

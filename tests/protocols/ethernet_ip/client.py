@@ -17,7 +17,7 @@ from protocols.simulated.ethernet_ip import LabelerPlc
 from protocols.simulated.machine import CALM, Filler
 
 SCAN_MS, TIMEOUT_MS = 20, 500
-READ_S = 10.0
+READ_S = 30.0
 
 
 @asynccontextmanager
