@@ -61,8 +61,12 @@ async def joined(pieces: Iterator[bytes]) -> bytes:
 
 
 def packs(request: Request) -> bool:
-    """Whether whoever asks understands gzip."""
-    return "gzip" in request.headers.get("Accept-Encoding", "")
+    """Whether whoever asks understands gzip, and does not forbid it (RFC 9110, 12.5.3)."""
+    for accepted in request.headers.get("Accept-Encoding", "").lower().split(","):
+        coding, _, weight = accepted.replace(" ", "").partition(";q=")
+        if coding in ("gzip", "x-gzip"):
+            return weight.strip("0.") != "" or not weight
+    return False
 
 
 async def long_answer(request: Request, body: bytes) -> Response:

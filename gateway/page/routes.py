@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.health.answers import Refusal
+from gateway.health.answers import Refusal, packs
 from gateway.health.sources import Sources
 from gateway.page.shelf import INDEX, Asset, load_assets
 from protocols.worker import in_daemon_thread
@@ -40,6 +40,6 @@ class _Page:
             raise Refusal(404, "the page has no such file", "load the page anew")
         if asset.headers["ETag"] in request.headers.get("If-None-Match", ""):
             return Response(status_code=304, headers=asset.headers)
-        if "gzip" in request.headers.get("Accept-Encoding", ""):
+        if packs(request):
             return Response(asset.packed, headers={**asset.headers, "Content-Encoding": "gzip"})
         return Response(asset.plain, headers=asset.headers)

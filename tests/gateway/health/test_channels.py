@@ -10,8 +10,10 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.requests import Request
 
 from gateway.health import stream
+from gateway.health.answers import packs
 from gateway.health.channels import GZIP_HEAD, RETRY, Channel, message
 
 GZIP = 31
@@ -26,6 +28,22 @@ class Slow(Channel):
 
     def _look(self) -> Iterator[bytes]:
         yield from (b"%d" % number for number in range(5))
+
+
+@pytest.mark.parametrize(
+    ("accepted", "understood"),
+    [
+        ("gzip", True),
+        ("deflate, GZIP;q=0.5, br", True),
+        ("gzip; q=0", False),
+        ("gzip;q=0.0, br", False),
+        ("br", False),
+        ("", False),
+    ],
+)
+def test_who_understands_gzip(accepted: str, understood: bool) -> None:
+    headers = [(b"accept-encoding", accepted.encode())]
+    assert packs(Request({"type": "http", "headers": headers})) is understood
 
 
 def test_others_have_their_turn_between_two_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
