@@ -1,8 +1,9 @@
 """Processor share and memory of `linegate run` as it ships, and the highest rate that one core sustains.
 
-A simulated PLC, states, durable buffer, file and MQTT. The daemon has one core, the PLC and the broker another; where
-it is allowed they come before whatever else the machine does, whose turns would be counted as scans out of phase;
-a step in which others had the core all the same is repeated.
+A simulated PLC, states, durable buffer, file and MQTT, beside a loop by hand that does no more than read, decode and
+compare the same. Each has one core, the PLC and the broker another; where it is allowed they come before whatever else
+the machine does, whose turns would be counted as scans out of phase; a step in which others had the core all the same
+is repeated.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ PRIORITY = -15
 SIGNALS, UNITS = 50_000, 4
 INTERVALS_MS = (100, 50, 25, 20, 15, 10)
 ATTEMPTS = 4
+HAND = "pymodbus by hand, reading alone"
 DISTURBED = 0.5
 """Percent of the time on a core that was another's, from which on a skipped scan says nothing about us."""
 
@@ -144,6 +146,18 @@ def kept_waiting_s(pid: int) -> float:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
+@contextmanager
+def simulated(load: Load, core: int) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The PLC with what a load reads, and its port."""
+    command = (
+        sys.executable, "-m", "protocols.simulated",
+        "--units", str(load.units + 1), "--extra-registers", str(load.signals // load.units),
+    )  # fmt: skip
+    with process(*command, core=core, stdout=subprocess.PIPE, stdin=subprocess.PIPE) as plc:
+        assert plc.stdout is not None
+        yield plc, json.loads(plc.stdout.readline())["port"]
+
+
 def run(load: Load, measure_s: float = MEASURE_S) -> Figures:
     """One daemon under one load."""
     broker, health = free_port(), free_port()
@@ -151,16 +165,10 @@ def run(load: Load, measure_s: float = MEASURE_S) -> Figures:
     ours, others = cores[0], cores[-1]
     with tempfile.TemporaryDirectory() as place:
         Path(place, "mosquitto.conf").write_text(f"listener {broker} 127.0.0.1\nallow_anonymous true\n")
-        simulated = (
-            sys.executable, "-m", "protocols.simulated",
-            "--units", str(load.units + 1), "--extra-registers", str(load.signals // load.units),
-        )  # fmt: skip
         with (
             process("/usr/sbin/mosquitto", "-c", f"{place}/mosquitto.conf", core=others),
-            process(*simulated, core=others, stdout=subprocess.PIPE, stdin=subprocess.PIPE) as plc,
+            simulated(load, others) as (plc, port),
         ):
-            assert plc.stdout is not None
-            port = json.loads(plc.stdout.readline())["port"]
             file = Path(place, "line.yaml")
             file.write_text(json.dumps(configuration(port, broker, health, load)))
             command = (
@@ -188,12 +196,30 @@ def watch(daemon: int, plc: int, health: int, measure_s: float) -> Figures:
     )
 
 
+def by_hand(load: Load) -> tuple[float, float]:
+    """Processor share and memory of `tests.benchmarks.by_hand` under the load of one unit."""
+    cores = sorted(os.sched_getaffinity(0))
+    with simulated(load, cores[-1]) as (_, port):
+        asked = str(port), "2", str(load.signals), str(load.interval_ms)
+        command = sys.executable, "-m", "tests.benchmarks.by_hand", *asked
+        with process(*command, core=cores[0], stdout=subprocess.PIPE) as loop:
+            assert loop.stdout is not None
+            assert loop.stdout.readline() == "reads\n"
+            time.sleep(WARM_S)
+            watched = psutil.Process(loop.pid)
+            began, used = time.monotonic(), processor_s(watched)
+            time.sleep(MEASURE_S)
+            share = (processor_s(watched) - used) / (time.monotonic() - began) * 100
+            return share, watched.memory_info().rss / 1e6
+
+
 def at_a_rate(load: Load) -> list[Result]:
     """Processor share, memory and scans skipped."""
     found, name = run(load), f"{load.rate:,.0f} signals a second"
+    share, memory = by_hand(load)
     return [
-        Result("daemon", f"{name}: processor", found.share, "% of a core"),
-        Result("daemon", f"{name}: memory", found.memory, "MB resident"),
+        Result("daemon", f"{name}: processor", found.share, "% of a core", HAND, found.share / share),
+        Result("daemon", f"{name}: memory", found.memory, "MB resident", HAND, found.memory / memory),
         Result("daemon", f"{name}: scans skipped", found.overruns, "scans"),
     ]
 
