@@ -129,8 +129,9 @@ class HealthServer:
         said = False
         while True:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listen = partial(socket.create_server, (host, port), family=family, backlog=guest.BACKLOG)
             try:
-                listening = socket.create_server((host, port), family=family, backlog=guest.BACKLOG)
+                listening = await in_daemon_thread("listen", listen, discard=lambda late: late.close())
             except OSError as error:
                 if not said:
                     remedy = "set health.listen to a free port"
