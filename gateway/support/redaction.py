@@ -23,8 +23,8 @@ _NAMED = frozenset(
     {"devices", "signals", "machines", "uplinks", "products", "trends", "reasons", "templates", "shifts"}
 )
 """Mappings whose keys are names that the user chose."""
-_PEOPLE = frozenset({"who"})
-"""Fields of events that name a person."""
+_PEOPLE = frozenset({"who", "note"})
+"""Fields of events that name a person, or hold what one wrote, and may name others in it."""
 _REFERENCE = frozenset({"credential", "env", "file"})
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:(.*)@)?([^/?#]*)([^?#]*)(.*)", re.DOTALL)
 _LEAST_SECRET, _LEAST_NAME = 4, 6
@@ -33,7 +33,7 @@ _TELLING = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|(?<=://)[^\s/@\"']*:[^\s\"']*@"  # the user's part of a URL
     r"|(?<![^\s\"'])[^\s/@:\"'{}\[\],]+:[^\s\"'/@:]+@(?=[\w.-])"  # and without its scheme
-    r"|(?<=\"who\": \")[^\"]+"  # a person in a line of the log
+    r'|(?:(?<="who": ")|(?<="note": "))(?:[^"\\]|\\.)+'  # a person in a line of the log
     r"|(?i:(?<=bearer )|(?<=basic ))[A-Za-z0-9._~+/-]{8,}=*"
     r"|\bS[UAONCX][A-Z2-7]{40,}\b"  # seeds of NKeys
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",  # JSON web tokens

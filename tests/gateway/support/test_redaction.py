@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 
 import pytest
@@ -111,7 +112,14 @@ def test_ordinary_words_stay(harmless: str) -> None:
 
 
 def test_people_are_left_out_of_events() -> None:
-    event = {"data": {"who": "anna", "why": "new program", "revisions": [{"who": "bob", "rev": 1}], "whole": 1}}
+    """And what they wrote, which may be of others."""
+    revisions = [{"who": "bob", "note": 'carla said "no"', "rev": 1}]
+    event = {"data": {"who": "anna", "why": "new program", "note": None, "revisions": revisions, "whole": 1}}
     assert Redaction().event(event) == {
-        "data": {"who": REDACTED, "why": "new program", "revisions": [{"who": REDACTED, "rev": 1}], "whole": 1}
-    }
+        "data": {
+            "who": REDACTED, "why": "new program", "note": None,
+            "revisions": [{"who": REDACTED, "note": REDACTED, "rev": 1}], "whole": 1,
+        }
+    }  # fmt: skip
+    answer = json.dumps(revisions, indent=2)
+    assert json.loads(Redaction().text(answer)) == [{"who": REDACTED, "note": REDACTED, "rev": 1}]
