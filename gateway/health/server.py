@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -134,8 +135,9 @@ class HealthServer:
                 listening = await in_daemon_thread("listen", listen, discard=lambda late: late.close())
             except OSError as error:
                 if not said:
-                    remedy = "set health.listen to a free port"
-                    log.error("endpoint_not_listening", address=f"{host}:{port}", why=error.strerror, remedy=remedy)
+                    remedy = "set health.listen to a free port of an address that this computer has"
+                    why = os.strerror(error.errno) if error.errno else str(error)
+                    log.error("endpoint_not_listening", address=f"{host}:{port}", why=why, remedy=remedy)
                 said = True
                 await asyncio.sleep(RETRY_S)
                 continue

@@ -100,6 +100,8 @@ class PlainLines:
             self._at = at
             yield entry
             return
+        if "specversion" in given:
+            raise _Wrong("this is an event; replay decides events from what devices said: a recording; it is left out")
         device = given.get("device")
         if not isinstance(device, str) or device not in self._devices:
             hint = did_you_mean(nearest(str(device), self._devices))

@@ -76,6 +76,7 @@ def test_the_lines_of_the_documentation() -> None:
         ({**scan(5), "time": "1969-11-22T06:00:05Z"}, "is before 1970"),
         (scan(0.5), "is before that of the lines above; sort the lines by time"),
         ({**scan(5), "device": "filer_plc"}, "is not in the configuration; did you mean `filler_plc`?"),
+        ({"specversion": "1.0", "time": scan(5)["time"]}, "this is an event; replay decides events from"),
         ({**scan(5), "device": 7}, "device 7 is not in the configuration; the line is left out"),
         ({"time": scan(5)["time"], "device": "filler_plc"}, "has neither `values` nor `lost`"),
         ({**scan(5), "values": [1]}, "expected an object of signals and values"),
