@@ -5,11 +5,13 @@ One daemon and one browser serve all tests, which go in this order; the last one
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import pytest_asyncio
@@ -17,6 +19,7 @@ from playwright.async_api import Browser, expect
 
 from tests.page.browser import VIEWS, chromium, visit
 from tests.page.line import HOURS, MARKUP, OPERATOR, PIN, SUPERVISOR, Running, running
+from tests.processes import reload
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -265,3 +268,29 @@ async def test_a_restart_is_told_and_what_was_is_still_there(line: Running, brow
         earliest = await somebody.page.evaluate("fetch('api/history?hours=8').then((answer) => answer.json())")
         first = min(one["began_ms"] for one in earliest["machines"]["filler"]["stops"])
         assert time.time() * 1000 - first > HOURS * 3_600_000 * 0.9
+
+
+async def test_planned_maintenance_is_told_apart_from_other_planned_stops(line: Running, browser: Browser) -> None:
+    """On the machine's card, until when, and in the timeline, as soon as the calendar says so."""
+    document = json.loads(line.daemon.file.read_text())
+    now = datetime.now(ZoneInfo(document["line"]["time_zone"])).replace(tzinfo=None)
+    began, ended = (f"{now + timedelta(hours=hours):%Y-%m-%d %H:%M}" for hours in (-1, 2))
+    days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    document["calendar"] = {
+        "shifts": {"all": {"days": days, "from": "00:00", "to": "24:00"}},
+        "maintenance": [{"machine": "capper", "from": began, "to": ended}],
+    }
+    async with visit(browser, line.daemon.url) as somebody:
+        await somebody.show("line")
+        code, _, said = await reload(line.daemon, document)
+        assert code == 0, said
+        await line.plc.tell(action="starve", machine="capper")
+        card = somebody.page.locator("[data-machine=capper]")
+        await expect(card.locator(".chips")).to_contain_text("planned maintenance until")
+        await expect(card).to_have_attribute("data-tone", "off")
+        await somebody.picture("line-maintenance")
+        await somebody.show("time", "?hours=1")
+        await expect(somebody.page.locator(".legend [data-pattern=maintenance]")).to_be_visible()
+        await somebody.picture("time-maintenance")
+        await line.plc.tell(action="feed", machine="capper")
+        somebody.forgive("net::ERR_")  # a question that was asked as the endpoint listened anew
