@@ -28,7 +28,10 @@ def _from_2(name: str, row: dict[str, Any]) -> dict[str, Any]:
     if name == ENGINE_ROW:
         return {**row, "seen": {}, "flow": {}}
     if name == JOB_ROW and "out" in row:
-        return {**row, "out": {one: [number, before, [[0, number]]] for one, (number, before) in row["out"].items()}}
+        return {
+            **row,
+            "out": {one: [number, before, [[0, number]], [0, 0, 0]] for one, (number, before) in row["out"].items()},
+        }
     if name.startswith(DEVICE_ROW):
         return {**row, "connected_at": 0, "clock": [None, None, 0, {}]}
     if not name.startswith(MACHINE_ROW):

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NotRequired
+
+from typing_extensions import TypedDict
+
 from gateway.schemas.common import OfLine
+
+
+class JobBounds(TypedDict):
+    """What the total lies between where it is not certain; any number from low on where high is null."""
+
+    low: int
+    high: int | None
 
 
 class Job(OfLine):
@@ -15,5 +26,6 @@ class Job(OfLine):
     total: int | None
     good: int | None
     scrap: int | None
+    ambiguous: NotRequired[JobBounds | None]
     forecast_end: str | None
     on_time: bool | None

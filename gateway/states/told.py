@@ -86,7 +86,7 @@ def stop_data(machine: str, told: ToldStop, total: int | None, ideal_ms: float |
     stop = told.stop
     duration = None if stop.ended is None else stop.ended - stop.began
     lost = None
-    if duration is not None and ideal_ms is not None:
+    if duration is not None and ideal_ms is not None and stop.kind != "unknown":  # nobody saw that it lost any
         lost = max(0, int((duration - stop.planned_ms) / ideal_ms) - (total or 0))
     return {
         "job": stop.job,

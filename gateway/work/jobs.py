@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
 from typing import Any
@@ -14,10 +13,11 @@ from gateway.config.model import Config
 from gateway.entries.check import LATEST_MS
 from gateway.entries.word import Word
 from gateway.events import Event, rfc3339
-from gateway.kpi.tally import Tally
+from gateway.kpi.parts import UNBOUNDED
 from gateway.kpi.task import Task
 from gateway.machine import Machine
 from gateway.tell import Teller
+from gateway.work.outlet import Job, Outlet
 from protocols.model import Value
 
 SECONDS_BELOW = 1e11
@@ -25,79 +25,8 @@ SECONDS_BELOW = 1e11
 SHOWN_MS = 60_000
 """What was made in less planned time than this says nothing of the pace."""
 FURTHEST_MS = 3_650 * 86_400_000
-MOST_TURNS = 64
 MOST_SPANS = 2_000
 """Shifts and breaks that a forecast looks ahead."""
-
-
-@dataclass(slots=True)
-class Job:
-    """One job of the line, in the line's unit. Times are engine milliseconds."""
-
-    job: str | None
-    product: str | None
-    began: int
-    began_text: str
-    number: int = 0
-    """Which of the first machine's changes brought it."""
-    until: int | None = None
-    """Which of them brought the next one, or none; None while the first machine works on it."""
-    made: list[int] = field(default_factory=lambda: [0, 0, 0])
-    """Total, good and scrap of the `out` machines that have handed it over."""
-    scrapped: int = 0
-    """Good parts of the `out` machines that people said were scrap."""
-    target: int | None = None
-    due: int | None = None
-    """UTC milliseconds."""
-    is_told: bool = False
-
-
-@dataclass(slots=True)
-class Outlet:
-    """A machine where good parts leave the line, and how far the line's jobs have come to it."""
-
-    machine: Machine
-    number: int = 0
-    """Which of the first machine's changes it has made too."""
-    before: list[int] = field(default_factory=lambda: [0, 0, 0])
-    """Total, good and scrap, in the line's unit, that are counted to the jobs before."""
-    turns: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
-    """When it made the last ones of these changes, and which."""
-
-    def turn(self, number: int, at: int) -> None:
-        """It has made a change."""
-        self.number = number
-        self.turns = [*self.turns, (at, number)][-MOST_TURNS:]
-
-    def number_at(self, moment: int) -> int | None:
-        """Which change was its last then; None where that is long ago."""
-        return next((number for at, number in reversed(self.turns) if at <= moment), None)
-
-    def made(self, tally: Tally) -> list[int]:
-        """Total, good and scrap of a tally, in the line's unit."""
-        parts = self.machine.parts
-        if parts is None:
-            return [0, 0, 0]
-        figures = parts.figures(tally)
-        return [(figures[role] or 0) * parts.each for role in ("total", "good", "scrap")]
-
-    @property
-    def now(self) -> list[int]:
-        """What has left the line here so far."""
-        return [0, 0, 0] if self.machine.parts is None else self.made(self.machine.parts.ever)
-
-    @property
-    def since(self) -> list[int]:
-        """What has left the line here since it took what it works on."""
-        return [ever - before for ever, before in zip(self.now, self.before, strict=True)]
-
-    def hand_over(self, job: Job | None, made: list[int]) -> None:
-        """What it made since `before` was the job's; what is below 0 there is less of the next one."""
-        for index, (ever, before) in enumerate(zip(made, self.before, strict=True)):
-            if job is None or ever >= before:
-                self.before[index] = ever
-            if job is not None:
-                job.made[index] += max(0, ever - before)
 
 
 class Jobs:
@@ -275,13 +204,27 @@ class Jobs:
         rejected = min(job.scrapped, good)
         return [total, good - rejected, None if no_scrap and not rejected else scrap + rejected]
 
+    def _missing(self, job: Job) -> list[int]:
+        """What may be missing in what it has made; any number where a counter cannot be read."""
+        at_it = [one for one in self._out if self._of(one.number) is job]
+        missing = [sum(each) for each in zip(job.missing, *(one.missing_since for one in at_it), strict=True)]
+        if all(one.is_certain for one in at_it):
+            return missing
+        return [one + UNBOUNDED for one in missing]
+
     def _data(self, job: Job, at: int, ended: int | None) -> dict[str, Any]:
         """The fields of a job as it is at `at`."""
-        made = self._made(job)
-        done = ended if ended is not None else self._forecast(job, at, made[1])
+        made, missing = self._made(job), self._missing(job)
+        is_sure = missing[0] < UNBOUNDED
+        done = ended if ended is not None else self._forecast(job, at, made[1]) if is_sure else None
         on_time = None if done is None or job.due is None else self._time.utc(done) <= job.due
         if ended is not None and on_time and job.target is not None and made[1] is not None:
-            on_time = made[1] >= job.target
+            least, most = made[1] - missing[2], made[1] + missing[1]
+            on_time = None if least < job.target <= most else most >= job.target
+        total = made[0]
+        spread = (
+            None if total is None or not missing[0] else {"low": total, "high": total + missing[0] if is_sure else None}
+        )
         return {
             "job": job.job,
             "product": job.product,
@@ -292,6 +235,7 @@ class Jobs:
             "total": made[0],
             "good": made[1],
             "scrap": made[2],
+            "ambiguous": spread,
             "forecast_end": None if done is None else self._time.text(done),
             "on_time": on_time,
         }
@@ -349,7 +293,7 @@ class Jobs:
 
     def checkpoint(self) -> dict[str, Any]:
         """Plain values from which `restore` goes on."""
-        outlets = {one.machine.name: [one.number, [*one.before], one.turns] for one in self._out}
+        outlets = {one.machine.name: [one.number, [*one.before], one.turns, one.missed] for one in self._out}
         return {"jobs": [plain(one) for one in self._jobs], "number": self._number, "out": outlets}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -357,8 +301,8 @@ class Jobs:
         if "jobs" in saved:
             self._jobs, self._number = [Job(**one) for one in saved["jobs"]], saved["number"]
             for one in self._out:
-                anew = self._number, one.now, [(0, self._number)]
-                one.number, before, turns = saved["out"].get(one.machine.name, anew)
+                anew = self._number, one.now, [(0, self._number)], one.missing
+                one.number, before, turns, one.missed = saved["out"].get(one.machine.name, anew)
                 one.turns = [(at, number) for at, number in turns]
                 one.before = [min(each) for each in zip(before, one.now, strict=True)]  # it may count anew since then
         elif saved["job"] is not None:

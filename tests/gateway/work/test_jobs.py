@@ -9,10 +9,11 @@ import pytest
 
 from gateway.config.model import Config
 from gateway.events import Event
-from gateway.inputs import Input, Reload
+from gateway.inputs import DeviceState, Input, Reload, Tick
 from gateway.pipeline import Pipeline
 from protocols.model import Batch, Value
-from tests.gateway.stories import HOUR, MINUTE, SIGNALS, Step, inputs, machine, parts, run, tick
+from tests.conftest import line_document
+from tests.gateway.stories import HOUR, MINUTE, MONDAY, SIGNALS, Step, inputs, machine, parts, run, said, tick
 
 JOBS = {"signal": "plc.order", "target": "plc.target", "due": "plc.due"}
 PRODUCTS: dict[str, Any] = {"signal": "plc.recipe", "list": {1: {"ideal": "1s"}, 2: {"ideal": "1s"}}}
@@ -178,3 +179,50 @@ def test_the_rows_of_a_job_go_with_its_events() -> None:
     pipeline, _ = story(line(), (0, ON))
     assert "job" in pipeline.checkpoint({"line"})
     assert "job" not in pipeline.checkpoint(None), "it is as it was stored"
+
+
+RESET: list[Step] = [
+    (0, {"order": "A", "target": 100, "due": "2026-11-23T08:00:00Z", "run": True, "recipe": 1}),
+    (50_000, {}),
+    (60_000, {"count": 50}),
+    (70_000, {"count": 4}),
+    (80_000, {"count": 8}),
+]
+
+
+def test_a_job_over_a_reset_says_what_its_total_lies_between() -> None:
+    """50 parts, 4 at least after the reset, 4: 58; at 3 a second since 50 s it were 61 instead of the 4, 57 more."""
+    _, events = story(line(), *RESET, (120_000, {"order": "B"}), (180_000, {"order": ""}))
+    first, second = [e.data for e in events if e.type == "job.ended"]
+    assert (first["total"], first["ambiguous"]) == (58, {"low": 58, "high": 115})
+    assert first["on_time"] is None, "100 were to be made: nobody knows"
+    assert (second["total"], second["ambiguous"]) == (0, None), "what was not certain was before it"
+
+
+def test_a_job_that_ends_while_its_outlet_is_lost_has_any_number() -> None:
+    """The order is another PLC's."""
+    document = line_document(
+        devices={
+            name: {"protocol": "modbus_tcp", "host": "127.0.0.1", "port": 1000 + n, "signals": SIGNALS}
+            for n, name in enumerate(("plc", "plan"))
+        },
+        machines={"m": {"states": [{"state": "idle"}], "ideal": "1s", "parts": {"total": "plc.count"}}},
+        jobs={"signal": "plan.order", "target": "plan.target"},
+    )
+    config, at = Config.model_validate(document), MONDAY
+    rows: list[Input] = [Reload(at, 0), *(DeviceState(name, True, at) for name in ("plc", "plan"))]
+    rows += [Batch("plc", 0, said(count=5), at), Batch("plan", 0, said(order="A", target=500), at)]
+    pipeline, events = Pipeline(config), list[Event]()
+    for number in range(1, 121):
+        rows.append(Batch("plc", 0, said(count=5 + number), at + 1000 * number))
+    for one in rows:
+        events += pipeline.process(one)[0]
+    assert snapshot(pipeline)["forecast_end"] == "2026-11-23T07:08:20.000Z"
+    lost = DeviceState("plc", False, at + 121_000, "127.0.0.1:1000", "no answer", "")
+    for one in (lost, Tick(at + 150_000)):
+        events += pipeline.process(one)[0]
+    now = snapshot(pipeline)
+    assert (now["total"], now["ambiguous"], now["forecast_end"]) == (120, {"low": 120, "high": None}, None)
+    events += pipeline.process(Batch("plan", 0, said(order="B"), at + 160_000))[0]
+    (ended,) = [e.data for e in events if e.type == "job.ended"]
+    assert (ended["job"], ended["total"], ended["ambiguous"]) == ("A", 120, {"low": 120, "high": None})
