@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from gateway import __version__
+from gateway.buffer import routes as of_the_buffer
 from gateway.buffer.operations import Operations
 from gateway.clock import EngineClock
 from gateway.config.difference import Difference
@@ -26,15 +27,18 @@ from gateway.events import Event, rfc3339
 from gateway.garbage import spare
 from gateway.health.server import HealthServer
 from gateway.health.sources import Sources
+from gateway.history import routes as of_the_history
 from gateway.history.explaining import Explainer
 from gateway.history.history import History
 from gateway.history.loading import load
 from gateway.outbox.outbox import Outbox
+from gateway.page import routes as of_the_page
 from gateway.parts import Parts, import_libraries
 from gateway.people import People
 from gateway.pipeline import Pipeline
 from gateway.reloader import Reloader
 from gateway.runner.crew import Crew, end
+from gateway.samples import routes as of_the_samples
 from gateway.systemd import Notifier
 from protocols.worker import in_daemon_thread
 
@@ -53,6 +57,9 @@ WHY_OFF = {
     "clean": "the gateway was stopped",
     "restored": "restored from a backup; what the gateway before it saw since is in the stream before",
 }
+
+ROOMS = (of_the_history.routes, of_the_page.routes, of_the_samples.routes, of_the_buffer.routes)
+"""What answers at the endpoint beside its own."""
 
 log = structlog.get_logger("gateway")
 
@@ -199,7 +206,7 @@ class App:
             history.last_seq = outbox.last_seq
             outbox.follow(history.committed)
             crew.begin("history", load(history, outbox))
-        self._endpoint = HealthServer(sources)
+        self._endpoint = HealthServer(sources, ROOMS)
         crew.begin("health", self._endpoint.run())
 
     async def _close_taps(self, parts: Parts) -> None:

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import TypeAlias
 
 import structlog
 import uvicorn
@@ -17,7 +18,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from gateway.buffer import routes as buffer
 from gateway.config.health import OperatorConfig
 from gateway.health import entries, guest, me, operations, signals
 from gateway.health.answers import Refusal, refused
@@ -25,25 +25,14 @@ from gateway.health.doorkeeper import Doorkeeper, Keys
 from gateway.health.guard import Guard
 from gateway.health.sources import Sources
 from gateway.health.stream import Stream
-from gateway.history import routes as history
-from gateway.page import routes as page
-from gateway.samples import routes as samples
 from protocols.dial import load_own, server_context
 from protocols.driver import ConfigError
 from protocols.worker import in_daemon_thread
 
 RETRY_S = 10.0
-ROOMS: tuple[Callable[[Sources], Sequence[BaseRoute]], ...] = (
-    operations.routes,
-    signals.routes,
-    me.routes,
-    entries.routes,
-    history.routes,
-    page.routes,
-    samples.routes,
-    buffer.routes,
-)
-"""Each gives the routes of what it knows; they refuse by raising `Refusal`."""
+Room: TypeAlias = Callable[[Sources], Sequence[BaseRoute]]
+"""Gives the routes of what it knows; they refuse by raising `Refusal`."""
+OWN: tuple[Room, ...] = (operations.routes, signals.routes, me.routes, entries.routes)
 
 log = structlog.get_logger("health")
 
@@ -51,9 +40,11 @@ log = structlog.get_logger("health")
 class HealthServer:
     """Serves until cancelled; an address in use is said and tried again, since the line matters more than its page."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, rooms: Sequence[Room] = ()) -> None:
+        """`rooms` beside the endpoint's own."""
         self._config = sources.config.health
         self._sources = sources
+        self._rooms = (*OWN, *rooms)
         self._stream = Stream(sources)
 
     def end_streams(self) -> None:
@@ -67,7 +58,7 @@ class HealthServer:
         keys, context = await self._secrets()
         doorkeeper = Doorkeeper(keys)
         app = Starlette(
-            routes=[self._stream.route, *(route for room in ROOMS for route in room(self._sources))],
+            routes=[self._stream.route, *(route for room in self._rooms for route in room(self._sources))],
             middleware=[Middleware(Guard, doorkeeper=doorkeeper, local=self._config.is_local)],
             exception_handlers={Refusal: refused, HTTPException: refused},
         )
