@@ -22,7 +22,7 @@ from gateway.events import rfc3339
 if TYPE_CHECKING:
     from gateway.config.model import Config
 
-DECODERS = ("table", "registers", "opcua", "cip")
+DECODERS = ("table", "registers", "opcua", "cip", "trends", "samples", "curves")
 SQLITE = (3, 35, 0)
 """The oldest that knows every statement of ours."""
 MADE_MS = 1_767_225_600_000

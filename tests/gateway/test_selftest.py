@@ -35,6 +35,10 @@ def test_a_sound_host_is_left_as_it_was(config: Config, tmp_path: Path) -> None:
     assert not list((tmp_path / "state").iterdir())
 
 
+def test_every_compiled_module_is_tried() -> None:
+    assert set(selftest.DECODERS) == {path.stem for path in Path(ext.registers.__file__).parent.glob("*.pyi")}
+
+
 @pytest.mark.parametrize("name", selftest.DECODERS)
 def test_a_decoder_that_is_not_there(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, f"ext.{name}", None)

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from tests.mangler import Mangle, Mangler
 from tests.peers.collector import Answer, Collector, Post, say
 from tests.peers.receivers import MqttReceiver
+from tests.peers.witness import NAME
 from tests.processes import Daemon, Simulator, reload
 from tests.torture.book import Broken
 
@@ -165,13 +166,13 @@ def disk_side(trouble: Path) -> Side:
 
 def configuration_side(one: Daemon, document: Mapping[str, Any], chance: Random) -> Side:
     """The configuration, which somebody edits; what was edited stays until the next edit."""
-    timeouts = tuple(name for name, device in document["devices"].items() if "timeout" in device)
+    tormented = tuple(name for name in document["devices"] if name != NAME)
 
     def edited(what: str) -> dict[str, Any]:
         new: dict[str, Any] = copy.deepcopy(dict(document))
         match what:
             case "device":
-                new["devices"][chance.choice(timeouts)]["timeout"] = f"{chance.randrange(500, 1500)}ms"
+                new["devices"][chance.choice(tormented)]["timeout"] = f"{chance.randrange(500, 1500)}ms"
             case "machine":
                 new["machines"][chance.choice(list(new["machines"]))]["short_stop"] = f"{chance.randrange(10, 300)}s"
             case "uplink":
