@@ -63,7 +63,8 @@ class Publisher:
     def _stop(self, told: ToldStop, task: Task) -> Event:
         stop = told.stop
         total = None if self._parts is None else self._parts.figures(stop.parts)["total"]
-        data = stop_data(self._machine, told, total, task.ideal_ms)
+        ideal = task.ideal_ms if stop.product == task.product else None  # of another product nothing says it now
+        data = stop_data(self._machine, told, total, ideal)
         return self._teller.event("machine.stop", self._machine, stop.ended or stop.began, data, stop.began)
 
     def _state(self, interval: Interval) -> Event:
