@@ -60,7 +60,7 @@ async def test_samples_outlive_restarts_and_reloads(tmp_path: Path) -> None:
                 return None in told and told[-1] is not None and told[-1] >= before[-1][1]
 
             await until(counts_on)
-            assert await one.is_well()
+            await until(one.is_well)
 
             signals = {"height" if name == "level" else name: signal for name, signal in FILLER_SIGNALS.items()}
             document["devices"]["filler_plc"]["signals"] = signals
