@@ -75,8 +75,8 @@ class Gateway:
     async def crash(self) -> None:
         """As the kernel would end it."""
         await self._end(self._tasks)
-        await self.outbox._connection.close()
-        self.outbox._lock.release()
+        await self.outbox._store.connection.close()
+        self.outbox._task._lock.release()
 
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
         for task in tasks:

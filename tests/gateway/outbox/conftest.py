@@ -77,8 +77,8 @@ class Bench:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        await outbox._connection.close()
-        outbox._lock.release()
+        await outbox._store.connection.close()
+        outbox._task._lock.release()
 
     def freeze(self, name: str) -> Path:
         """What a power cut at this moment would leave on disk, beside the buffer that goes on."""

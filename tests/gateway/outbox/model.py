@@ -42,7 +42,7 @@ class OutboxModel(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.patch = pytest.MonkeyPatch()
         self.time = SimulatedTime(BEGIN).install(self.patch)
-        self.patch.setattr("gateway.outbox.outbox.CHECKPOINT_S", 1e9)  # commits come when the model says so
+        self.patch.setattr("gateway.outbox.turns.CHECKPOINT_S", 1e9)  # commits come when the model says so
         self.directory = tempfile.TemporaryDirectory()
         self.path = Path(self.directory.name) / "buffer.db"
         self.made: list[int | None] = []
@@ -179,7 +179,7 @@ class OutboxModel(RuleBasedStateMachine):
         self.commit()
 
     async def _pragma(self, text: str) -> None:
-        await self.outbox._connection.execute_fetchall(f"PRAGMA {text}")
+        await self.outbox._store.connection.execute_fetchall(f"PRAGMA {text}")
 
     @rule(after=seconds)
     def time_passes(self, after: float) -> None:
@@ -216,8 +216,8 @@ class OutboxModel(RuleBasedStateMachine):
             self.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self.task
-            await self.outbox._connection.close()
-            self.outbox._lock.release()
+            await self.outbox._store.connection.close()
+            self.outbox._task._lock.release()
             await self._open()
 
         before = self.outbox.stream

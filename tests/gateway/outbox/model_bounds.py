@@ -76,7 +76,7 @@ class BoundsModel(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.patch = pytest.MonkeyPatch()
         self.time = SimulatedTime(BEGIN).install(self.patch)
-        self.patch.setattr("gateway.outbox.outbox.CHECKPOINT_S", 1e9)
+        self.patch.setattr("gateway.outbox.turns.CHECKPOINT_S", 1e9)
         self.disk_left = 10**12
         self.patch.setattr(bounds, "disk_left", lambda _directory: self.disk_left)
         self.directory = tempfile.TemporaryDirectory()
@@ -222,7 +222,9 @@ class BoundsModel(RuleBasedStateMachine):
 
     def _judge_accounts(self) -> None:
         """Each that was lost is told once, or is in an account that will be."""
-        rows = self.do(self.outbox._connection.execute_fetchall("SELECT class, sum(count) FROM episode GROUP BY class"))
+        rows = self.do(
+            self.outbox._store.connection.execute_fetchall("SELECT class, sum(count) FROM episode GROUP BY class")
+        )
         assert self.told + Counter(dict(map(tuple, rows))) == self.lost
 
     @rule(uplink=names, limit=st.integers(1, 60))
@@ -312,13 +314,13 @@ class BoundsModel(RuleBasedStateMachine):
         self.commit()
 
     async def _pragma(self, text: str) -> None:
-        await self.outbox._connection.execute_fetchall(f"PRAGMA {text}")
+        await self.outbox._store.connection.execute_fetchall(f"PRAGMA {text}")
 
     @rule()
     def another_program_fills_the_disk(self) -> None:
         """From now on the file does not grow."""
         self.disk_left = 0
-        ((pages,),) = self.do(self.outbox._connection.execute_fetchall("PRAGMA page_count"))
+        ((pages,),) = self.do(self.outbox._store.connection.execute_fetchall("PRAGMA page_count"))
         self.shortest = max(4096 * pages, self.path.stat().st_size, (MAX_SIZE - MAX_SIZE // 8) // 16 + 4096)
 
     @rule()
@@ -341,8 +343,8 @@ class BoundsModel(RuleBasedStateMachine):
             self.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self.task
-            await self.outbox._connection.close()
-            self.outbox._lock.release()
+            await self.outbox._store.connection.close()
+            self.outbox._task._lock.release()
             await self._open({})
 
         self.pending = []

@@ -98,7 +98,7 @@ async def test_one_gap_tells_an_episode_over_restarts(bench: Bench) -> None:
     assert (told["what"], told["class"], told["from"]) == ("dropped", "trends", "1")
     assert told["count"] == int(told["to"]) == 300 - count
     assert again.stats.full == ""
-    assert list(await again._connection.execute_fetchall("SELECT * FROM episode")) == [], "told once"
+    assert list(await again._store.connection.execute_fetchall("SELECT * FROM episode")) == [], "told once"
 
 
 async def test_what_only_one_waits_for_that_is_away_goes_as_others_have_it(bench: Bench) -> None:
@@ -242,14 +242,14 @@ async def test_what_everybody_has_goes_first_then_class_after_class(bench: Bench
                 assert found[lesser] <= 2, f"{kind} went before {lesser}"
     assert outbox.stats.events_lost > 40
     assert found["machine.state"] == 30, "states go last"
-    ((pages,),) = await outbox._connection.execute_fetchall("PRAGMA max_page_count")
+    ((pages,),) = await outbox._store.connection.execute_fetchall("PRAGMA max_page_count")
     assert pages * 4096 <= MEGABYTE * 7 // 8, "the rest is for the write-ahead log"
 
 
 async def test_memory_is_bounded_while_nothing_can_be_stored(bench: Bench) -> None:
     outbox = await bench.open("mes", begin="oldest", max_size="1MB")
     await fill(outbox, 1)
-    await outbox._connection.execute_fetchall("PRAGMA query_only = 1")
+    await outbox._store.connection.execute_fetchall("PRAGMA query_only = 1")
     outbox.append(bench.events(1))
     while not outbox.stats.degraded:
         await outbox.recent(0, 1)
@@ -262,7 +262,7 @@ async def test_memory_is_bounded_while_nothing_can_be_stored(bench: Bench) -> No
     kept = Counter(row.type for row in outbox._store.pending.events)
     assert set(kept) == {"machine.state"}, "states stay longest"
     assert outbox.stats.full == bounds.UNSTORED
-    await outbox._connection.execute_fetchall("PRAGMA query_only = 0")
+    await outbox._store.connection.execute_fetchall("PRAGMA query_only = 0")
     await outbox.flush()
     count, told = await take_and_be_told(outbox, "mes")
     assert count + sum(one["count"] for one in told) == 1 + 1 + 5 * 8

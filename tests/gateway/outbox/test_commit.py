@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 async def pragma(outbox: Outbox, text: str) -> None:
     """Between two statements of the store task, on its own connection: nobody else could make its commits fail."""
-    await outbox._connection.execute_fetchall(f"PRAGMA {text}")
+    await outbox._store.connection.execute_fetchall(f"PRAGMA {text}")
 
 
 async def test_events_of_one_interval_are_one_commit(bench: Bench) -> None:
@@ -74,7 +74,7 @@ async def test_a_commit_carries_its_machines_rows(bench: Bench, machines: Machin
 async def test_idle_rows_are_stored_now_and_then(
     bench: Bench, machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.outbox.outbox.CHECKPOINT_S", 0.01)
+    monkeypatch.setattr("gateway.outbox.turns.CHECKPOINT_S", 0.01)
     outbox = await bench.open()
     outbox.checkpoint = machines.rows
     machines.dirty = {"filler": b"1"}
@@ -142,7 +142,7 @@ async def test_cursors_and_quarantine_survive_a_failed_commit(bench: Bench, mach
 async def test_an_error_that_cannot_pass_ends_the_store(bench: Bench) -> None:
     outbox = await bench.open("mes")
     reading = asyncio.ensure_future(outbox.read("mes", 1))
-    await outbox._connection.execute("DROP TABLE event")
+    await outbox._store.connection.execute("DROP TABLE event")
     outbox.append(bench.events(1))
     with pytest.raises(BufferError, match="no such table"):
         await reading
@@ -172,7 +172,7 @@ async def test_a_disk_that_hangs_at_the_end_does_not_hold_who_has_a_deadline(ben
     outbox = await bench.open()
     hangs = threading.Event()
     try:
-        execute: Any = outbox._connection._execute
+        execute: Any = outbox._store.connection._execute
         stuck = asyncio.ensure_future(execute(hangs.wait))
         bench.task(outbox).cancel()
         outbox.append(bench.events(1, 2))
@@ -185,8 +185,8 @@ async def test_a_disk_that_hangs_at_the_end_does_not_hold_who_has_a_deadline(ben
     finally:
         hangs.set()
     await stuck
-    await outbox._connection.close()
-    outbox._lock.release()
+    await outbox._store.connection.close()
+    outbox._task._lock.release()
 
 
 async def test_a_replayed_commit_asks_for_the_subjects_of_all_its_events(bench: Bench, machines: Machines) -> None:
@@ -270,7 +270,7 @@ async def test_a_cancelled_store_task_leaves_a_whole_transaction(
             loop.call_soon_threadsafe(store.cancel)
             ended.wait(10)
 
-    await outbox._connection.set_trace_callback(meddle)
+    await outbox._store.connection.set_trace_callback(meddle)
     outbox.append(bench.events(1, 2, 3))
     with pytest.raises(asyncio.CancelledError):
         await bench.task(outbox)
@@ -285,7 +285,7 @@ async def test_a_cancelled_store_task_leaves_a_whole_transaction(
 
 
 async def test_the_heartbeat_goes_on_while_idle(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.outbox.outbox.TURN_S", 0.01)
+    monkeypatch.setattr("gateway.outbox.turns.TURN_S", 0.01)
     outbox = await bench.open()
     seen = {outbox.heartbeat}
     async with asyncio.timeout(5):

@@ -81,7 +81,7 @@ async def test_the_next_event_keeps_the_prevseq_over_quarantine(bench: Bench) ->
     again = await bench.open("mes", "copy")
     assert bench.chain(await again.read("mes", 10)) == [(3, 1), (4, 3)]
     assert bench.chain(await again.read("copy", 1)) == [(1, 0)]
-    rows = await again._connection.execute_fetchall("SELECT uplink, seq, why, subject, data FROM quarantine")
+    rows = await again._store.connection.execute_fetchall("SELECT uplink, seq, why, subject, data FROM quarantine")
     assert list(rows) == [("mes", 2, "payload format invalid", "filler", b'{"n":1}')]
 
 
@@ -152,7 +152,7 @@ async def test_recent_events_whatever_the_cursors_say(bench: Bench) -> None:
 
 
 async def test_retention_drops_what_everybody_has(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.outbox.outbox.UPKEEP_S", 0.02)
+    monkeypatch.setattr("gateway.outbox.turns.UPKEEP_S", 0.02)
     monkeypatch.setattr("gateway.outbox.upkeep.DROP_LIMIT", 10)
     outbox = await bench.open("mes", "copy", retain=0)
     outbox.append(bench.events(*range(100)))
@@ -177,7 +177,7 @@ async def test_retention_drops_what_everybody_has(bench: Bench, monkeypatch: pyt
 
 
 async def test_retention_keeps_what_is_young(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.outbox.outbox.UPKEEP_S", 0.005)
+    monkeypatch.setattr("gateway.outbox.turns.UPKEEP_S", 0.005)
     outbox = await bench.open("mes", retain="1h")
     outbox.append(bench.events(1, 2))
     outbox.acknowledge("mes", (await outbox.read("mes", 2))[1])
@@ -209,36 +209,36 @@ async def test_retention_goes_on_after_a_wrong_clock(
     monkeypatch.setattr("gateway.outbox.upkeep.DROP_LIMIT", 10)
     outbox = await bench.open(retain="7d", run=False)
     outbox.append(bench.events(*range(60)))
-    await outbox._commit()
+    await outbox._task._commit()
     now = time.time_ns() // 1_000_000
     rows = [(now + stamp, seq) for seq, stamp in enumerate(stamps, 1)]
-    await outbox._connection.executemany("UPDATE event SET stored_at = ? WHERE seq = ?", rows)
+    await outbox._store.connection.executemany("UPDATE event SET stored_at = ? WHERE seq = ?", rows)
     for _ in range(12):
         await outbox._store.keep_up(7 * DAY)
     assert bench.chain(await outbox._answers.events_after(0, 100)) == [(seq, seq - 1) for seq in range(61 - kept, 61)]
 
 
 async def test_retention_waits_for_a_disk_that_cannot(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.outbox.outbox.UPKEEP_S", 0.005)
+    monkeypatch.setattr("gateway.outbox.turns.UPKEEP_S", 0.005)
     outbox = await bench.open(retain="1h")
     outbox.append(bench.events(1, 2, 3))
     await outbox.flush()
     # in one go, for the store task may take its turn between two
-    await outbox._connection.executescript("UPDATE event SET stored_at = 0; PRAGMA query_only = 1")
+    await outbox._store.connection.executescript("UPDATE event SET stored_at = 0; PRAGMA query_only = 1")
     with capture_logs() as logs:
         async with asyncio.timeout(10):
             while not logs:
                 await outbox.recent(0, 1)
     assert logs[0]["event"] == "retention_put_off"
     assert outbox.stats.events_dropped == 0
-    await outbox._connection.execute("PRAGMA query_only = 0")
+    await outbox._store.connection.execute("PRAGMA query_only = 0")
     async with asyncio.timeout(10):
         while outbox.stats.events_dropped < 3:
             await outbox.recent(0, 1)
 
 
 async def test_numbers_are_never_used_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.outbox.outbox.UPKEEP_S", 0.01)
+    monkeypatch.setattr("gateway.outbox.turns.UPKEEP_S", 0.01)
     outbox = await bench.open(retain=0)
     outbox.append(bench.events(1, 2, 3))
     async with asyncio.timeout(10):

@@ -41,7 +41,7 @@ async def test_a_new_buffer(bench: Bench) -> None:
 
 async def test_what_guards_against_power_cuts_is_on(bench: Bench) -> None:
     outbox = await bench.open()
-    rows = await outbox._connection.execute_fetchall("PRAGMA synchronous")
+    rows = await outbox._store.connection.execute_fetchall("PRAGMA synchronous")
     assert list(rows) == [(2,)]
 
 
@@ -142,8 +142,8 @@ async def test_a_refused_open_gives_everything_back(bench: Bench) -> None:
 async def test_the_worker_thread_never_holds_the_exit(bench: Bench) -> None:
     """Guards the place where aiosqlite's thread is made a daemon."""
     outbox = await bench.open()
-    assert outbox._connection._thread.is_alive()
-    assert outbox._connection._thread.daemon
+    assert outbox._store.connection._thread.is_alive()
+    assert outbox._store.connection._thread.daemon
 
 
 async def test_a_buffer_that_was_put_in_anothers_place_tells_what_went_with_that(bench: Bench) -> None:

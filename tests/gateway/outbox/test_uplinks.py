@@ -83,7 +83,7 @@ async def test_a_long_stretch_of_others_is_passed_over_in_bounded_steps(
 async def test_who_wants_nothing_of_what_comes_holds_nothing_back(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.outbox.outbox.UPKEEP_S", 0.01)
+    monkeypatch.setattr("gateway.outbox.turns.UPKEEP_S", 0.01)
     outbox = await opened(bench, {"mes": uplink(events=["job.*"])}, retain=0)
     for number in range(20):
         outbox.append(events(number))
@@ -105,7 +105,7 @@ async def test_a_renamed_uplink_goes_on_where_it_was(bench: Bench) -> None:
     await first.close()
     second = await opened(bench, {"erp": uplink(was="mes")})
     assert bench.chain(await second.read("erp", 9)) == [(3, 1), (4, 3)]
-    rows = await second._connection.execute_fetchall("SELECT uplink, seq FROM quarantine")
+    rows = await second._store.connection.execute_fetchall("SELECT uplink, seq FROM quarantine")
     assert list(rows) == [("erp", 2)]
     with pytest.raises(KeyError):
         second.backlog("mes")
@@ -123,9 +123,9 @@ async def test_an_uplink_that_is_away_holds_nothing_back_and_is_told_what_it_mis
     first.acknowledge("copy", (await first.read("copy", 9))[-1])
     await first.close()
     second = await bench.open("copy", run=False, retain="1h")
-    await second._connection.execute("UPDATE event SET stored_at = 0")
-    await second._connection.execute("UPDATE trend SET stored_at = 0")
-    await second._connection.execute("UPDATE production SET stored_at = 0")
+    await second._store.connection.execute("UPDATE event SET stored_at = 0")
+    await second._store.connection.execute("UPDATE trend SET stored_at = 0")
+    await second._store.connection.execute("UPDATE production SET stored_at = 0")
     await second._store.keep_up(HOUR)
     assert second.stats.events_dropped == 4
     await second.close()
@@ -155,10 +155,10 @@ async def test_an_uplink_that_is_away_for_long_is_forgotten(bench: Bench) -> Non
     await first.close()
     second = await bench.open("copy", run=False, retain="1h")
     long_ago = time.time_ns() // 1_000_000 - 2 * HOUR
-    await second._connection.execute("UPDATE cursor SET detached_at = ? WHERE uplink = 'mes'", (long_ago,))
+    await second._store.connection.execute("UPDATE cursor SET detached_at = ? WHERE uplink = 'mes'", (long_ago,))
     await second._store.keep_up(HOUR)
-    assert list(await second._connection.execute_fetchall("SELECT uplink FROM cursor")) == [("copy",)]
-    assert list(await second._connection.execute_fetchall("SELECT * FROM quarantine")) == []
+    assert list(await second._store.connection.execute_fetchall("SELECT uplink FROM cursor")) == [("copy",)]
+    assert list(await second._store.connection.execute_fetchall("SELECT * FROM quarantine")) == []
 
 
 async def test_a_start_with_the_same_uplinks_needs_no_room_on_the_disk(
