@@ -37,7 +37,7 @@ WITNESS_S = 0.5
 CALM_S = 6.0
 """Longest time that a side is well; a fault lasts as long."""
 LOOK_S = 2.0
-HEAL_S = 90.0
+HEAL_S = 240.0
 """In which a line that is well again has caught up; more than the longest wait before a connection is tried again."""
 EXECUTOR = 32
 """Threads that Python may keep for files and names, beside those that the daemon has."""

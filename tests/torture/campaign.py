@@ -27,7 +27,7 @@ SPEED = 5.0
 """Times real time at which the machines live."""
 EXTRA = 30
 """Signals of which every change is an event."""
-START_S = 120.0
+START_S = CATCH_UP_S = 120.0
 STEP_S = 10.0
 """How long a step is waited for, from the start's end."""
 RUN_S = 0.5
@@ -139,9 +139,13 @@ class Campaign:
         proxy.mangle = lambda reply: reply
         await one.start()
         self.figures.starts += 1
-        await until(lambda: all_delivered(one))
+
+        async def has_caught_up() -> bool:
+            self._look(one)  # however long it takes, and however many files it fills
+            return await all_delivered(one)
+
+        await until(has_caught_up, CATCH_UP_S)
         await one.kill()
-        self._look(one)
 
     async def _await_end(self, one: Daemon, step: Step) -> bool:
         """Wait for the layer's kill, or kill at any moment; whether the kill is the one that was meant."""
@@ -194,8 +198,8 @@ class Campaign:
         await one.start()
         self.figures.starts += 1
         truths: dict[str, dict[str, Any]] = (await plc.ask(action="freeze"))["machines"]
-        await until(lambda: has_read(one, truths), 30)
-        await until(lambda: all_delivered(one), 60)
+        await until(lambda: has_read(one, truths), CATCH_UP_S)
+        await until(lambda: all_delivered(one), CATCH_UP_S)
         if (code := await one.stop()) != 0:
             raise Broken(f"the daemon ended with exit code {code}, see {one.log}")
         self._look(one)
