@@ -81,17 +81,21 @@ class Reloader:
                         asker.set_exception(Refused(refused.why, refused.remedy))
             else:
                 self._parts.refused = ""
-                for _, asker in askers:
-                    if not asker.done():
+                for digest, asker in askers:
+                    if asker.done():
+                        continue
+                    if digest == answer["digest"]:
                         asker.set_result(answer)
+                    else:
+                        asker.set_exception(self._changing())
             finally:
                 self._notifier.send(READY=1)
 
     async def _reload(self, expected: set[str]) -> dict[str, Any]:
         """`expected`: digests of what those who ask found, a moment ago, in the file."""
         new = await self._load()
-        if expected - {new.digest}:
-            raise Refused(f"{self._file} is being changed while it is read", "reload again, once it is written")
+        if expected and new.digest not in expected:
+            raise self._changing()
         difference = await in_daemon_thread("reload", partial(Difference, self._parts.config, new))
         answer = {"digest": new.digest, "changes": difference.as_data()}
         if difference.is_none:
@@ -113,6 +117,9 @@ class Reloader:
             "config_applied", configuration=new.digest, seconds=round(time.monotonic() - began, 3), **_brief(answer)
         )
         return answer
+
+    def _changing(self) -> Refused:
+        return Refused(f"{self._file} is being changed while it is read", "reload again, once it is written")
 
     async def _load(self) -> Config:
         """In a process of its own: reading YAML with all its places takes memory that no daemon needs."""
