@@ -115,6 +115,25 @@ def test_a_condition_that_ended_in_time_has_not_held_though_that_was_held_up() -
     assert [(state, at) for state, at, _ in told] == [("execute", 1500), ("held", 12_000), ("execute", 15_100)]
 
 
+def test_what_was_decided_in_time_stays() -> None:
+    """Three seconds were over when it was not known yet that they ended a little before."""
+    rules = [{"state": "held", "when": "plc.hold", "for": "3s"}, {"state": "execute", "when": "plc.run"}]
+    steps: list[Step] = [*LEARNED, (2000, 2000, {"run": True}), (12_000, 12_000, {"hold": True})]
+    inputs = [*batches(*steps), Tick(MONDAY + 15_000), *batches((15_300, 14_900, {"hold": False}))[3:]]
+    told = intervals(play(machine(states=rules, **COUNTED), inputs))[1:]
+    assert [(one["state"], one["duration_s"]) for one in told] == [("execute", 10.0), ("held", 3.0), ("execute", None)]
+
+
+def test_parts_that_come_behind_their_minute_are_of_the_next() -> None:
+    made: list[Step] = [(30_000, 30_000, {"count": 2}), (62_000, 59_000, {"count": 5})]
+    inputs = batches(*LEARNED, *made)
+    inputs[5:5] = [Tick(MONDAY + MINUTE)]
+    events = play(machine(ideal="1s", no_output=0, **COUNTED), [*inputs, Tick(MONDAY + 3 * MINUTE)])
+    minutes = [one.data for one in events if one.type == "machine.production"]
+    told = [(one["began"][14:19], one["ended"][14:19], one["total"]) for one in minutes]
+    assert told == [("00:00", "01:00", 2), ("01:00", "02:00", 3)]
+
+
 def test_a_counter_that_was_held_up_is_no_jump() -> None:
     late: list[Step] = [(30_000, at, {"count": at // 1000 + 1}) for at in range(3000, 30_000, 3000)]
     events = play(machine(ideal="1s", no_output=0, **COUNTED), batches(*LEARNED, *late))

@@ -238,6 +238,21 @@ def test_a_jump_leaves_any_number_that_fits(machine: str, bounds: tuple[int, int
     assert plant.wip[0] is None
 
 
+def test_parts_that_were_not_counted_may_leave_again_without_a_fault() -> None:
+    """Of 60 that fit in, 50 came and 40 went; 35 more go, of which at least 25 came uncounted."""
+    plant = Plant()
+    for name, parts in (("filler", 50), ("left", 20), ("right", 20)):
+        for _ in range(parts):
+            plant.count[name] += 1
+            plant.read_all()
+    plant.count["filler"] += 30_000
+    plant.read_all()
+    for _ in range(35):
+        plant.count["left"] += 1
+        plant.read_all()
+    assert [fault["signal"] for fault in plant.faults if not fault["signal"].startswith("left")] == ["filler_plc.count"]
+
+
 def test_without_a_capacity_nothing_bounds_what_was_not_counted() -> None:
     plant = Plant(line(flow=None))
     plant.count["filler"] += 30_000
