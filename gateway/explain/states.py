@@ -176,6 +176,11 @@ def _when(data: dict[str, Any], config: MachineConfig | None, clock: Clock) -> S
     uncertainty = data["uncertainty_s"]
     if uncertainty is None:
         section.say(f"it began at {clock.moment(data['began'])}; how much earlier that may have been is not known")
+    elif uncertainty and data["began"] not in {proof["time"] for proof in data["because"].values()}:
+        section.say(
+            f"it began at {clock.moment(data['began'])}, as what showed it is dated, to within {seconds(uncertainty)}: "
+            "what was seen that long before did not show it, nor did it come later than that behind it"
+        )
     elif uncertainty:
         section.say(
             f"it began between the sample at {clock.moment(data['began'])}, which showed it, and the one "

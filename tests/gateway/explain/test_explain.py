@@ -155,6 +155,16 @@ def test_each_step_of_the_precedence(places: Places, steps: list[Any], match: di
     assert expected in told
 
 
+def test_what_a_source_time_dates_is_said_to_be(places: Places) -> None:
+    """The PLC's clock is 3 s behind; the stop came 0.4 s after it was dated."""
+    count = {"value": 120, "source_time": "2026-11-23T07:00:57.000Z"}
+    hold = {"value": True, "source_time": "2026-11-23T07:00:58.600Z"}
+    events = decide(places, *running(60), (60, {"count": count}), (62, {"hold": hold}))
+    told = words(places, events, "machine.state", state="held")
+    assert "it began at 2026-11-23 08:01:01.600, as what showed it is dated, to within 1.6 s" in told
+    assert "plc.hold was true, good, since 2026-11-23 08:00:58.600" in told
+
+
 def test_a_lost_plc_and_a_bad_signal_are_named(places: Places) -> None:
     told = words(places, decide(places, *running(60), (60, None)), "machine.state", state="unknown")
     assert "rule 0 of filler, counted from 0, `plc.change`" in told
