@@ -71,7 +71,7 @@ def _locked(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        remedy = f"the daemon's user needs to write into {path.parent}"
+        remedy = f"the daemon's user needs to write into {path.parent}, and the disk room for a file (df -i)"
         raise BufferError(f"{name} cannot be opened: {error.strerror}", remedy) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

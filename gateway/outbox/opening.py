@@ -101,7 +101,7 @@ def _open(path: Path, witness: Witness | None) -> tuple[sqlite3.Connection, Iden
             identity = _prepare(db, path, witness)
         except sqlite3.DatabaseError as error:
             if not is_damage(error) and is_passing(error):
-                remedy = "check the disk and the file's mode"
+                remedy = "check the disk, its room for files too (df -i), and the file's mode"
                 raise BufferError(f"the buffer {path} cannot be opened: {error}", remedy) from error
             raise Damaged(str(error)) from None
         opened.pop_all()
@@ -250,5 +250,5 @@ def _make_file(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
         sync_directory(path.parent)
     except OSError as error:
-        remedy = f"the daemon's user needs to write into {path.parent}"
+        remedy = f"the daemon's user needs to write into {path.parent}, and the disk room for a file (df -i)"
         raise BufferError(f"the buffer {path} cannot be opened: {error.strerror}", remedy) from None
