@@ -40,7 +40,7 @@ class Stop:
     ended_text: str | None = None
     reason: dict[str, Any] | None = None
     first_out: dict[str, Any] | None = None
-    """The signal that gave the reason, or decided where it began; its value and time."""
+    """The signal that gave the reason, or whose change decided where it began; its value and time."""
     planned_ms: int = 0
     """Planned stops in it."""
     parts: Tally = field(default_factory=Tally)
@@ -143,9 +143,11 @@ def _include(stop: Stop, interval: Interval, until: int) -> None:
 
 
 def first_out(interval: Interval) -> dict[str, Any] | None:
-    """The signal that gave an interval's reason, or the first that decided."""
+    """The signal that gave an interval's reason, or of those that decided the one that changed last: its change did."""
     decision = interval.decision
-    signal = decision.gave if decision.gave in decision.because else next(iter(decision.because), None)
+    signal = decision.gave
+    if signal not in decision.because:
+        signal = max(decision.because, key=lambda one: decision.because[one]["time"] or "", default=None)
     if signal is None:
         return None
     proof = decision.because[signal]

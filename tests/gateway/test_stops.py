@@ -210,6 +210,13 @@ def test_the_first_reason_counts_whatever_comes_after_it() -> None:
     assert (stop["reason"]["code"], stop["first_out"]["value"], stop["first_out"]["time"][17:19]) == ("23", 23, "01")
 
 
+def test_without_a_reason_the_change_that_ended_production_was_out_first() -> None:
+    """Not whatever other signal the rules ask for before it."""
+    steps: list[Step] = [(0, {"run": True}), (10_000, {"stop": True}), (20_000, {"stop": False}), tick(50_000)]
+    (_, stop) = stops(run(machine(), *steps, (60_000, {"run": False}), tick(90_000)))[-2:]
+    assert stop["first_out"] == {"signal": "plc.run", "value": False, "time": "2026-11-23T07:01:00.000Z"}
+
+
 def test_execute_without_parts_is_a_stop_from_the_last_part_on() -> None:
     config = machine(ideal="1s", parts={"total": "plc.count"})
     steps = [*parts(1000, 31_000, 1000, 1), *parts(71_000, 120_000, 1000, 31)]
