@@ -191,8 +191,9 @@ class Windows:
             return
         since = counted.outage_from
         latest = max((window.began for window in self.open.values()), default=at)
-        for window in self.open.values() if since is None and at >= latest else self._all():
-            if window.takes(since, at, task.job):
+        is_now = since is None and at >= latest
+        for window in self.open.values() if is_now else self._all():
+            if is_now or window.takes(since, at, task.job):
                 window.make(share, counted.parts, counted.high - counted.low, task)
             elif since is not None and window.overlap(since, at) and not (window.kind == "job" and window.ended == at):
                 window.tallies.recovered += share.pq * counted.parts

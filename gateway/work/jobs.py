@@ -92,7 +92,8 @@ class Jobs:
             events.append(self._teller.event("job.ended", "line", at, self._data(job, at, at), job.began))
         if (now := self._now) is None:
             return events
-        self._hear(now)
+        if self._wanted is not None:
+            self._hear(now, self._wanted)
         self._read(now, values)
         if not now.is_told and all((sampled(signal) or 0) >= now.began for signal in self._awaited):
             events.append(self._started(now))
@@ -150,11 +151,9 @@ class Jobs:
         """What people say of jobs is this now, in its order: target and due date of the one that runs follow."""
         self._wanted = words
 
-    def _hear(self, job: Job) -> None:
+    def _hear(self, job: Job, words: Sequence[Word]) -> None:
         """Where no signal gives them, target and due date are what was said of this job, or in it."""
-        words, self._wanted = self._wanted, None
-        if words is None:
-            return
+        self._wanted = None
         name, target, due = None, None, None
         for word in words:
             is_another = word.job is not None and (word.job or None) != name
