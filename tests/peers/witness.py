@@ -37,6 +37,8 @@ class Witness:
         """When, and for how many seconds the computer had held the two processes by then."""
         self._last: tuple[int, float, float] | None = None
         """Point of the grid of the last request, and the same of it."""
+        self._held_s = 0.0
+        """By the one before that: a scan that was held may still be under way at its next point."""
         self.scans = 0
         self.skipped = 0
         """Points of the grid at which it was not asked before the next one was due, though the computer held nobody."""
@@ -80,9 +82,10 @@ class Witness:
                 before, last_at, last_held = self._last
                 self.longest_s = max(self.longest_s, at - last_at - (held - last_held))
                 missed = max(0, point - before - 1)
-                excused = min(missed, math.floor((held - last_held) / self._period_s + 0.5))
+                excused = min(missed, math.floor((held - self._held_s) / self._period_s + 0.5))
                 self.excused += excused
                 self.skipped += missed - excused
+            self._held_s = held if self._last is None else self._last[2]
             self._last = point, at, held
 
     def _note(self, _: Asked, frame: bytes) -> Pieces:
