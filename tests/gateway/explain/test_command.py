@@ -66,10 +66,14 @@ async def test_by_id_from_the_daemon_and_from_its_buffer_once_it_has_ended(tmp_p
     buffer.write_bytes(bytes(100) + buffer.read_bytes()[100:])  # a header that is gone: what is behind it is saved
     await one.start()  # nothing was left behind that would hold it
     try:
-        code, said, err = await explained(one, event["id"])
-        assert (code, err) == (0, ""), "it is of a stream before this one"
+
+        async def ended() -> str | None:
+            code, said, err = await explained(one, event["id"])
+            assert (code, err) == (0, ""), "it is of a stream before this one"
+            return said if "it ended at" in said else None
+
+        said = await until(ended)  # as soon as the run after it has told
         assert said.startswith("filler was held, accounted to unplanned_stop")
-        assert "it ended at" in said, "as the run after it told"
         (before,) = (listing := json.loads((await one.get("/api/events"))[1]))["former"]
         assert listing["stream"] != before["stream"] == event["stream"]
         assert int(before["last_seq"]) >= int(event["seq"])
