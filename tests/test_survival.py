@@ -13,6 +13,7 @@ from typing import Any
 import aiomqtt
 
 from tests.conftest import FILLER_MACHINE, line_document
+from tests.mangler import Mangler
 from tests.processes import Daemon, broker, daemon, free_port, simulator, until
 from tests.schemas import hold_cloud_event
 
@@ -85,8 +86,9 @@ async def subscribed(port: int) -> AsyncIterator[Subscriber]:
 async def test_broker_down_all_day_and_five_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     mqtt = free_port()
     counters = ("--bottles", str(BOTTLES), "--rejects", str(REJECTS))
-    async with simulator("--seed", "7", "--speed", str(SPEED), "--frozen", *counters) as plc:
-        async with daemon(tmp_path, document(plc.port, mqtt)) as one:
+    async with simulator("--seed", "7", "--speed", str(SPEED), "--frozen", *counters) as plc, Mangler(mqtt) as proxy:
+        proxy.mangle = lambda _reply: None  # nothing is delivered before somebody listens
+        async with daemon(tmp_path, document(plc.port, proxy.port)) as one:
             await until(lambda: knows_the_machine(one))
             await plc.tell(action="thaw")
             for number, seconds in enumerate((1.3, 0.4, 2.1, 0.9, 1.7), 1):
@@ -100,6 +102,7 @@ async def test_broker_down_all_day_and_five_kills_lose_and_double_nothing(tmp_pa
             truth = await plc.tell(action="freeze")
             await until(lambda: no_part_is_on_its_way(one, truth, BOTTLES, REJECTS))
             async with broker(tmp_path / "broker", mqtt), subscribed(mqtt) as subscriber:
+                proxy.mangle = lambda reply: reply
                 await until(lambda: all_delivered(one), 60)
                 assert await one.stop() == 0
                 await until(lambda: len(subscriber.events) >= len(check_book(one.events())))
