@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -118,9 +119,9 @@ async def test_filters_limits_and_depth() -> None:
 
 async def test_requests_are_few_and_kept_apart() -> None:
     async with controller(shows_all=True) as plc:
-        began = asyncio.get_running_loop().time()
+        began = time.monotonic()
         found = await looked_at(plc.port, rate=50)
-        took = asyncio.get_running_loop().time() - began
+        took = time.monotonic() - began
     assert found.asked < 60
     assert took > (found.asked - 2) / 50
 
