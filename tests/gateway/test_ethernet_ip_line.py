@@ -64,7 +64,7 @@ async def test_states_and_parts_of_two_labelers(tmp_path: Path) -> None:
             assert "did you mean Labeler_Count" in lost[0]["why"]
             await left.tell(action="state", mode="remote_program")
             await until(lambda: _is_in(one, "left", "stopped"))
-            assert of(one, "machine.state", "left")[-1]["reason"]["text"] == "PLC in program mode"
+            assert (_latest(one, "left") or {})["reason"]["text"] == "PLC in program mode"
             await left.tell(action="download")
             await left.tell(action="state", mode="remote_run")
             await until(lambda: _is_in(one, "left", "execute"))
@@ -83,6 +83,10 @@ async def test_states_and_parts_of_two_labelers(tmp_path: Path) -> None:
 
 
 def _is_in(one: Daemon, machine: str, state: str) -> bool:
-    """By the interval that began last: those before it may be revised after it began."""
-    latest = max(of(one, "machine.state", machine), key=lambda told: (told["began"], told["rev"]), default=None)
+    latest = _latest(one, machine)
     return latest is not None and latest["state"] == state
+
+
+def _latest(one: Daemon, machine: str) -> dict[str, Any] | None:
+    """What was said last of the interval that began last: those before it may be revised after it began."""
+    return max(of(one, "machine.state", machine), key=lambda told: (told["began"], told["rev"]), default=None)
